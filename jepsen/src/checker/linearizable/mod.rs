@@ -1,0 +1,19 @@
+//! Linearizability of one object's history.
+//!
+//! The search is Wing and Gong's with Lowe's cache of configurations (Lowe, "Testing for linearizability",
+//! 2017), with prunings that keep its answer: see [`search`]. Linearizability is local, so a store of many keys
+//! is judged one key at a time.
+
+mod cache;
+mod check;
+mod counterexample;
+pub mod model;
+mod register;
+mod search;
+mod timeline;
+
+pub use check::{Limits, Linearizable};
+pub use register::{FailedCas, Register, RegisterAction, RegisterMachine, RegisterStep};
+
+#[cfg(test)]
+mod tests;

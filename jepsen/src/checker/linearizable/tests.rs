@@ -1,0 +1,130 @@
+//! Known histories, and a slow obvious twin.
+
+use proptest::prelude::*;
+
+use super::RegisterAction::{self, Cas, Read, Write};
+use super::model::{Call, Compiled, Machine, Model, State};
+use super::{FailedCas, Linearizable, Register};
+use crate::history::{Operation, Outcome};
+
+type Op = Operation<RegisterAction<u8>>;
+
+fn judge(history: &[Op]) -> bool {
+    let register = Register::new(0).failed_cas(FailedCas::Observe);
+    let verdict = Linearizable::default().check(&register, history);
+    assert!(verdict.is_valid() || verdict.is_invalid());
+    verdict.is_valid()
+}
+
+#[test]
+fn nothing_is_linearizable() {
+    assert!(judge(&[]));
+}
+
+#[test]
+fn a_read_sees_the_last_completed_write() {
+    let write = Op::applied(0, 0, 1, Write(1));
+    assert!(judge(&[write.clone(), Op::applied(1, 2, 3, Read(Some(1)))]));
+    assert!(!judge(&[write.clone(), Op::applied(1, 2, 3, Read(Some(0)))]));
+    assert!(judge(&[write, Op::applied(1, 1, 3, Read(Some(0)))]), "equal times are concurrent");
+}
+
+#[test]
+fn an_unknown_write_may_appear_late_but_not_go_back() {
+    let mut history = vec![
+        Op::unknown(0, 0, Write(1)),
+        Op::applied(1, 10, 11, Read(Some(0))),
+        Op::applied(1, 20, 21, Read(Some(1))),
+    ];
+    assert!(judge(&history));
+    history.push(Op::applied(1, 30, 31, Read(Some(0))));
+    assert!(!judge(&history));
+}
+
+#[test]
+fn a_refused_write_never_appears() {
+    assert!(!judge(&[Op::not_applied(0, 0, 1, Write(1)), Op::applied(1, 2, 3, Read(Some(1)))]));
+}
+
+#[test]
+fn a_refused_cas_saw_another_value_if_observed() {
+    let history = [Op::not_applied(0, 0, 1, Cas { old: 0, new: 1 })];
+    assert!(!judge(&history));
+    assert!(Linearizable::default().check(&Register::new(0), &history).is_valid());
+}
+
+#[test]
+fn the_counterexample_is_the_shortest_prefix() {
+    let history = [
+        Op::applied(0, 0, 1, Write(1)),
+        Op::applied(0, 2, 3, Read(Some(1))),
+        Op::applied(1, 4, 5, Read(Some(0))),
+        Op::applied(1, 6, 7, Write(3)),
+        Op::applied(1, 8, 9, Read(Some(2))),
+    ];
+    let verdict = Linearizable::default().check(&Register::new(0), &history);
+    let super::super::Verdict::Invalid(found) = verdict else { panic!("{verdict}") };
+    assert!(found.operations.iter().all(|&at| at <= 2), "{found}");
+    assert!(found.operations.contains(&2), "{found}");
+}
+
+/// Tries every order of every subset that contains the acknowledged calls.
+pub(super) fn brute_force<M: Model>(model: &M, history: &[Operation<M::Action>]) -> bool {
+    fn explore<M: Machine>(machine: &mut M, state: State, left: &[Call<M::Step>]) -> bool {
+        let bound = left.iter().filter_map(|call| call.effective_by).min().unwrap_or(u64::MAX);
+        if left.iter().all(|call| call.effective_by.is_none()) {
+            return true;
+        }
+        (0..left.len()).any(|at| {
+            let call = left[at];
+            let mut rest = left.to_vec();
+            rest.swap_remove(at);
+            call.invoked <= bound
+                && machine.apply(state, call.step).is_some_and(|after| explore(machine, after, &rest))
+        })
+    }
+    let Compiled { mut machine, calls } = model.compile(history);
+    let initial = machine.initial();
+    explore(&mut machine, initial, &calls)
+}
+
+/// Histories with `action` of few values over a short time, so that most of them are interesting.
+pub(super) fn histories<A: Clone + std::fmt::Debug>(
+    action: impl Strategy<Value = A>,
+    length: usize,
+) -> impl Strategy<Value = Vec<Operation<A>>> {
+    let outcome = prop_oneof![
+        6 => Just(Outcome::Applied), 2 => Just(Outcome::Unknown), 1 => Just(Outcome::NotApplied)
+    ];
+    let operation = (0..4_u64, 0..16_u64, 0..8_u64, outcome, action).prop_map(
+        |(process, invoked, duration, outcome, action)| Operation {
+            process,
+            invoked,
+            completed: Some(invoked + duration),
+            outcome,
+            action,
+        },
+    );
+    prop::collection::vec(operation, 0..length)
+}
+
+fn register_action() -> impl Strategy<Value = RegisterAction<u8>> {
+    prop_oneof![
+        4 => (0..3_u8).prop_map(|value| Read(Some(value))),
+        3 => (0..3_u8).prop_map(Write),
+        1 => (0..3_u8, 0..3_u8).prop_map(|(old, new)| Cas { old, new }),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(4_000))]
+
+    #[test]
+    fn agrees_with_brute_force_on_registers(history in histories(register_action(), 9)) {
+        for failed_cas in [FailedCas::Drop, FailedCas::Observe] {
+            let register = Register::new(0).failed_cas(failed_cas);
+            let verdict = Linearizable::default().check(&register, &history);
+            prop_assert_eq!(verdict.is_valid(), brute_force(&register, &history), "{}", verdict);
+        }
+    }
+}

@@ -1,0 +1,5 @@
+//! What clients asked for and what they were told.
+
+mod operation;
+
+pub use operation::{Operation, Outcome};
