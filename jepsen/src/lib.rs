@@ -4,4 +4,5 @@
 //! no clock, no thread and no file: time is part of a history, a time cap is a closure of the caller.
 
 pub mod checker;
+pub mod generator;
 pub mod history;

@@ -1,9 +1,9 @@
 //! The linearizability checker.
 
 use super::counterexample;
-use super::model::{Compiled, Model};
+use super::model::{Compiled, Machine, Model};
 use super::search::Search;
-use crate::checker::{Undecided, Verdict};
+use crate::checker::Verdict;
 use crate::history::Operation;
 
 /// When a search gives up.
@@ -69,11 +69,16 @@ impl Linearizable {
             Ok(true) => Verdict::Valid,
             Err(undecided) => Verdict::Unknown(undecided),
             Ok(false) => {
-                let refuted = |calls: &[_]| {
-                    self.search.run(&mut machine, calls, &self.limits, stop).map(|found| !found)
-                };
-                Verdict::Invalid(counterexample::shrink::<M>(history, calls, refuted))
+                let limits = Limits { steps_max: self.limits.steps_max.min(SHRINK_STEPS_MAX), ..self.limits };
+                let natures = machine.clone();
+                let nature = |step| natures.nature(step);
+                let refuted =
+                    |calls: &[_]| self.search.run(&mut machine, calls, &limits, stop).map(|found| !found);
+                Verdict::Invalid(counterexample::shrink::<M>(history, calls, nature, refuted))
             }
         }
     }
 }
+
+/// Steps for each attempt to make a counterexample smaller: a tenth of a second or so.
+const SHRINK_STEPS_MAX: u64 = 1_000_000;

@@ -11,6 +11,7 @@ pub mod model;
 mod register;
 mod search;
 mod timeline;
+mod zones;
 
 pub use check::{Limits, Linearizable};
 pub use register::{FailedCas, Register, RegisterAction, RegisterMachine, RegisterStep};

@@ -41,7 +41,7 @@ pub struct Call<S> {
 }
 
 /// An object that can take one step after another.
-pub trait Machine {
+pub trait Machine: Clone {
     /// A step. Equal steps are interchangeable.
     type Step: Copy + Ord;
 
@@ -53,6 +53,12 @@ pub trait Machine {
 
     /// What can be said about a step without knowing the state.
     fn nature(&self, step: Self::Step) -> Nature;
+
+    /// Whether the calls have a linearization, where the object can tell without a search.
+    fn decide(&self, calls: &[Call<Self::Step>]) -> Option<bool> {
+        let _ = calls;
+        None
+    }
 }
 
 /// Properties of a step that let the search skip orders which cannot matter.

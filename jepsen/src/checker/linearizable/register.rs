@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::model::{Call, Compiled, Machine, Model, Nature, State};
+use super::zones;
 use crate::history::{Operation, Outcome};
 
 /// A register of one value. A delete is a write of whatever stands for absence, often `None`.
@@ -66,7 +67,7 @@ impl<V: fmt::Debug> fmt::Display for RegisterAction<V> {
 /// A register over numbered values.
 #[derive(Clone, Debug)]
 pub struct RegisterMachine {
-    initial: State,
+    initial: u32,
 }
 
 /// A register's step; values are numbers.
@@ -86,7 +87,7 @@ impl Machine for RegisterMachine {
     type Step = RegisterStep;
 
     fn initial(&self) -> State {
-        self.initial
+        self.initial.into()
     }
 
     fn apply(&mut self, state: State, step: RegisterStep) -> Option<State> {
@@ -109,6 +110,10 @@ impl Machine for RegisterMachine {
             RegisterStep::Not(_) => Nature { reads_only: true, excludes: true, ..none },
         }
     }
+
+    fn decide(&self, calls: &[Call<RegisterStep>]) -> Option<bool> {
+        zones::decide(self.initial, calls)
+    }
 }
 
 impl<V: Ord + fmt::Debug> Model for Register<V> {
@@ -122,7 +127,7 @@ impl<V: Ord + fmt::Debug> Model for Register<V> {
             .enumerate()
             .filter_map(|(origin, operation)| self.call(&values, origin, operation))
             .collect();
-        Compiled { machine: RegisterMachine { initial: number(&values, &self.initial).into() }, calls }
+        Compiled { machine: RegisterMachine { initial: number(&values, &self.initial) }, calls }
     }
 }
 

@@ -65,6 +65,9 @@ impl Search {
         limits: &Limits,
         stop: &mut dyn FnMut() -> bool,
     ) -> Result<bool, Undecided> {
+        if let Some(decided) = machine.decide(calls) {
+            return Ok(decided);
+        }
         self.reset(machine, calls);
         let mut state = machine.initial();
         if let Survey::Done = self.survey(machine, calls, state) {

@@ -1,10 +1,13 @@
 //! Known histories, and a slow obvious twin.
 
 use proptest::prelude::*;
+use rand::SeedableRng;
+use rand::rngs::StdRng;
 
 use super::RegisterAction::{self, Cas, Read, Write};
 use super::model::{Call, Compiled, Machine, Model, State};
 use super::{FailedCas, Linearizable, Register};
+use crate::generator::AtomicRegister;
 use crate::history::{Operation, Outcome};
 
 type Op = Operation<RegisterAction<u8>>;
@@ -126,5 +129,54 @@ proptest! {
             let verdict = Linearizable::default().check(&register, &history);
             prop_assert_eq!(verdict.is_valid(), brute_force(&register, &history), "{}", verdict);
         }
+    }
+}
+
+fn own_values(mut history: Vec<Op>) -> Vec<Op> {
+    let mut fresh = 0;
+    for operation in &mut history {
+        if let Write(value) = &mut operation.action {
+            fresh += 1;
+            *value = fresh;
+        }
+    }
+    history
+}
+
+fn read_or_write() -> impl Strategy<Value = RegisterAction<u8>> {
+    prop_oneof![(0..5_u8).prop_map(|value| Read(Some(value))), Just(Write(0))]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(8_000))]
+
+    #[test]
+    fn agrees_with_brute_force_on_values_written_once(history in histories(read_or_write(), 9)) {
+        let (register, history) = (Register::new(0), own_values(history));
+        let verdict = Linearizable::default().check(&register, &history);
+        prop_assert_eq!(verdict.is_valid(), brute_force(&register, &history), "{}", verdict);
+    }
+
+    #[test]
+    fn a_counterexample_is_one_by_itself(history in histories(register_action(), 12)) {
+        let register = Register::new(0).failed_cas(FailedCas::Observe);
+        if let super::super::Verdict::Invalid(found) = Linearizable::default().check(&register, &history) {
+            let few: Vec<Op> = found.operations.iter().map(|&at| history[at].clone()).collect();
+            prop_assert!(!brute_force(&register, &few), "{}", found);
+        }
+    }
+
+    #[test]
+    fn an_atomic_register_is_linearizable(
+        seed: u64, clients in 1..12_u64, operations in 0..80_usize, values in 0..5_u64,
+        cas_percent in 0..40_u32, unknown_percent in 0..30_u32,
+    ) {
+        let shape = AtomicRegister {
+            clients, operations, values, reads_percent: 50, cas_percent, unknown_percent,
+        };
+        let history = shape.run(&mut StdRng::seed_from_u64(seed));
+        let register = Register::new(0).failed_cas(FailedCas::Observe);
+        let verdict = Linearizable::default().check(&register, &history);
+        prop_assert!(verdict.is_valid(), "{}", verdict);
     }
 }

@@ -1,0 +1,5 @@
+//! Makers of histories.
+
+mod atomic;
+
+pub use atomic::{AtomicRegister, corrupt_read};
