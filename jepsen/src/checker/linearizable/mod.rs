@@ -6,15 +6,19 @@
 
 mod cache;
 mod check;
+mod counter;
 mod counterexample;
 pub mod model;
 mod register;
 mod search;
+mod set;
 mod timeline;
 mod zones;
 
 pub use check::{Limits, Linearizable};
+pub use counter::{Counter, CounterAction, CounterMachine, CounterStep};
 pub use register::{FailedCas, Register, RegisterAction, RegisterMachine, RegisterStep};
+pub use set::{Set, SetAction, SetMachine, SetStep};
 
 #[cfg(test)]
 mod tests;

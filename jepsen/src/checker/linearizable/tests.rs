@@ -6,7 +6,7 @@ use rand::rngs::StdRng;
 
 use super::RegisterAction::{self, Cas, Read, Write};
 use super::model::{Call, Compiled, Machine, Model, State};
-use super::{FailedCas, Linearizable, Register};
+use super::{Counter, CounterAction, FailedCas, Linearizable, Register, Set, SetAction};
 use crate::generator::AtomicRegister;
 use crate::history::{Operation, Outcome};
 
@@ -178,5 +178,38 @@ proptest! {
         let register = Register::new(0).failed_cas(FailedCas::Observe);
         let verdict = Linearizable::default().check(&register, &history);
         prop_assert!(verdict.is_valid(), "{}", verdict);
+    }
+}
+
+fn set_action() -> impl Strategy<Value = SetAction<u8>> {
+    prop_oneof![
+        (0..4_u8).prop_map(SetAction::Add),
+        prop::collection::btree_set(0..4_u8, 0..4)
+            .prop_map(|values| SetAction::Read(Some(values.into_iter().collect()))),
+    ]
+}
+
+fn counter_action() -> impl Strategy<Value = CounterAction> {
+    prop_oneof![
+        (-1..3_i64).prop_map(CounterAction::Add),
+        (0..4_i64).prop_map(|value| CounterAction::Read(Some(value))),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(4_000))]
+
+    #[test]
+    fn agrees_with_brute_force_on_sets(history in histories(set_action(), 7)) {
+        let set = Set::default();
+        let verdict = Linearizable::default().check(&set, &history);
+        prop_assert_eq!(verdict.is_valid(), brute_force(&set, &history), "{}", verdict);
+    }
+
+    #[test]
+    fn agrees_with_brute_force_on_counters(history in histories(counter_action(), 8)) {
+        let counter = Counter::default();
+        let verdict = Linearizable::default().check(&counter, &history);
+        prop_assert_eq!(verdict.is_valid(), brute_force(&counter, &history), "{}", verdict);
     }
 }
