@@ -25,6 +25,8 @@ pub enum Undecided {
     Memory(usize),
     /// The caller's closure asked to stop.
     Stopped,
+    /// The operation at this position repeats a value that must be unique.
+    Ambiguous(usize),
 }
 
 /// The operations that cannot be reconciled, and why.
@@ -105,6 +107,7 @@ impl fmt::Display for Undecided {
             Undecided::Steps(steps) => write!(f, "no answer within {steps} steps"),
             Undecided::Memory(bytes) => write!(f, "no answer within {bytes} bytes of memory"),
             Undecided::Stopped => write!(f, "stopped by the caller"),
+            Undecided::Ambiguous(at) => write!(f, "operation #{at} repeats a value that must be unique"),
         }
     }
 }

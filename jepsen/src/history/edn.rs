@@ -1,5 +1,7 @@
 //! A reader of EDN.
 
+use std::str::FromStr;
+
 use super::file::ParseError;
 use super::value::Value;
 
@@ -12,6 +14,20 @@ pub(super) struct Reader<'a> {
     at: usize,
     line: usize,
     depth: usize,
+}
+
+impl FromStr for Value {
+    type Err = ParseError;
+
+    /// One value in EDN and nothing else.
+    fn from_str(text: &str) -> Result<Self, ParseError> {
+        let mut reader = Reader::new(text.as_bytes());
+        let value = reader.value()?;
+        match reader.peek()? {
+            None => Ok(value),
+            Some(_) => Err(reader.error("more than one value")),
+        }
+    }
 }
 
 /// What an element calls back with: its line and itself.

@@ -19,7 +19,7 @@ pub(super) fn shrink<M: Model>(
     let calls = thin_out(calls, nature, &mut refuted);
     let reason = format!("no order explains these operations, from the completion at {end} on");
     let concerned = calls.iter().map(|call| call.origin).collect();
-    Counterexample::new("linearizable", reason, history, concerned)
+    Counterexample::new("linearizability", reason, history, concerned)
 }
 
 /// The prefix and its last completion.

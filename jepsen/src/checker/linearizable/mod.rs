@@ -17,8 +17,9 @@ mod zones;
 
 pub use check::{Limits, Linearizable};
 pub use counter::{Counter, CounterAction, CounterMachine, CounterStep};
+pub use model::Model;
 pub use register::{FailedCas, Register, RegisterAction, RegisterMachine, RegisterStep};
 pub use set::{Set, SetAction, SetMachine, SetStep};
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

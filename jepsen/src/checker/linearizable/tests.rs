@@ -72,7 +72,7 @@ fn the_counterexample_is_the_shortest_prefix() {
 }
 
 /// Tries every order of every subset that contains the acknowledged calls.
-pub(super) fn brute_force<M: Model>(model: &M, history: &[Operation<M::Action>]) -> bool {
+fn brute_force<M: Model>(model: &M, history: &[Operation<M::Action>]) -> bool {
     fn explore<M: Machine>(machine: &mut M, state: State, left: &[Call<M::Step>]) -> bool {
         let bound = left.iter().filter_map(|call| call.effective_by).min().unwrap_or(u64::MAX);
         if left.iter().all(|call| call.effective_by.is_none()) {
@@ -92,7 +92,7 @@ pub(super) fn brute_force<M: Model>(model: &M, history: &[Operation<M::Action>])
 }
 
 /// Histories with `action` of few values over a short time, so that most of them are interesting.
-pub(super) fn histories<A: Clone + std::fmt::Debug>(
+pub(crate) fn histories<A: Clone + std::fmt::Debug>(
     action: impl Strategy<Value = A>,
     length: usize,
 ) -> impl Strategy<Value = Vec<Operation<A>>> {
