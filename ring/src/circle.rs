@@ -46,6 +46,16 @@ impl Circle {
         if slot == self.tokens.len() { 0 } else { slot }
     }
 
+    /// The index of the slot's owner.
+    pub(crate) fn owner(&self, slot: usize) -> u32 {
+        self.owners[slot]
+    }
+
+    /// The slot's last token.
+    pub(crate) fn end(&self, slot: usize) -> Token {
+        self.tokens[slot]
+    }
+
     /// The slot's range.
     pub(crate) fn range(&self, slot: usize) -> TokenRange {
         let before = if slot == 0 { self.len() } else { slot } - 1;

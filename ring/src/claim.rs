@@ -14,3 +14,11 @@ pub(crate) fn found(founders: &[Founder]) -> Vec<Vec<Token>> {
 pub(crate) fn join(ring: &Ring, founder: &Founder) -> Vec<Token> {
     take::take(ring, founder)
 }
+
+/// Gives racks numbers from 0 in the order of their names.
+pub(crate) fn number_racks<'a>(racks: impl Iterator<Item = &'a str> + Clone) -> Vec<u32> {
+    let mut names: Vec<_> = racks.clone().collect();
+    names.sort_unstable();
+    names.dedup();
+    racks.map(|rack| names.partition_point(|&name| name < rack) as u32).collect()
+}

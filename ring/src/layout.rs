@@ -90,3 +90,6 @@ fn check_members<'a>(members: impl Iterator<Item = (&'a str, &'a str)>) -> Resul
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

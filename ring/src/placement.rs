@@ -1,24 +1,16 @@
 //! Which nodes hold a range: distinct nodes clockwise, racks spread.
 
-use crate::circle::Circle;
-
-/// Chooses replicas on a circle whose owners stand in racks.
+/// Chooses replicas for owners that stand in racks, following the owners met clockwise from a range.
 ///
-/// Nodes are taken in rounds. The first round takes the first node of each rack met clockwise from the range,
-/// the second round the second node of each rack, and so on; within a round, clockwise order. So no rack holds
-/// more than one replica more than another that still has a node to give, the list for n is the head of the
-/// list for n+1, and without racks it is simply the distinct nodes clockwise. A node that joins pushes nodes
-/// off lists and a node that leaves lets nodes in, but neither moves data between two other nodes.
+/// Nodes are taken in rounds. The first round takes the first node of each rack met, the second round the
+/// second node of each rack, and so on; within a round, clockwise order. So no rack holds more than one replica
+/// more than another that still has a node to give, the list for n is the head of the list for n+1, and without
+/// racks it is simply the distinct nodes clockwise. A node that joins pushes nodes off lists and a node that
+/// leaves lets nodes in, but neither moves data between two other nodes.
 pub(crate) struct Placement<'a> {
-    circle: &'a Circle,
     /// The rack of each owner.
     racks: &'a [u32],
-    /// How many nodes are chosen.
-    count: usize,
-    /// Rounds that every rack with enough nodes takes part in.
-    full_rounds: u32,
-    /// Places left for one more round.
-    partial: usize,
+    quota: Quota,
     /// For each owner, the number of the walk that last met it.
     met: Vec<u32>,
     /// For each rack, the number of the walk that last met it and how many of its nodes that walk chose.
@@ -30,41 +22,29 @@ pub(crate) struct Placement<'a> {
 
 impl<'a> Placement<'a> {
     /// Chooses `n` replicas, or all owners if there are fewer.
-    pub(crate) fn new(circle: &'a Circle, racks: &'a [u32], n: usize) -> Self {
-        let count = n.min(racks.len());
-        let mut sizes = vec![0_u32; racks.iter().max().map_or(0, |&rack| rack as usize + 1)];
-        racks.iter().for_each(|&rack| sizes[rack as usize] += 1);
-        let places = |rounds: u32| sizes.iter().map(|&size| size.min(rounds) as usize).sum::<usize>();
-        // Ends: a round more adds a place until every owner has one, and `count` is at most that.
-        let full_rounds = (0..).take_while(|&rounds| places(rounds) <= count).take(count + 1).last();
-        let full_rounds = full_rounds.unwrap_or(0);
+    pub(crate) fn new(racks: &'a [u32], n: usize) -> Self {
+        let quota = Quota::new(racks, n);
         Self {
-            circle,
             racks,
-            count,
-            full_rounds,
-            partial: count - places(full_rounds),
             met: vec![0; racks.len()],
-            chosen: vec![(0, 0); sizes.len()],
+            chosen: vec![(0, 0); quota.sizes.len()],
             walk: 0,
-            list: Vec::with_capacity(count),
+            list: Vec::with_capacity(quota.count),
+            quota,
         }
     }
 
-    /// The replicas of `slot`, in order of preference.
-    pub(crate) fn replicas(&mut self, slot: usize) -> impl Iterator<Item = u32> {
-        self.choose(slot);
-        // Rounds overlap on the walk; a stable sort brings them in order and keeps clockwise order within.
-        self.list.sort_by_key(|&(round, _)| round);
-        self.list.iter().map(|&(_, owner)| owner)
-    }
-
-    fn choose(&mut self, slot: usize) -> usize {
+    /// The replicas of a range, in order of preference, and how many owners were met until all were found.
+    /// `owners` are those of the range and of all that follow, once around the circle.
+    pub(crate) fn choose(
+        &mut self,
+        owners: impl Iterator<Item = u32>,
+    ) -> (impl Iterator<Item = u32> + Clone, usize) {
         self.walk += 1;
         self.list.clear();
-        let mut partial = self.partial;
+        let mut partial = self.quota.partial;
         let mut reach = 0;
-        for owner in self.circle.walk(slot) {
+        for owner in owners {
             reach += 1;
             if std::mem::replace(&mut self.met[owner as usize], self.walk) == self.walk {
                 continue;
@@ -73,17 +53,46 @@ impl<'a> Placement<'a> {
             if *walk != self.walk {
                 (*walk, *round) = (self.walk, 0);
             }
-            if *round == self.full_rounds && partial > 0 {
+            if *round == self.quota.full_rounds && partial > 0 {
                 partial -= 1;
-            } else if *round >= self.full_rounds {
+            } else if *round >= self.quota.full_rounds {
                 continue;
             }
             self.list.push((*round, owner));
             *round += 1;
-            if self.list.len() == self.count {
+            if self.list.len() == self.quota.count {
                 break;
             }
         }
-        reach
+        // Rounds overlap on the walk: a stable sort brings them in order and keeps clockwise order within.
+        self.list.sort_by_key(|&(round, _)| round);
+        (self.list.iter().map(|&(_, owner)| owner), reach)
+    }
+}
+
+/// How many replicas racks get.
+pub(crate) struct Quota {
+    /// How many nodes there are in each rack.
+    pub(crate) sizes: Vec<u32>,
+    /// How many replicas a range has.
+    pub(crate) count: usize,
+    /// Rounds in which each rack that still has a node gives one.
+    pub(crate) full_rounds: u32,
+    /// Replicas of the one round more in which only the first racks met give one.
+    pub(crate) partial: usize,
+}
+
+impl Quota {
+    /// Of `n` replicas, or of as many as there are owners.
+    pub(crate) fn new(racks: &[u32], n: usize) -> Self {
+        let count = n.min(racks.len());
+        let mut sizes = vec![0; racks.iter().max().map_or(0, |&rack| rack as usize + 1)];
+        racks.iter().for_each(|&rack| sizes[rack as usize] += 1);
+        let places = |rounds: u32| sizes.iter().map(|&size| rounds.min(size) as usize).sum::<usize>();
+        // Until racks run out, each round adds a place: round `count` is enough.
+        let fits = (0..=count as u32).take_while(|&rounds| places(rounds) <= count);
+        let full_rounds = fits.last().unwrap_or(0);
+        let partial = count - places(full_rounds);
+        Self { sizes, count, full_rounds, partial }
     }
 }

@@ -50,7 +50,7 @@ impl Ring {
         let slots = (0..).zip(&layout.members);
         let slots = slots.flat_map(|(owner, member)| member.tokens.iter().map(move |&token| (token, owner)));
         let circle = Circle::new(slots.collect())?;
-        let racks = number_racks(&layout.members);
+        let racks = claim::number_racks(layout.members.iter().map(|member| member.rack.as_str()));
         Ok(Self { layout, circle, racks, tables: Default::default() })
     }
 
@@ -175,10 +175,11 @@ impl Ring {
     fn table(&self, n: u8) -> &[NodeId] {
         let n = usize::from(clamp(n));
         self.tables[n - 1].get_or_init(|| {
-            let mut placement = Placement::new(&self.circle, &self.racks, n);
+            let mut placement = Placement::new(&self.racks, n);
             let mut table = Vec::with_capacity(self.circle.len() * n.min(self.members().len()));
             for slot in 0..self.circle.len() {
-                table.extend(placement.replicas(slot).map(|owner| self.members()[owner as usize].id));
+                let (owners, _) = placement.choose(self.circle.walk(slot));
+                table.extend(owners.map(|owner| self.members()[owner as usize].id));
             }
             table.into_boxed_slice()
         })
@@ -232,14 +233,6 @@ pub(crate) fn join_neighbours(ranges: impl IntoIterator<Item = TokenRange>) -> V
 
 fn clamp(n: u8) -> u8 {
     n.clamp(1, Table::REPLICATION_MAX)
-}
-
-/// Gives racks numbers in the order of their names.
-fn number_racks(members: &[Member]) -> Vec<u32> {
-    let mut names: Vec<_> = members.iter().map(|member| &member.rack).collect();
-    names.sort_unstable();
-    names.dedup();
-    members.iter().map(|member| names.partition_point(|&name| name < &member.rack) as u32).collect()
 }
 
 #[cfg(test)]
