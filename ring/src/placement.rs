@@ -1,5 +1,24 @@
 //! Which nodes hold a range: distinct nodes clockwise, racks spread.
 
+use crate::circle::Circle;
+
+/// The replicas of every slot of `circle`, one list of `n` (or of as many as there are owners) after the other.
+/// Takes time in proportion to the slots, however rare the owners of a rack are.
+pub(crate) fn replicas_of_all(circle: &Circle, racks: &[u32], n: usize) -> Vec<u32> {
+    let mut placement = Placement::new(racks, n);
+    let mut ahead = Ahead::new(racks, &placement.quota);
+    // Going backward once around leaves what lies ahead of the last slot.
+    (0..circle.len()).rev().for_each(|slot| ahead.meet(circle.owner(slot)));
+    let width = placement.quota.count;
+    let mut table = vec![0; circle.len() * width];
+    for (slot, list) in table.chunks_exact_mut(width).enumerate().rev() {
+        ahead.meet(circle.owner(slot));
+        let (replicas, _) = placement.choose(ahead.owners());
+        list.iter_mut().zip(replicas).for_each(|(place, replica)| *place = replica);
+    }
+    table
+}
+
 /// Chooses replicas for owners that stand in racks, following the owners met clockwise from a range.
 ///
 /// Nodes are taken in rounds. The first round takes the first node of each rack met, the second round the
@@ -67,6 +86,59 @@ impl<'a> Placement<'a> {
         // Rounds overlap on the walk: a stable sort brings them in order and keeps clockwise order within.
         self.list.sort_by_key(|&(round, _)| round);
         (self.list.iter().map(|&(_, owner)| owner), reach)
+    }
+}
+
+/// The owners met clockwise from a slot, without those that cannot be chosen: of each rack, the first few.
+/// Moves backward one slot at a time.
+struct Ahead<'a> {
+    racks: &'a [u32],
+    /// For each rack its owners in the chain, nearest first: as many as full rounds, and one more.
+    nearest: Vec<Vec<u32>>,
+    nearest_max: usize,
+    /// The chain, nearest first: for each owner the ones before and after it. An owner's index one past the
+    /// last is both ends.
+    before: Vec<u32>,
+    after: Vec<u32>,
+}
+
+impl<'a> Ahead<'a> {
+    fn new(racks: &'a [u32], quota: &Quota) -> Self {
+        let ends = racks.len() as u32;
+        Self {
+            racks,
+            nearest: vec![Vec::new(); quota.sizes.len()],
+            nearest_max: quota.full_rounds as usize + 1,
+            before: vec![ends; racks.len() + 1],
+            after: vec![ends; racks.len() + 1],
+        }
+    }
+
+    /// Steps back onto a slot of `owner`.
+    fn meet(&mut self, owner: u32) {
+        let nearest = &mut self.nearest[self.racks[owner as usize] as usize];
+        let known = nearest.iter().position(|&other| other == owner);
+        let replaced = match known {
+            Some(at) => Some(nearest.remove(at)),
+            None if nearest.len() == self.nearest_max => nearest.pop(),
+            None => None,
+        };
+        nearest.insert(0, owner);
+        if let Some(replaced) = replaced {
+            let (before, after) = (self.before[replaced as usize], self.after[replaced as usize]);
+            self.after[before as usize] = after;
+            self.before[after as usize] = before;
+        }
+        let ends = self.racks.len() as u32;
+        let first = std::mem::replace(&mut self.after[ends as usize], owner);
+        self.before[first as usize] = owner;
+        (self.before[owner as usize], self.after[owner as usize]) = (ends, first);
+    }
+
+    fn owners(&self) -> impl Iterator<Item = u32> {
+        let ends = self.racks.len() as u32;
+        let next = move |&owner: &u32| Some(self.after[owner as usize]).filter(|&owner| owner != ends);
+        std::iter::successors(next(&ends), next)
     }
 }
 

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     ClusterId, Epoch, Founder, Layout, Member, NodeId, PreferenceList, RingError, Table, Token, TokenRange,
-    circle::Circle, claim, placement::Placement, token_of,
+    circle::Circle, claim, placement, token_of,
 };
 
 /// The members of a cluster on the circle of tokens, at an epoch. Immutable: a change of members makes a new
@@ -175,13 +175,8 @@ impl Ring {
     fn table(&self, n: u8) -> &[NodeId] {
         let n = usize::from(clamp(n));
         self.tables[n - 1].get_or_init(|| {
-            let mut placement = Placement::new(&self.racks, n);
-            let mut table = Vec::with_capacity(self.circle.len() * n.min(self.members().len()));
-            for slot in 0..self.circle.len() {
-                let (owners, _) = placement.choose(self.circle.walk(slot));
-                table.extend(owners.map(|owner| self.members()[owner as usize].id));
-            }
-            table.into_boxed_slice()
+            let owners = placement::replicas_of_all(&self.circle, &self.racks, n);
+            owners.into_iter().map(|owner| self.members()[owner as usize].id).collect()
         })
     }
 

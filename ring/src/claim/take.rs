@@ -98,7 +98,10 @@ impl<'a> Draft<'a> {
         let mut best: Option<(f64, Cut)> = None;
         let mut widest = Cut { slot: 0, piece: 0.0 };
         let stride = (givers.len() * Founder::TOKENS / CANDIDATES).max(1);
-        for at in 0..self.slots.len() {
+        // Starting elsewhere each time spreads the tokens where all cuts are as good.
+        let start = (progress * self.slots.len() as f64) as usize;
+        for i in 0..self.slots.len() {
+            let at = (start + i) % self.slots.len();
             let Slot { width, owner, .. } = self.slots[at];
             if width > 2.0 * widest.piece {
                 widest = Cut { slot: at, piece: width / 2.0 };

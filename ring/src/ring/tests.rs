@@ -279,3 +279,13 @@ fn the_last_member_and_strangers_cannot_leave() {
     assert_eq!(ring.without_member(NodeId(2)), Err(RingError::UnknownMember(NodeId(2))));
     assert_eq!(ring.with_member(node(0, 0, 100)), Err(RingError::DuplicateName("node0".to_owned())));
 }
+/// Walking the circle until a rare rack is met would make a table cost the square of the tokens.
+#[test]
+fn a_rare_rack_is_reached_from_everywhere() {
+    let mut founders = equal(1_000, 2);
+    founders[0] = node(0, 7, 1);
+    let ring = Ring::found("c", &founders).unwrap();
+    let rare = ring.member_by_name("node0").unwrap().id;
+    assert!(ring.ranges_of(rare, 3)[0].is_full());
+    assert_eq!(ring.replicas(Token(5), 4), replicas_slowly(&ring, Token(5), 4));
+}
