@@ -119,14 +119,14 @@ impl<'a> Draft<'a> {
         (cut.piece * CIRCLE >= 1.0).then_some(cut)
     }
 
-    /// The members that own most beyond their share: a few of all, and a few of the newcomer's rack.
+    /// The members that own most beyond their share, and those of the newcomer's rack that hold most replicas
+    /// beyond theirs: a newcomer mostly relieves its own rack of replicas.
     fn givers(&self) -> Vec<usize> {
-        let excess = |node: &usize| self.primary.owned[*node] / self.primary.wanted[*node];
-        let mut members: Vec<_> = (0..self.newcomer).collect();
-        members.sort_by(|a, b| excess(b).total_cmp(&excess(a)));
         let rack = self.racks[self.newcomer];
-        let near = members.iter().filter(|&&node| self.racks[node] == rack).take(GIVERS);
-        members.iter().take(GIVERS).chain(near).copied().collect()
+        let members = 0..self.newcomer;
+        let mut givers = self.primary.richest(members.clone().collect());
+        givers.extend(self.replicated.richest(members.filter(|&node| self.racks[node] == rack).collect()));
+        givers
     }
 
     /// How much `cut` raises the sum of squared relative errors.
@@ -192,6 +192,14 @@ impl Ownership {
         Self { owned: vec![0.0; wanted.len()], wanted }
     }
 
+    /// The few of `nodes` that own most in proportion to what they should.
+    fn richest(&self, mut nodes: Vec<usize>) -> Vec<usize> {
+        let ratio = |node: usize| self.owned[node] / self.wanted[node];
+        nodes.sort_by(|&a, &b| ratio(b).total_cmp(&ratio(a)));
+        nodes.truncate(GIVERS);
+        nodes
+    }
+
     /// How much `change` raises the node's squared relative error, if `due` of its share is wanted.
     fn error_change(&self, node: usize, change: f64, due: f64) -> f64 {
         let wanted = self.wanted[node];
@@ -248,7 +256,7 @@ fn fill(total: f64, weights: &[f64]) -> Vec<f64> {
 const REPLICAS: usize = 3;
 /// How much an error in primary ownership counts, to one in replicated ownership.
 const PRIMARY_FACTOR: f64 = 4.0;
-/// Members considered for giving one piece, and as many again of the newcomer's rack.
+/// Members considered for giving one piece because they own most, and as many because they replicate most.
 const GIVERS: usize = 8;
 /// Cuts tried for one token, about.
 const CANDIDATES: usize = 256;

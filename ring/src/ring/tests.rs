@@ -289,3 +289,26 @@ fn a_rare_rack_is_reached_from_everywhere() {
     assert!(ring.ranges_of(rare, 3)[0].is_full());
     assert_eq!(ring.replicas(Token(5), 4), replicas_slowly(&ring, Token(5), 4));
 }
+#[test]
+fn growing_rack_by_rack_keeps_the_balance() {
+    let mut ring = Ring::found("c", &equal(3, 3)).unwrap();
+    for number in 3..15 {
+        ring = ring.with_member(node(number, (number % 3) as u8, 100)).unwrap();
+        assert!(max(&relative_shares(&ring, 1)) < 1.02, "{} nodes", number + 1);
+        if (number + 1) % 3 == 0 {
+            assert!(max(&relative_shares(&ring, 3)) < 1.02, "{} nodes", number + 1);
+        }
+    }
+}
+
+#[test]
+fn joins_heal_what_leaves_unbalance() {
+    let mut ring = Ring::found("c", &equal(10, 1)).unwrap();
+    for number in 10..20 {
+        let oldest = ring.members()[0].id;
+        ring = ring.without_member(oldest).unwrap().with_member(node(number, 0, 100)).unwrap();
+        for n in [1, 3] {
+            assert!(max(&relative_shares(&ring, n)) < 1.02, "after node {number}, N={n}");
+        }
+    }
+}
