@@ -1,1 +1,32 @@
-//! storage
+//! Floor F1 of Quorate: how a node keeps what it was told. Versions and their merge, the on-disk form of a
+//! record, the engines that hold records, and the group-commit step that turns many writes into one batch
+//! and one sync.
+//!
+//! Everything but [`FjallEngine`] is pure: no clock, no file, no thread. The threads that call
+//! [`Committer`] and [`read()`] live with the driver; the simulator calls the same functions on a
+//! [`MemoryEngine`]. The on-disk format and the durability argument are in `FORMAT.md`.
+
+mod clock;
+mod commit;
+mod engine;
+mod envelope;
+mod merge;
+mod meta;
+mod read;
+mod record;
+mod row;
+mod state;
+
+pub use clock::{BoundReached, HlcClock};
+pub use commit::{Committer, Staged, Write, WriteError, WriteResult, Written};
+pub use engine::{
+    Batch, Engine, EngineError, EngineStats, FjallEngine, FjallOptions, Kept, MemoryEngine, MemoryImage,
+    PendingId, Space,
+};
+pub use envelope::RecordError;
+pub use merge::{MergeError, Merged, merge};
+pub use meta::{Identity, MetaError, MetaWrite, Recovered, TableRecord, TableStage, recover};
+pub use read::{ReadError, read, read_tag};
+pub use record::{decode, decode_tag, encode};
+pub use row::Row;
+pub use state::{Content, Register, State};

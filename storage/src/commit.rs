@@ -1,0 +1,229 @@
+//! The group-commit step: many writes become one batch and one sync.
+//!
+//! The production commit thread and the simulator run the same step. It is where a store meets what is held:
+//! the merge happens here, against the newest state of the key, and nowhere else.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use quorate_ring::{Hlc, Tag};
+
+use crate::{
+    Batch, Engine, EngineError, MergeError, Merged, MetaWrite, RecordError, Recovered, Row, Space, State,
+    merge, meta, record,
+};
+
+/// Something to make durable.
+#[non_exhaustive]
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Write {
+    /// Merge a state into a row.
+    Store {
+        /// Where.
+        row: Row,
+        /// What.
+        state: State,
+    },
+    /// Change what the node knows about itself.
+    Meta(MetaWrite),
+}
+
+/// What became of one write.
+pub type WriteResult = Result<Written, WriteError>;
+
+/// A write that is durable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Written {
+    /// The state was stored, or a newer one of the same batch.
+    Stored {
+        /// The tag it was stored under.
+        held: Tag,
+    },
+    /// What is held already covers the state; the write is as good as stored.
+    Covered {
+        /// The greatest tag held.
+        held: Tag,
+    },
+    /// A change to the node's own state.
+    Meta,
+}
+
+/// A write that is not acknowledged.
+#[non_exhaustive]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum WriteError {
+    /// The two states cannot be merged: one tag names different contents (rule V4), or the kinds differ.
+    #[error(transparent)]
+    Merge(#[from] MergeError),
+    /// The record that is held is damaged. It is not overwritten: it may have been newer (rule S3).
+    #[error("the record that is held is damaged: {0}")]
+    Corrupt(RecordError),
+    /// The key or the value is larger than a record may be.
+    #[error("{bytes} bytes is more than the {bytes_max} a record may have")]
+    TooLarge {
+        /// What was asked for.
+        bytes: usize,
+        /// What is allowed.
+        bytes_max: usize,
+    },
+    /// The tag leaves no reading above it for any clock.
+    #[error("the tag {0} is at the end of time")]
+    TagOutOfRange(Tag),
+    /// The engine failed. Unless it was only full, the write may still turn out to be there after a restart.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+}
+
+/// Turns writes into batches, one at a time: [`stage`](Self::stage), then commit the batch, then
+/// [`committed`](Self::committed) or [`failed`](Self::failed). No result may leave the node earlier
+/// (rule S1). [`run`](Self::run) does it all.
+#[derive(Debug)]
+pub struct Committer {
+    /// The bound of the clock that is durable.
+    hlc_bound: Hlc,
+}
+
+/// Writes on their way to the disk.
+#[derive(Debug)]
+pub struct Staged {
+    /// To be committed. May be empty, if everything is covered already.
+    pub batch: Batch,
+    /// What becomes of each write if the batch is committed, in order.
+    results: Vec<WriteResult>,
+    /// The clock's bound once the batch is committed.
+    hlc_bound: Hlc,
+}
+
+impl Committer {
+    /// The committer of a process that found `recovered`.
+    pub fn new(recovered: &Recovered) -> Self {
+        Self { hlc_bound: recovered.hlc_bound }
+    }
+
+    /// Merges `writes`, in order, into what `engine` holds. Stores of one key become one record.
+    ///
+    /// Every tag stored is below the clock's durable bound when the batch is committed; if need be the
+    /// batch raises the bound. So a restarted clock is above every tag its node holds, and a write that
+    /// takes its tag from the node's own knowledge alone (rule Q4, ONE) supersedes what the node
+    /// acknowledged before.
+    pub fn stage(&mut self, engine: &dyn Engine, writes: &[Write]) -> Staged {
+        let mut stage =
+            Stage { engine, slots: BTreeMap::new(), batch: Batch::new(), hlc_bound: self.hlc_bound };
+        let results = writes.iter().map(|write| stage.add(write)).collect();
+        stage.finish(results, self.hlc_bound)
+    }
+
+    /// The batch of `staged` is durable: what became of each write, in order.
+    pub fn committed(&mut self, staged: Staged) -> Vec<WriteResult> {
+        self.hlc_bound = self.hlc_bound.max(staged.hlc_bound);
+        staged.results
+    }
+
+    /// The batch of `staged` was not committed: every write failed with it, those that looked covered too,
+    /// because what covers them may be another write of the batch.
+    pub fn failed(&mut self, staged: Staged, error: &EngineError) -> Vec<WriteResult> {
+        staged.results.into_iter().map(|_| Err(error.clone().into())).collect()
+    }
+
+    /// Stages, commits and reports `writes`. Blocks for one sync, or none if there is nothing to write.
+    pub fn run(&mut self, engine: &dyn Engine, writes: &[Write]) -> Vec<WriteResult> {
+        let staged = self.stage(engine, writes);
+        if staged.batch.is_empty() {
+            return self.committed(staged);
+        }
+        match engine.commit(&staged.batch) {
+            Ok(()) => self.committed(staged),
+            Err(error) => self.failed(staged, &error),
+        }
+    }
+
+    /// The clock's bound that is durable: what [`HlcClock::reserved`](crate::HlcClock::reserved) wants to
+    /// hear.
+    pub fn hlc_bound(&self) -> Hlc {
+        self.hlc_bound
+    }
+}
+
+/// A batch in the making.
+struct Stage<'a> {
+    engine: &'a dyn Engine,
+    /// The newest state of every key touched.
+    slots: BTreeMap<Bytes, Slot>,
+    batch: Batch,
+    hlc_bound: Hlc,
+}
+
+/// The newest state of a key.
+struct Slot {
+    state: Option<State>,
+    /// Whether it differs from what is durable.
+    dirty: bool,
+}
+
+impl Stage<'_> {
+    fn add(&mut self, write: &Write) -> WriteResult {
+        match write {
+            Write::Store { row, state } => self.store(row, state),
+            Write::Meta(MetaWrite::HlcBound(bound)) => {
+                self.hlc_bound = self.hlc_bound.max(*bound);
+                Ok(Written::Meta)
+            }
+            Write::Meta(write) => {
+                meta::put(&mut self.batch, write);
+                Ok(Written::Meta)
+            }
+        }
+    }
+
+    fn store(&mut self, row: &Row, state: &State) -> WriteResult {
+        check_size(row.key.len(), Row::KEY_BYTES_MAX)?;
+        check_size(state.bytes_len(), State::VALUE_BYTES_MAX)?;
+        let tag = state.tag();
+        if tag.hlc == Hlc(u64::MAX) {
+            return Err(WriteError::TagOutOfRange(tag));
+        }
+        let slot = self.slot(row)?;
+        match merge(slot.state.as_ref(), state)? {
+            Merged::Incoming => {
+                *slot = Slot { state: Some(state.clone()), dirty: true };
+                self.hlc_bound = self.hlc_bound.max(tag.hlc.next());
+                Ok(Written::Stored { held: tag })
+            }
+            Merged::Held => Ok(Written::Covered { held: slot.state.as_ref().map_or(tag, State::tag) }),
+        }
+    }
+
+    /// The newest state of `row`: that of this batch, or what is durable.
+    fn slot(&mut self, row: &Row) -> Result<&mut Slot, WriteError> {
+        use std::collections::btree_map::Entry;
+        match self.slots.entry(row.to_storage_key()) {
+            Entry::Occupied(slot) => Ok(slot.into_mut()),
+            Entry::Vacant(vacant) => {
+                let record = self.engine.get(Space::Data, vacant.key())?;
+                let state = record.map(|bytes| record::decode(vacant.key(), &bytes)).transpose();
+                let state = state.map_err(WriteError::Corrupt)?;
+                Ok(vacant.insert(Slot { state, dirty: false }))
+            }
+        }
+    }
+
+    fn finish(mut self, results: Vec<WriteResult>, durable_bound: Hlc) -> Staged {
+        for (key, slot) in self.slots {
+            if let Some(state) = slot.state.filter(|_| slot.dirty) {
+                let record = record::encode(&key, &state);
+                self.batch.put(Space::Data, key, record);
+            }
+        }
+        if self.hlc_bound > durable_bound {
+            meta::put(&mut self.batch, &MetaWrite::HlcBound(self.hlc_bound));
+        }
+        Staged { batch: self.batch, results, hlc_bound: self.hlc_bound }
+    }
+}
+
+fn check_size(bytes: usize, bytes_max: usize) -> Result<(), WriteError> {
+    if bytes > bytes_max { Err(WriteError::TooLarge { bytes, bytes_max }) } else { Ok(()) }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,125 @@
+//! What a store of records must do, whatever keeps it.
+
+mod batch;
+mod fjall;
+mod memory;
+
+use std::ops::Bound;
+
+use bytes::Bytes;
+
+pub use batch::Batch;
+pub use fjall::{FjallEngine, FjallOptions};
+pub use memory::{Kept, MemoryEngine, MemoryImage, PendingId};
+
+/// The spaces of keys an engine keeps apart. One batch may write to all of them.
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Space {
+    /// Records of keys, in the order of their tokens.
+    Data,
+    /// What the node knows about itself.
+    Meta,
+}
+
+impl Space {
+    /// Every space.
+    pub const ALL: [Self; 2] = [Self::Data, Self::Meta];
+
+    /// The name of the space on disk.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Data => "data",
+            Self::Meta => "meta",
+        }
+    }
+}
+
+/// Keeps records. [`get`](Self::get), [`scan`](Self::scan) and [`stats`](Self::stats) may be called from
+/// any thread at any time; [`commit`](Self::commit) from one thread at a time. All may block on the disk.
+pub trait Engine: Send + Sync {
+    /// The record under `key`. Never one that a power cut could take back (rule S1).
+    ///
+    /// # Errors
+    ///
+    /// [`EngineError::Io`] if the disk does not answer.
+    fn get(&self, space: Space, key: &[u8]) -> Result<Option<Bytes>, EngineError>;
+
+    /// Up to `limit` records between `from` and `to` in ascending order of their keys, as of one moment
+    /// between two batches. A range that ends before it starts holds nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`EngineError::Io`] if the disk does not answer.
+    fn scan(
+        &self,
+        space: Space,
+        from: Bound<&[u8]>,
+        to: Bound<&[u8]>,
+        limit: usize,
+    ) -> Result<Vec<(Bytes, Bytes)>, EngineError>;
+
+    /// Makes `batch` durable as a whole, then visible (rule S1): after a crash all of it is there or
+    /// nothing, and once this returned `Ok`, all of it.
+    ///
+    /// # Errors
+    ///
+    /// See [`EngineError`]; only [`EngineError::Full`] promises that nothing was written.
+    fn commit(&self, batch: &Batch) -> Result<(), EngineError>;
+
+    /// What the engine uses at the moment.
+    fn stats(&self) -> EngineStats;
+}
+
+/// Why an engine did not do what it was asked.
+#[non_exhaustive]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum EngineError {
+    /// The disk failed. After a failed commit its files are not to be trusted: nothing may be acknowledged
+    /// and the node goes down (rule S2).
+    #[error("the disk failed: {0}")]
+    Io(String),
+    /// No room: nothing of the batch was written, reads go on (rule S5).
+    #[error("the disk is full")]
+    Full,
+    /// The files would not open: the data directory counts as lost, unless the reason is that another
+    /// process holds it or a setting is out of range (rule S4).
+    #[error("the data directory would not open: {0}")]
+    Refused(String),
+    /// Another process holds the data directory. Nothing is lost.
+    #[error("the data directory is in use by another process: {0}")]
+    Locked(String),
+}
+
+impl EngineError {
+    /// Whether the node must go down (rule S2): everything but a full disk.
+    pub fn is_fatal(&self) -> bool {
+        !matches!(self, Self::Full)
+    }
+}
+
+/// What an engine uses. Figures are those of the moment, cheap to take, and may lag.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct EngineStats {
+    /// Resident bytes of the block cache.
+    pub cache_bytes: u64,
+    /// Resident bytes of writes that are durable in the journal, not yet in a table.
+    pub write_buffer_bytes: u64,
+    /// Bytes on disk, journals included.
+    pub disk_bytes: u64,
+    /// Bytes of journals that a restart has to replay.
+    pub journal_bytes: u64,
+}
+
+/// Whether no key can lie between the bounds; ordered maps panic on some of those.
+fn is_empty_range(from: Bound<&[u8]>, to: Bound<&[u8]>) -> bool {
+    use Bound::{Excluded, Included, Unbounded};
+    match (from, to) {
+        (Unbounded, _) | (_, Unbounded) => false,
+        (Included(from), Included(to)) => from > to,
+        (Included(from) | Excluded(from), Included(to) | Excluded(to)) => from >= to,
+    }
+}
+
+#[cfg(test)]
+mod tests;
