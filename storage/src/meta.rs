@@ -46,7 +46,10 @@ pub enum TableStage {
         coordinator: NodeId,
     },
     /// Every node knows it or will: it is in use.
-    Committed,
+    Committed {
+        /// The attempt that created it.
+        attempt: Tag,
+    },
     /// The attempt was given up and must not succeed any more.
     Refused {
         /// The attempt.
