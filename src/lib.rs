@@ -1,1 +1,9 @@
-//! Quorate.
+//! Quorate: a leaderless key-value store whose QUORUM is linearizable.
+//!
+//! With the feature `client` alone this crate is the client SDK; with `server` it also holds the node.
+
+pub mod wire;
+
+pub use quorate_ring as ring;
+#[cfg(feature = "server")]
+pub use quorate_storage as storage;

@@ -1,0 +1,42 @@
+//! What travels between processes: frames with a fixed header and a msgpack body.
+//!
+//! Encoding and decoding are pure. Decoding any bytes ends in a message or a [`FrameError`], never in a
+//! panic, and allocates nothing before a length was checked. See `FORMAT.md` beside this file.
+
+mod client;
+mod frame;
+mod handshake;
+mod outcome;
+#[cfg(feature = "server")]
+mod peer;
+
+pub use client::{
+    ClientMessage, ClusterInfo, CreateTable, Delete, DescribeCluster, Get, Got, ListTables, Put,
+    TableCreated, Tables, Written,
+};
+pub use frame::{Frame, FrameError, Header, Message, RequestId, decode, encode, split};
+pub use handshake::{ClientHello, HandshakeMessage, HandshakeRefusal, PeerHello, PeerWelcome, Refusal};
+pub use outcome::{Failure, Outcome, Receipt, RequestError};
+#[cfg(feature = "server")]
+pub use peer::{
+    AbortTable, Answer, CommitTable, Fetch, Fetched, InquireTable, PeerMessage, PeerRefusal, PrepareTable,
+    Refused, Store, Stored, TableStanding, TableStatus, Want,
+};
+
+/// The version of frames, header and bodies together. Peers and clients of another version are refused
+/// in the handshake.
+pub const PROTOCOL_VERSION: u16 = 1;
+
+/// The longest key, in bytes.
+pub const KEY_BYTES_MAX: usize = 64 * 1024;
+
+/// The longest value by default, in bytes.
+pub const VALUE_BYTES_MAX: usize = 8 * 1024 * 1024;
+
+/// The longest frame, in bytes, that any sound peer sends when values may have `value_bytes_max` bytes.
+pub const fn frame_bytes_max(value_bytes_max: usize) -> usize {
+    value_bytes_max + KEY_BYTES_MAX + 64 * 1024
+}
+
+#[cfg(test)]
+mod tests;

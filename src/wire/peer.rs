@@ -1,0 +1,181 @@
+//! What nodes say to each other.
+
+use bytes::Bytes;
+use quorate_ring::{Epoch, Table, TableId, Tag};
+use quorate_storage::State;
+use serde::{Deserialize, Serialize};
+
+use super::frame::messages;
+
+/// How much of a key's state a coordinator wants.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Want {
+    /// The whole state.
+    State,
+    /// Its tag and digest (rules Q5, Q7).
+    Digest,
+    /// Its tag alone (rule Q4, round 1).
+    Tag,
+}
+
+/// Ask a replica for a key's durable state.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fetch {
+    /// The table.
+    pub table: TableId,
+    /// The key.
+    pub key: Bytes,
+    /// How much of it.
+    pub want: Want,
+}
+
+/// What a replica holds of a key; `None` where it holds nothing, not even a tombstone.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Answer {
+    /// The whole state.
+    State(Option<State>),
+    /// Tag and digest.
+    Digest(Option<(Tag, u128)>),
+    /// Tag alone.
+    Tag(Option<Tag>),
+}
+
+/// The answer to [`Fetch`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fetched {
+    /// What was wanted.
+    pub answer: Answer,
+}
+
+/// Merge a state into what the replica holds.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Store {
+    /// The table.
+    pub table: TableId,
+    /// The key.
+    pub key: Bytes,
+    /// The whole state.
+    pub state: State,
+}
+
+/// The answer to [`Store`]: the state, or one that covers it, is durable (rule S1).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stored {
+    /// The tag that the replica now holds.
+    pub held: Tag,
+}
+
+/// The replica did not do what was asked.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Refused {
+    /// Why.
+    pub refusal: PeerRefusal,
+}
+
+/// Why a replica refuses.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
+#[non_exhaustive]
+pub enum PeerRefusal {
+    /// It knows another cluster map (rules M3, M5).
+    #[error("knows epoch {known}")]
+    WrongEpoch {
+        /// The one it knows.
+        known: Epoch,
+    },
+    /// The key is not its own.
+    #[error("is no replica of the key")]
+    WrongOwner,
+    /// It does not know the table.
+    #[error("does not know the table")]
+    UnknownTable,
+    /// It has no room for more work (rule Q11).
+    #[error("is overloaded")]
+    Overloaded,
+    /// Its record is damaged, or two writes claim one tag (rules S3, V4).
+    #[error("holds a damaged record: {0}")]
+    Damaged(String),
+    /// Its disk failed or is full (rules S2, S5).
+    #[error("cannot use its disk: {0}")]
+    Disk(String),
+}
+
+/// Hold a table definition ready, durably; it is not served yet.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PrepareTable {
+    /// Names the attempt.
+    pub attempt: Tag,
+    /// The definition.
+    pub table: Table,
+}
+
+/// Every founder holds the table ready: serve it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CommitTable {
+    /// Names the attempt.
+    pub attempt: Tag,
+}
+
+/// Some founder could not: forget the attempt, and refuse it from now on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AbortTable {
+    /// Names the attempt.
+    pub attempt: Tag,
+}
+
+/// How does an attempt stand with you? Asked by a founder that was left in doubt. Whoever has never heard
+/// of the attempt refuses it from now on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InquireTable {
+    /// Names the attempt.
+    pub attempt: Tag,
+    /// The definition.
+    pub table: Table,
+}
+
+/// The answer to each of the four above: how the attempt now durably stands with the sender.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TableStatus {
+    /// Names the attempt.
+    pub attempt: Tag,
+    /// How it stands.
+    pub standing: TableStanding,
+}
+
+/// How an attempt to create a table stands with one founder.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum TableStanding {
+    /// Its coordinator is still collecting answers: ask again later.
+    Deciding,
+    /// Held ready; it will neither be served nor forgotten before the decision is known.
+    Prepared,
+    /// Served.
+    Committed,
+    /// Never to be served; the text says why.
+    Refused(String),
+}
+
+messages! {
+    /// Requests between nodes and their answers.
+    pub enum PeerMessage {
+        /// Read at a replica.
+        0x10 => Fetch,
+        /// Write at a replica.
+        0x11 => Store,
+        /// Create a table, first step.
+        0x12 => PrepareTable,
+        /// Create a table, last step.
+        0x13 => CommitTable,
+        /// Give a table up.
+        0x14 => AbortTable,
+        /// Settle a doubt.
+        0x15 => InquireTable,
+        /// Answer to a read.
+        0x20 => Fetched,
+        /// Answer to a write.
+        0x21 => Stored,
+        /// Answer about a table.
+        0x22 => TableStatus,
+        /// No.
+        0x2f => Refused,
+    }
+}

@@ -1,0 +1,194 @@
+//! Golden bytes of protocol version 1, round trips, and hostile bytes.
+
+use bytes::{Bytes, BytesMut};
+use proptest::prelude::*;
+use quorate_ring::{Consistency, Duration, Epoch, Instant, TableId};
+
+use super::*;
+
+const NOW: Instant = Instant(7_000_000);
+
+fn frame<M>(message: M) -> Frame<M> {
+    let deadline = NOW + Duration::from_millis(250);
+    Frame { header: Header { id: RequestId(0x0102), epoch: Epoch(3), deadline }, message }
+}
+
+fn get() -> ClientMessage {
+    let get = Get { table: TableId(9), key: Bytes::from_static(b"alice"), consistency: Consistency::Quorum };
+    get.into()
+}
+
+fn encoded<M: Message>(frame: &Frame<M>) -> BytesMut {
+    let mut out = BytesMut::new();
+    encode(frame, NOW, &mut out);
+    out
+}
+
+fn decoded<M: Message>(mut bytes: BytesMut) -> Frame<M> {
+    let body = split(&mut bytes, 1 << 20).unwrap().unwrap();
+    assert!(bytes.is_empty());
+    decode(&body, NOW).unwrap()
+}
+
+#[test]
+fn golden_get() {
+    let bytes = encoded(&frame(get()));
+    let hex: String = bytes.iter().map(|b| format!("{b:02x}")).collect();
+    // length, kind 0x40, id, epoch, 250,000 microseconds, [9, bin "alice", "Quorum"]
+    assert_eq!(
+        hex,
+        concat!(
+            "00000025",
+            "40",
+            "0000000000000102",
+            "0000000000000003",
+            "0003d090",
+            "93",
+            "09",
+            "c405616c696365",
+            "a651756f72756d"
+        )
+    );
+    assert_eq!(decoded::<ClientMessage>(bytes), frame(get()));
+}
+
+#[test]
+fn what_is_left_of_a_deadline_travels_not_the_deadline() {
+    let mut bytes = encoded(&frame(get()));
+    let body = split(&mut bytes, 1 << 20).unwrap().unwrap();
+    let elsewhere = Instant(90);
+    let there: Frame<ClientMessage> = decode(&body, elsewhere).unwrap();
+    assert_eq!(there.header.deadline, elsewhere + Duration::from_millis(250));
+}
+
+#[test]
+fn a_deadline_in_the_past_arrives_as_passed() {
+    let mut late = frame(get());
+    late.header.deadline = NOW - Duration::from_millis(1);
+    assert_eq!(decoded::<ClientMessage>(encoded(&late)).header.deadline, NOW);
+}
+
+#[test]
+fn a_frame_in_pieces_waits_for_its_end() {
+    let whole = encoded(&frame(get()));
+    for cut in 0..whole.len() {
+        let mut buffer = BytesMut::from(&whole[..cut]);
+        assert_eq!(split(&mut buffer, 1 << 20).unwrap(), None, "{cut} bytes");
+        assert_eq!(buffer.len(), cut, "nothing is taken of a frame in pieces");
+    }
+}
+
+#[test]
+fn lengths_are_checked_before_anything_is_kept() {
+    let long = split(&mut BytesMut::from(&[0xff, 0xff, 0xff, 0xff, 1][..]), 1 << 20);
+    assert_eq!(long, Err(FrameError::TooLong { bytes: 0xffff_ffff, bytes_max: 1 << 20 }));
+    let short = split(&mut BytesMut::from(&[0, 0, 0, 3, 1, 2, 3][..]), 1 << 20);
+    assert_eq!(short, Err(FrameError::TooShort(3)));
+}
+
+#[test]
+fn kinds_of_another_stream_are_refused() {
+    let mut bytes = encoded(&frame(get()));
+    let body = split(&mut bytes, 1 << 20).unwrap().unwrap();
+    assert_eq!(decode::<HandshakeMessage>(&body, NOW), Err(FrameError::UnknownKind(0x40)));
+}
+
+#[test]
+fn bytes_left_over_are_an_error() {
+    let mut out = encoded(&frame(get()));
+    let length = u32::from_be_bytes(out[..4].try_into().unwrap()) + 1;
+    out[..4].copy_from_slice(&length.to_be_bytes());
+    out.extend_from_slice(&[0xc0]);
+    let body = split(&mut out, 1 << 20).unwrap().unwrap();
+    assert!(matches!(decode::<ClientMessage>(&body, NOW), Err(FrameError::Body { kind: 0x40, .. })));
+}
+
+fn requests() -> impl Strategy<Value = ClientMessage> {
+    let bytes = || proptest::collection::vec(any::<u8>(), 0..40).prop_map(Bytes::from);
+    let level = prop_oneof![
+        Just(Consistency::One),
+        Just(Consistency::All),
+        (1u8..).prop_map(|n| Consistency::Count(n.try_into().unwrap()))
+    ];
+    (any::<u32>(), bytes(), bytes(), level, proptest::option::of(bytes())).prop_flat_map(
+        |(table, key, value, consistency, context)| {
+            let table = TableId(table);
+            prop_oneof![
+                Just(ClientMessage::from(Get { table, key: key.clone(), consistency })),
+                Just(Put { table, key: key.clone(), value, consistency, context: context.clone() }.into()),
+                Just(Delete { table, key, consistency, context }.into()),
+            ]
+        },
+    )
+}
+
+proptest! {
+    #[test]
+    fn requests_survive_the_wire(message in requests()) {
+        let frame = frame(message);
+        prop_assert_eq!(decoded::<ClientMessage>(encoded(&frame)), frame);
+    }
+
+    #[test]
+    fn any_bytes_end_in_a_frame_or_an_error(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+        let bytes = Bytes::from(bytes);
+        let _ = decode::<ClientMessage>(&bytes, NOW);
+        let _ = decode::<HandshakeMessage>(&bytes, NOW);
+        #[cfg(feature = "server")]
+        let _ = decode::<PeerMessage>(&bytes, NOW);
+        let _ = split(&mut BytesMut::from(&bytes[..]), 100);
+    }
+
+    /// Random bytes hardly ever reach a body's decoder; bent frames do.
+    #[test]
+    fn bent_frames_end_in_a_frame_or_an_error(message in requests(), at in any::<usize>(), to in any::<u8>()) {
+        let mut bytes = encoded(&frame(message));
+        let at = 4 + at % (bytes.len() - 4);
+        bytes[at] = to;
+        let body = split(&mut bytes, 1 << 20).unwrap().unwrap();
+        let _ = decode::<ClientMessage>(&body, NOW);
+    }
+}
+
+#[cfg(feature = "server")]
+mod peers {
+    use quorate_ring::{Actor, Hlc, Tag};
+    use quorate_storage::{Content, Register, State};
+
+    use super::*;
+
+    const TAG: Tag = Tag { hlc: Hlc(0x01_0000), actor: Actor(2) };
+
+    fn state() -> State {
+        State::Register(Register { tag: TAG, content: Content::Value(Bytes::from_static(b"v")) })
+    }
+
+    #[test]
+    fn golden_store() {
+        let store = Store { table: TableId(9), key: Bytes::from_static(b"k"), state: state() };
+        let bytes = encoded(&frame(PeerMessage::from(store)));
+        let hex: String = bytes[25..].iter().map(|b| format!("{b:02x}")).collect();
+        assert_eq!(hex, GOLDEN_STORE);
+    }
+
+    #[test]
+    fn peer_messages_survive_the_wire() {
+        let answers = [
+            Answer::State(Some(state())),
+            Answer::State(None),
+            Answer::Digest(Some((TAG, u128::MAX - 5))),
+            Answer::Digest(None),
+            Answer::Tag(Some(TAG)),
+        ];
+        for answer in answers {
+            let frame = frame(PeerMessage::from(Fetched { answer }));
+            assert_eq!(decoded::<PeerMessage>(encoded(&frame)), frame);
+        }
+        let refused =
+            frame(PeerMessage::from(Refused { refusal: PeerRefusal::WrongEpoch { known: Epoch(4) } }));
+        assert_eq!(decoded::<PeerMessage>(encoded(&refused)), refused);
+    }
+
+    /// [9, bin "k", {"Register": [[clock, actor], {"Value": bin "v"}]}]
+    const GOLDEN_STORE: &str = "9309c4016b81a852656769737465729292ce000100000281a556616c7565c40176";
+}
