@@ -2,6 +2,14 @@
 //!
 //! With the feature `client` alone this crate is the client SDK; with `server` it also holds the node.
 
+#[cfg(feature = "server")]
+pub mod coordinator;
+#[cfg(feature = "server")]
+pub mod membership;
+#[cfg(feature = "server")]
+pub mod node;
+#[cfg(feature = "server")]
+pub mod replica;
 pub mod wire;
 
 pub use quorate_ring as ring;

@@ -1,0 +1,224 @@
+//! What a node does for its clients: it finds a key's replicas, asks them, and says what came of it.
+//!
+//! A request is two things, kept apart: arithmetic ([`Tracker`]: who answered, is it enough, can it
+//! still be) and choreography (`read`, `write`: who is asked what, and when). Choosing replicas and levels
+//! is `plan`, a pure function.
+
+mod admission;
+mod operation;
+mod plan;
+mod quorum;
+mod read;
+mod write;
+
+use std::collections::BTreeMap;
+
+use quorate_ring::{Actor, Instant, NodeId};
+
+pub use operation::{OperationId, ReplicaAnswer, Step};
+pub use quorum::{Tracker, Verdict};
+
+use self::{
+    admission::Admission,
+    operation::{Conclusion, Operation, Work},
+    read::Read,
+    write::Write,
+};
+use crate::{
+    node::{ClientId, Effect, Observation, Timers, Turn},
+    wire::{ClientMessage, Delete, Failure, Frame, Get, Header, Put, RequestError},
+};
+
+/// The requests of this node's clients that are under way.
+#[derive(Debug)]
+pub struct Coordinator {
+    operations: BTreeMap<OperationId, Operation>,
+    admission: Admission,
+    timers: Timers<OperationId>,
+    /// Writes that wait for the clock's next reservation (rule V1).
+    awaiting_clock: Vec<OperationId>,
+    next_id: OperationId,
+}
+
+impl Coordinator {
+    /// Ids start at a place drawn from the process's actor, so that an answer meant for an earlier
+    /// process of this node finds no operation.
+    pub fn new(actor: Actor) -> Self {
+        Self {
+            operations: BTreeMap::new(),
+            admission: Admission::default(),
+            timers: Timers::default(),
+            awaiting_clock: Vec::new(),
+            next_id: OperationId::first_of(actor),
+        }
+    }
+
+    /// Starts a read.
+    pub fn get(&mut self, turn: &mut Turn<'_>, client: ClientId, header: Header, get: Get) {
+        let plan = plan::read(turn, get.table, &get.key, get.consistency);
+        self.begin(turn, client, header, plan.map(|plan| (plan, Work::Read(Read::default()))));
+    }
+
+    /// Starts a write of a value.
+    pub fn put(&mut self, turn: &mut Turn<'_>, client: ClientId, header: Header, put: Put) {
+        let plan = plan::put(turn, &put);
+        let content = quorate_storage::Content::Value(put.value);
+        self.begin(turn, client, header, plan.map(|plan| (plan, Work::Write(Write::new("put", content)))));
+    }
+
+    /// Starts a write of a tombstone.
+    pub fn delete(&mut self, turn: &mut Turn<'_>, client: ClientId, header: Header, delete: Delete) {
+        let plan = plan::delete(turn, &delete);
+        let content = quorate_storage::Content::Tombstone;
+        self.begin(turn, client, header, plan.map(|plan| (plan, Work::Write(Write::new("delete", content)))));
+    }
+
+    /// A replica, a peer's or this node's own, made something of a request.
+    pub fn answered(&mut self, turn: &mut Turn<'_>, from: NodeId, step: Step, answer: ReplicaAnswer) {
+        self.advance(turn, step.operation, |operation, turn| operation.answered(turn, from, step, answer));
+    }
+
+    /// Every request that waits for `peer` goes on without it.
+    pub fn peer_down(&mut self, turn: &mut Turn<'_>, peer: NodeId) {
+        let waiting: Vec<_> =
+            self.operations.iter().filter(|(_, o)| o.waits_for(peer)).map(|(id, _)| *id).collect();
+        for id in waiting {
+            self.advance(turn, id, |operation, turn| operation.peer_down(turn, peer));
+        }
+    }
+
+    /// The clock may go on: so may the writes that waited for it.
+    pub fn clock_reserved(&mut self, turn: &mut Turn<'_>) {
+        for id in std::mem::take(&mut self.awaiting_clock) {
+            self.advance(turn, id, Operation::clock_reserved);
+        }
+    }
+
+    /// Nobody waits for this client's answers any more. Its writes still run to their end: they may
+    /// have reached a replica.
+    pub fn client_gone(&mut self, client: ClientId) {
+        self.admission.client_gone(client);
+    }
+
+    /// Ends what is past its deadline and asks more replicas where the first were slow.
+    pub fn fire_timers(&mut self, turn: &mut Turn<'_>) {
+        while let Some(id) = self.timers.pop_due(turn.now.mono) {
+            self.advance(turn, id, Operation::timer);
+        }
+    }
+
+    /// When [`Coordinator::fire_timers`] is due.
+    pub fn next_timer(&self) -> Option<Instant> {
+        self.timers.next()
+    }
+
+    /// Whether no request is under way.
+    pub fn is_empty(&self) -> bool {
+        self.operations.is_empty()
+    }
+
+    /// Panics if the state contradicts itself.
+    pub fn validate(&self) {
+        self.timers.validate();
+        for (id, operation) in &self.operations {
+            assert_eq!(*id, operation.id(), "operations are filed under their own id");
+            assert!(self.timers.holds(operation.timer_at(), *id), "every operation has a timer");
+            operation.validate();
+        }
+        assert_eq!(self.admission.in_flight(), self.operations.len(), "admission counts what is under way");
+    }
+
+    fn begin(
+        &mut self,
+        turn: &mut Turn<'_>,
+        client: ClientId,
+        header: Header,
+        planned: Result<(plan::Plan, Work), RequestError>,
+    ) {
+        let (plan, work) = match planned {
+            Ok(planned) => planned,
+            Err(error) => return refuse(turn, client, header, error),
+        };
+        if let Err(failure) = self.admission.admit(turn.config, client) {
+            turn.effects.push(Effect::Observe(Observation::Overloaded));
+            return refuse(turn, client, header, RequestError::not_applied(failure));
+        }
+        let id = self.next_id;
+        self.next_id = id.next();
+        let deadline = header.deadline.min(turn.now.mono + turn.config.request_timeout_max);
+        let header = Header { deadline, ..header };
+        let operation = Operation::new(id, client, header, turn.now.mono, plan, work);
+        self.timers.set(operation.timer_at(), id);
+        self.operations.insert(id, operation);
+        self.advance(turn, id, Operation::start);
+    }
+
+    /// Lets `event` happen to an operation, if it is still under way, and sees to what follows.
+    fn advance(
+        &mut self,
+        turn: &mut Turn<'_>,
+        id: OperationId,
+        event: impl FnOnce(&mut Operation, &mut Turn<'_>) -> Option<Conclusion>,
+    ) {
+        let Some(operation) = self.operations.get_mut(&id) else {
+            return;
+        };
+        let timer_before = operation.timer_at();
+        let conclusion = event(operation, turn);
+        if let Some(conclusion) = conclusion {
+            self.timers.cancel(timer_before, id);
+            self.finish(turn, id, conclusion);
+            return;
+        }
+        if operation.timer_at() != timer_before || !self.timers.holds(timer_before, id) {
+            self.timers.cancel(timer_before, id);
+            self.timers.set(operation.timer_at(), id);
+        }
+        if operation.awaits_clock() && !self.awaiting_clock.contains(&id) {
+            self.awaiting_clock.push(id);
+        }
+    }
+
+    fn finish(&mut self, turn: &mut Turn<'_>, id: OperationId, conclusion: Conclusion) {
+        let Some(operation) = self.operations.remove(&id) else {
+            return;
+        };
+        let (client, header) = (operation.client(), operation.header());
+        self.admission.release(client);
+        turn.effects.push(Effect::Observe(operation.observation(turn.now.mono, &conclusion)));
+        let message = match conclusion {
+            Ok(message) => message,
+            Err(error) => ClientMessage::RequestError(error),
+        };
+        answer(turn, client, header, message);
+    }
+}
+
+/// Answers a client.
+pub fn answer(turn: &mut Turn<'_>, client: ClientId, header: Header, message: ClientMessage) {
+    let header = Header { epoch: turn.ring.epoch(), ..header };
+    turn.effects.push(Effect::ToClient { client, frame: Frame { header, message } });
+}
+
+/// Tells a client that its request failed before anything was done for it.
+pub fn refuse(turn: &mut Turn<'_>, client: ClientId, header: Header, error: RequestError) {
+    answer(turn, client, header, ClientMessage::RequestError(error));
+}
+
+/// The text for a replica that was lost.
+const CONNECTION_LOST: &str = "its connection was lost";
+
+/// Says which replica gave which reason.
+fn reason(node: NodeId, why: &impl std::fmt::Display) -> String {
+    format!("{node} {why}")
+}
+
+/// The failure of a request whose deadline passed.
+fn timeout(required: usize, answered: usize) -> Failure {
+    Failure::Timeout { required: count(required), answered: count(answered) }
+}
+
+/// Replica counts are at most 15.
+fn count(replicas: usize) -> u8 {
+    u8::try_from(replicas).unwrap_or(u8::MAX)
+}

@@ -1,0 +1,338 @@
+//! One request under way: what it is about, who waits for it, and how far it has come.
+
+use quorate_ring::{Actor, Instant, NodeId, Tag};
+use quorate_storage::State;
+
+use super::{
+    CONNECTION_LOST,
+    plan::Plan,
+    quorum::{Places, Tracker},
+    read::Read,
+    reason, timeout,
+    write::Write,
+};
+use crate::{
+    node::{ClientId, DiskOperation, DiskRequest, Effect, Observation, Ticket, Turn},
+    wire::{
+        Answer, ClientMessage, Failure, Fetch, Frame, Header, Outcome, PeerMessage, Receipt, RequestError,
+        RequestId, Store, Want,
+    },
+};
+
+/// Names an operation within a process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct OperationId(u64);
+
+impl OperationId {
+    /// Where a process starts to count.
+    pub(super) fn first_of(actor: Actor) -> Self {
+        Self(actor.0 >> (Step::PHASE_BITS + 1))
+    }
+
+    /// The next one.
+    pub(super) fn next(self) -> Self {
+        Self(self.0 + 1)
+    }
+}
+
+/// A round of an operation: what a request to a replica is part of, and what its answer finds back to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Step {
+    /// Which operation.
+    pub operation: OperationId,
+    /// Which of its rounds: an answer that comes after its round is over is not taken for one of the next.
+    pub round: u8,
+}
+
+impl Step {
+    const PHASE_BITS: u32 = 2;
+
+    /// The request id that carries this step to a peer and back.
+    pub fn request_id(self) -> RequestId {
+        RequestId(self.operation.0 << Self::PHASE_BITS | u64::from(self.round))
+    }
+
+    /// The step that a request id carries.
+    pub fn from_request_id(id: RequestId) -> Self {
+        Self { operation: OperationId(id.0 >> Self::PHASE_BITS), round: (id.0 & 0b11) as u8 }
+    }
+}
+
+/// What a replica, this node's own or a peer's, made of a request.
+#[derive(Clone, Debug)]
+pub enum ReplicaAnswer {
+    /// What it holds.
+    Fetched(Answer),
+    /// It holds what was sent, or more, durably.
+    Stored(Tag),
+    /// It did not do it; the text says why.
+    Failed(String),
+}
+
+/// How a request ends.
+pub(super) type Conclusion = Result<ClientMessage, RequestError>;
+
+/// One request under way.
+#[derive(Debug)]
+pub(super) struct Operation {
+    task: Task,
+    work: Work,
+}
+
+/// What there is to do, and how far it has come.
+#[derive(Debug)]
+pub(super) enum Work {
+    /// A read.
+    Read(Read),
+    /// A write.
+    Write(Write),
+}
+
+/// What reads and writes have in common.
+#[derive(Debug)]
+pub(super) struct Task {
+    /// Its name.
+    pub(super) id: OperationId,
+    /// Who waits.
+    pub(super) client: ClientId,
+    /// The client's request id, and the deadline.
+    pub(super) header: Header,
+    /// When it began.
+    pub(super) started: Instant,
+    /// Whom it concerns.
+    pub(super) plan: Plan,
+    /// When more replicas are asked, or a round ends with what it has.
+    pub(super) hedge_at: Option<Instant>,
+    /// What the last replica that failed said.
+    pub(super) last_failure: String,
+}
+
+impl Operation {
+    pub(super) fn new(
+        id: OperationId,
+        client: ClientId,
+        header: Header,
+        started: Instant,
+        plan: Plan,
+        work: Work,
+    ) -> Self {
+        let task = Task { id, client, header, started, plan, hedge_at: None, last_failure: String::new() };
+        Self { task, work }
+    }
+
+    /// Sends what the first round sends.
+    pub(super) fn start(&mut self, turn: &mut Turn<'_>) -> Option<Conclusion> {
+        match &mut self.work {
+            Work::Read(read) => read.start(&mut self.task, turn),
+            Work::Write(write) => write.start(&mut self.task, turn),
+        }
+    }
+
+    /// A replica made something of a request of round `step.round`.
+    pub(super) fn answered(
+        &mut self,
+        turn: &mut Turn<'_>,
+        from: NodeId,
+        step: Step,
+        answer: ReplicaAnswer,
+    ) -> Option<Conclusion> {
+        let place = self.task.plan.place(from)?;
+        if let ReplicaAnswer::Failed(why) = &answer {
+            self.task.last_failure = reason(from, why);
+        }
+        match &mut self.work {
+            Work::Read(read) => read.answered(&mut self.task, turn, place, step.round, answer),
+            Work::Write(write) => write.answered(&mut self.task, turn, place, step.round, answer),
+        }
+    }
+
+    /// A peer is lost: whatever it was asked in the present round fails.
+    pub(super) fn peer_down(&mut self, turn: &mut Turn<'_>, peer: NodeId) -> Option<Conclusion> {
+        let round = match &self.work {
+            Work::Read(read) => read.round(),
+            Work::Write(write) => write.round(),
+        };
+        let step = Step { operation: self.task.id, round };
+        self.answered(turn, peer, step, ReplicaAnswer::Failed(CONNECTION_LOST.to_owned()))
+    }
+
+    /// The clock may go on.
+    pub(super) fn clock_reserved(&mut self, turn: &mut Turn<'_>) -> Option<Conclusion> {
+        match &mut self.work {
+            Work::Read(_) => None,
+            Work::Write(write) => write.clock_reserved(&mut self.task, turn),
+        }
+    }
+
+    /// The time of [`Operation::timer_at`] has come.
+    pub(super) fn timer(&mut self, turn: &mut Turn<'_>) -> Option<Conclusion> {
+        if turn.now.mono >= self.task.header.deadline {
+            return Some(Err(self.timed_out()));
+        }
+        if self.task.hedge_at.is_none_or(|at| turn.now.mono < at) {
+            return None;
+        }
+        self.task.hedge_at = None;
+        match &mut self.work {
+            Work::Read(read) => read.hedge(&mut self.task, turn),
+            Work::Write(write) => write.hedge(&mut self.task, turn),
+        }
+    }
+
+    /// When it wants to be called.
+    pub(super) fn timer_at(&self) -> Instant {
+        self.task.hedge_at.map_or(self.task.header.deadline, |at| at.min(self.task.header.deadline))
+    }
+
+    /// Whether the clock holds it up.
+    pub(super) fn awaits_clock(&self) -> bool {
+        matches!(&self.work, Work::Write(write) if write.awaits_clock())
+    }
+
+    /// Whether `peer` is a replica from which it still wants to hear.
+    pub(super) fn waits_for(&self, peer: NodeId) -> bool {
+        let Some(place) = self.task.plan.place(peer) else {
+            return false;
+        };
+        match &self.work {
+            Work::Read(read) => read.tracker().is_outstanding(place),
+            Work::Write(write) => write.tracker().is_some_and(|t| t.is_outstanding(place)),
+        }
+    }
+
+    pub(super) fn id(&self) -> OperationId {
+        self.task.id
+    }
+
+    pub(super) fn client(&self) -> ClientId {
+        self.task.client
+    }
+
+    pub(super) fn header(&self) -> Header {
+        self.task.header
+    }
+
+    /// What to count when it ends.
+    pub(super) fn observation(&self, now: Instant, conclusion: &Conclusion) -> Observation {
+        let (operation, is_write) = match &self.work {
+            Work::Read(_) => ("get", false),
+            Work::Write(write) => (write.name(), true),
+        };
+        let outcome = match conclusion {
+            Ok(_) => Some(Outcome::Applied),
+            Err(error) => is_write.then_some(error.outcome),
+        };
+        let nanos = u64::try_from(now.since(self.task.started).as_nanos()).unwrap_or(u64::MAX);
+        Observation::Request { operation, outcome, nanos }
+    }
+
+    /// Panics if the state contradicts itself.
+    pub(super) fn validate(&self) {
+        match &self.work {
+            Work::Read(read) => read.validate(),
+            Work::Write(write) => write.validate(),
+        }
+    }
+
+    fn timed_out(&self) -> RequestError {
+        match &self.work {
+            Work::Read(read) => RequestError::not_applied(read.timeout(&self.task)),
+            Work::Write(write) => write.timeout(&self.task),
+        }
+    }
+}
+
+impl Task {
+    /// Asks the replica at `place` what it holds.
+    pub(super) fn fetch(&self, turn: &mut Turn<'_>, place: usize, round: u8, want: Want) {
+        let row = &self.plan.row;
+        if self.plan.own == Some(place) {
+            let operation = match want {
+                Want::State | Want::Digest => DiskOperation::Read(row.clone()),
+                Want::Tag => DiskOperation::ReadTag(row.clone()),
+            };
+            return self.use_own_disk(turn, round, operation);
+        }
+        let fetch = Fetch { table: row.table, key: row.key.clone(), want };
+        self.send(turn, place, round, fetch.into());
+    }
+
+    /// Sends a state to the replica at `place`.
+    pub(super) fn store(&self, turn: &mut Turn<'_>, place: usize, round: u8, state: &State) {
+        let (row, state) = (&self.plan.row, state.clone());
+        if self.plan.own == Some(place) {
+            let write = quorate_storage::Write::Store { row: row.clone(), state };
+            return self.use_own_disk(turn, round, DiskOperation::Write(write));
+        }
+        let store = Store { table: row.table, key: row.key.clone(), state };
+        self.send(turn, place, round, store.into());
+    }
+
+    /// Sets the time after which more replicas are asked, if there are any left.
+    pub(super) fn hedge_after_delay(&mut self, turn: &Turn<'_>) {
+        self.hedge_at = Some(turn.now.mono + turn.config.hedge_delay);
+    }
+
+    /// A round over the replicas in which those that are down have failed already.
+    pub(super) fn tracker(&self, turn: &Turn<'_>, required: usize) -> Tracker {
+        let mut tracker = Tracker::new(self.plan.replicas.len(), required);
+        let alive = self.plan.alive(turn);
+        (0..self.plan.replicas.len())
+            .filter(|place| !alive.contains(*place))
+            .for_each(|place| tracker.fail(place));
+        tracker
+    }
+
+    /// How the answer came about (rule Q12).
+    pub(super) fn receipt(
+        &self,
+        turn: &Turn<'_>,
+        answered: Places,
+        tag: Option<Tag>,
+        repaired: bool,
+    ) -> Receipt {
+        Receipt {
+            coordinator: turn.config.node,
+            epoch: turn.ring.epoch(),
+            consistency: self.plan.consistency,
+            replicas: self.plan.replicas.clone(),
+            answered: answered.iter().map(|place| self.plan.replicas[place]).collect(),
+            tag,
+            repaired,
+        }
+    }
+
+    /// Too many replicas failed.
+    pub(super) fn replicas_failed(&self, tracker: &Tracker) -> Failure {
+        Failure::ReplicasFailed {
+            required: super::count(tracker.required()),
+            answered: super::count(tracker.succeeded().len()),
+            failed: super::count(tracker.failed().len()),
+            reason: self.last_failure.clone(),
+        }
+    }
+
+    /// The deadline passed.
+    pub(super) fn timeout(&self, tracker: &Tracker) -> Failure {
+        timeout(tracker.required(), tracker.succeeded().len())
+    }
+
+    fn step(&self, round: u8) -> Step {
+        Step { operation: self.id, round }
+    }
+
+    fn send(&self, turn: &mut Turn<'_>, place: usize, round: u8, message: PeerMessage) {
+        let header = Header {
+            id: self.step(round).request_id(),
+            epoch: turn.ring.epoch(),
+            deadline: self.header.deadline,
+        };
+        let peer = self.plan.replicas[place];
+        turn.effects.push(Effect::ToPeer { peer, frame: Frame { header, message } });
+    }
+
+    fn use_own_disk(&self, turn: &mut Turn<'_>, round: u8, operation: DiskOperation) {
+        let ticket = Ticket::Operation { step: self.step(round), row: self.plan.row.clone() };
+        turn.effects.push(Effect::Disk(DiskRequest { ticket, deadline: self.header.deadline, operation }));
+    }
+}

@@ -1,0 +1,143 @@
+//! From a request to its replicas and what it needs of them: a pure function of map and up-set.
+
+use bytes::Bytes;
+use quorate_ring::{Consistency, ConsistencyError, NodeId, TableId, TableKind, token_of};
+use quorate_storage::Row;
+
+use super::{count, quorum::Places};
+use crate::{
+    node::Turn,
+    wire::{Delete, Failure, KEY_BYTES_MAX, Put, RequestError},
+};
+
+/// Whom a request concerns and what it needs of them.
+#[derive(Clone, Debug)]
+pub(super) struct Plan {
+    /// The key, placed on the ring.
+    pub(super) row: Row,
+    /// How versions of the key merge.
+    pub(super) kind: TableKind,
+    /// The level asked for.
+    pub(super) consistency: Consistency,
+    /// The key's N replicas in preference order, dead or alive (rule Q2: N is the configured N).
+    pub(super) replicas: Vec<NodeId>,
+    /// This node's place among them.
+    pub(super) own: Option<usize>,
+    /// How many replicas the level needs.
+    pub(super) required: usize,
+}
+
+impl Plan {
+    /// floor(N/2)+1.
+    pub(super) fn quorum(&self) -> usize {
+        self.replicas.len() / 2 + 1
+    }
+
+    /// Whether the level promises linearizability, and so needs the rounds of rules Q4 and Q5.
+    pub(super) fn is_strict(&self) -> bool {
+        self.required >= self.quorum()
+    }
+
+    /// The place of `node` among the replicas.
+    pub(super) fn place(&self, node: NodeId) -> Option<usize> {
+        self.replicas.iter().position(|replica| *replica == node)
+    }
+
+    /// The replicas that are up.
+    pub(super) fn alive(&self, turn: &Turn<'_>) -> Places {
+        (0..self.replicas.len()).filter(|place| turn.up.contains(self.replicas[*place])).collect()
+    }
+
+    /// The order in which replicas are asked: this node first, then those that are up, nearest first.
+    pub(super) fn asking_order(&self, turn: &Turn<'_>) -> Vec<usize> {
+        let mut order: Vec<_> = self.alive(turn).iter().filter(|place| Some(*place) != self.own).collect();
+        if let Some(own) = self.own {
+            order.insert(0, own);
+        }
+        order
+    }
+
+    /// Refuses at once what cannot be reached (rule Q3), before anything is sent.
+    pub(super) fn check_alive(&self, turn: &Turn<'_>) -> Result<(), RequestError> {
+        let alive = self.alive(turn).len();
+        if alive >= self.required {
+            return Ok(());
+        }
+        Err(RequestError::not_applied(Failure::Unavailable {
+            consistency: self.consistency,
+            required: count(self.required),
+            alive: count(alive),
+        }))
+    }
+}
+
+/// Plans a read.
+pub(super) fn read(
+    turn: &mut Turn<'_>,
+    table: TableId,
+    key: &Bytes,
+    consistency: Consistency,
+) -> Result<Plan, RequestError> {
+    plan(turn, table, key, consistency, Consistency::required_reads)
+}
+
+/// Plans a write of a value.
+pub(super) fn put(turn: &mut Turn<'_>, put: &Put) -> Result<Plan, RequestError> {
+    let bytes_max = turn.config.value_bytes_max;
+    if put.value.len() > bytes_max {
+        return Err(RequestError::not_applied(Failure::ValueTooLarge {
+            bytes: put.value.len() as u64,
+            bytes_max: bytes_max as u64,
+        }));
+    }
+    write(turn, put.table, &put.key, put.consistency, put.context.as_ref())
+}
+
+/// Plans a write of a tombstone.
+pub(super) fn delete(turn: &mut Turn<'_>, delete: &Delete) -> Result<Plan, RequestError> {
+    write(turn, delete.table, &delete.key, delete.consistency, delete.context.as_ref())
+}
+
+fn write(
+    turn: &mut Turn<'_>,
+    table: TableId,
+    key: &Bytes,
+    consistency: Consistency,
+    context: Option<&Bytes>,
+) -> Result<Plan, RequestError> {
+    let plan = plan(turn, table, key, consistency, Consistency::required_writes)?;
+    let refuse = |why: &str| Err(RequestError::not_applied(Failure::BadRequest(why.to_owned())));
+    match plan.kind {
+        TableKind::Siblings => Ok(plan),
+        _ if consistency == Consistency::Any => refuse("ANY is for siblings tables only (rule Q2): use ONE"),
+        _ if context.is_some() => refuse("only siblings tables take a context: here the latest write wins"),
+        _ => Ok(plan),
+    }
+}
+
+fn plan(
+    turn: &mut Turn<'_>,
+    table: TableId,
+    key: &Bytes,
+    consistency: Consistency,
+    required: impl FnOnce(Consistency, u8) -> Result<usize, ConsistencyError>,
+) -> Result<Plan, RequestError> {
+    let refuse = |failure| Err(RequestError::not_applied(failure));
+    if key.is_empty() || key.len() > KEY_BYTES_MAX {
+        return refuse(Failure::KeySize { bytes: key.len() as u64, bytes_max: KEY_BYTES_MAX as u64 });
+    }
+    let Some(table) = turn.catalog.serve(table, turn.effects) else {
+        return refuse(Failure::UnknownTable { name: table.to_string() });
+    };
+    let token = token_of(key);
+    let replicas = turn.ring.replicas(token, table.replication).to_vec();
+    let required = match required(consistency, table.replication) {
+        Ok(required) => required,
+        Err(why) => return refuse(Failure::BadRequest(why.to_string())),
+    };
+    let own = replicas.iter().position(|replica| *replica == turn.config.node);
+    let row = Row { token, table: table.id, key: key.clone() };
+    let plan = Plan { row, kind: table.kind, consistency, replicas, own, required };
+    plan.check_alive(turn)?;
+    Ok(plan)
+}

@@ -1,0 +1,68 @@
+//! The node's hybrid logical clock, with the reservations that make it durable (rule V1).
+
+use quorate_ring::{Actor, Hlc, Instant, Now, Tag};
+use quorate_storage::{HlcClock, MetaWrite, Write};
+
+use super::{DiskOperation, DiskRequest, Effect, Effects, Ticket};
+
+/// Mints tags. A reading is given out only below a bound that is durable; the next bound is asked for
+/// before the present one is used up, and an idle node asks for none.
+#[derive(Debug)]
+pub struct Clock {
+    hlc: HlcClock,
+    actor: Actor,
+    /// The bound that is on its way to the disk.
+    requested: Option<Hlc>,
+}
+
+impl Clock {
+    /// Goes on above `bound`, everything that an earlier process of this node may have given out.
+    pub fn resume(bound: Hlc, actor: Actor) -> Self {
+        Self { hlc: HlcClock::resume(bound), actor, requested: None }
+    }
+
+    /// A tag above `floor` and above all minted or observed before; `None` if the reservation is used
+    /// up: the caller waits for [`Clock::reserved`].
+    pub fn mint(&mut self, now: Now, floor: Option<Tag>, effects: &mut Effects) -> Option<Tag> {
+        let floor = floor.map_or(Hlc::ZERO, |tag| tag.hlc);
+        let minted = self.hlc.tick_above(now.wall, floor);
+        self.reserve_if_due(now, effects);
+        minted.ok().map(|hlc| Tag { hlc, actor: self.actor })
+    }
+
+    /// Never mints at or below `hlc` from now on.
+    pub fn observe(&mut self, hlc: Hlc) {
+        self.hlc.observe(hlc);
+    }
+
+    /// `bound` is durable.
+    pub fn reserved(&mut self, bound: Hlc) {
+        self.hlc.reserved(bound);
+        if self.requested.is_some_and(|requested| requested <= bound) {
+            self.requested = None;
+        }
+    }
+
+    /// The disk has no room for a bound: the next mint asks again.
+    pub fn reservation_failed(&mut self) {
+        self.requested = None;
+    }
+
+    /// The last reading.
+    pub fn last(&self) -> Hlc {
+        self.hlc.last()
+    }
+
+    fn reserve_if_due(&mut self, now: Now, effects: &mut Effects) {
+        let Some(bound) = self.hlc.reservation_due(now.wall) else {
+            return;
+        };
+        if self.requested.is_some_and(|requested| requested >= bound || requested > self.hlc.last()) {
+            return;
+        }
+        self.requested = Some(bound);
+        let operation = DiskOperation::Write(Write::Meta(MetaWrite::HlcBound(bound)));
+        let ticket = Ticket::ClockBound(bound);
+        effects.push(Effect::Disk(DiskRequest { ticket, deadline: Instant::NEVER, operation }));
+    }
+}

@@ -1,0 +1,45 @@
+//! Settings of one node's core.
+
+use quorate_ring::{Actor, Duration, NodeId};
+
+/// Settings of one node's core. Whoever makes one has checked the bounds.
+#[derive(Clone, Debug)]
+pub struct NodeConfig {
+    /// Which member of the ring it is.
+    pub node: NodeId,
+    /// Which process: drawn at random at each start.
+    pub actor: Actor,
+    /// The cluster's name.
+    pub cluster_name: String,
+    /// The longest value it takes, in bytes; equal across the cluster.
+    pub value_bytes_max: usize,
+    /// The longest deadline that a client can ask for. Too short and slow disks fail requests; too long
+    /// and requests to a dead replica hold their memory.
+    pub request_timeout_max: Duration,
+    /// How long the replicas asked first have before others are asked too. Too short and load doubles; too
+    /// long and one slow replica shows in the latency.
+    pub hedge_delay: Duration,
+    /// Requests of clients in flight; beyond, they are refused as overloaded.
+    pub requests_max: usize,
+    /// Requests of one client in flight; beyond, they are refused as overloaded.
+    pub requests_per_client_max: usize,
+    /// Requests of peers waiting for the disk; beyond, they are refused as overloaded.
+    pub replica_requests_max: usize,
+}
+
+impl NodeConfig {
+    /// Settings for production.
+    pub fn new(node: NodeId, actor: Actor, cluster_name: impl Into<String>) -> Self {
+        Self {
+            node,
+            actor,
+            cluster_name: cluster_name.into(),
+            value_bytes_max: crate::wire::VALUE_BYTES_MAX,
+            request_timeout_max: Duration::from_secs(30),
+            hedge_delay: Duration::from_millis(25),
+            requests_max: 8_192,
+            requests_per_client_max: 4_096,
+            replica_requests_max: 16_384,
+        }
+    }
+}

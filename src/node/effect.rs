@@ -1,0 +1,107 @@
+//! What a node wants done.
+
+use quorate_ring::{NodeId, TableId, Tag};
+
+use super::{ClientId, DiskRequest};
+use crate::wire::{ClientMessage, Frame, Outcome, PeerMessage};
+
+/// One thing for the driver to do. Effects of one input are independent of each other and may be carried
+/// out in any order, except that frames to one peer and writes to the disk keep theirs.
+#[derive(Clone, Debug)]
+pub enum Effect {
+    /// Answer a client. Dropped if its connection is gone.
+    ToClient {
+        /// On which connection.
+        client: ClientId,
+        /// The answer.
+        frame: Frame<ClientMessage>,
+    },
+    /// Send a frame to a peer. Dropped if there is no connection: the node has heard or will hear
+    /// [`Input::PeerDown`](super::Input::PeerDown).
+    ToPeer {
+        /// To whom.
+        peer: NodeId,
+        /// What.
+        frame: Frame<PeerMessage>,
+    },
+    /// Use the disk.
+    Disk(DiskRequest),
+    /// Tell the operator: something that must not happen has happened.
+    Alarm(Alarm),
+    /// Count something.
+    Observe(Observation),
+    /// Stop the process: its disk cannot be trusted any more (rule S2). Nothing is acknowledged after it.
+    Halt(String),
+}
+
+/// Something that must not happen.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Alarm {
+    /// Two different contents under one tag: a bug or corruption (rule V4).
+    TagConflict {
+        /// In which table.
+        table: TableId,
+        /// Of which key.
+        key: bytes::Bytes,
+        /// Who holds or sent it.
+        node: NodeId,
+        /// Which tag, where it is known.
+        tag: Option<Tag>,
+    },
+    /// A record that fails its checksum (rule S3).
+    DamagedRecord {
+        /// In which table.
+        table: TableId,
+        /// Of which key.
+        key: bytes::Bytes,
+        /// Who holds it.
+        node: NodeId,
+        /// What the decoder said.
+        reason: String,
+    },
+}
+
+/// Something worth counting.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Observation {
+    /// A client's request ended.
+    Request {
+        /// `get`, `put`, `delete`, ...
+        operation: &'static str,
+        /// What is known of it; `None` for an error of a read.
+        outcome: Option<Outcome>,
+        /// How long it took, in nanoseconds.
+        nanos: u64,
+    },
+    /// Replicas disagreed and a read brought them together.
+    ReadRepair,
+    /// Another replica was asked because the first was slow (rule Q9).
+    Hedge,
+    /// Work past its deadline was dropped (rule Q11).
+    Expired,
+    /// A request was turned away for lack of room (rule Q11).
+    Overloaded,
+}
+
+/// Collects the effects of inputs; kept and drained by the driver, so that its room is reused.
+#[derive(Debug, Default)]
+pub struct Effects(Vec<Effect>);
+
+impl Effects {
+    /// Adds an effect.
+    pub fn push(&mut self, effect: Effect) {
+        self.0.push(effect);
+    }
+
+    /// Takes all effects in the order in which they arose.
+    pub fn drain(&mut self) -> impl Iterator<Item = Effect> + '_ {
+        self.0.drain(..)
+    }
+
+    /// Whether there is nothing to do.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}

@@ -1,0 +1,104 @@
+//! What can happen to a node.
+
+use quorate_ring::{Hlc, Instant, NodeId, Tag};
+use quorate_storage::{ReadError, Row, State, TableRecord, Write, WriteError, Written};
+
+use crate::{
+    coordinator::Step,
+    replica::Errand,
+    wire::{ClientMessage, Frame, PeerMessage},
+};
+
+/// A client's connection, as the driver numbers them; never reused within a process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ClientId(pub u64);
+
+/// One event. Drivers make them; the node does nothing without one.
+#[derive(Clone, Debug)]
+pub enum Input {
+    /// The timer that [`Node::next_timer`](super::Node::next_timer) asked for has come, or any other time.
+    Tick,
+    /// A client's request arrived.
+    Client {
+        /// On which connection.
+        client: ClientId,
+        /// The request.
+        frame: Frame<ClientMessage>,
+    },
+    /// A client's connection is gone: nobody waits for its answers any more.
+    ClientGone(ClientId),
+    /// A peer's request or answer arrived.
+    Peer {
+        /// Who sent it, as the connection's certificate proves.
+        from: NodeId,
+        /// What it says.
+        frame: Frame<PeerMessage>,
+    },
+    /// A connection to a peer is open. Frames sent on an earlier connection will not be answered on it.
+    PeerUp(NodeId),
+    /// The connection to a peer is lost: frames under way in both directions are lost with it.
+    PeerDown(NodeId),
+    /// The disk has done, or failed, what [`Effect::Disk`](super::Effect::Disk) asked.
+    DiskDone {
+        /// The ticket that the request carried.
+        ticket: Ticket,
+        /// What came of it.
+        result: DiskResult,
+    },
+    /// Take no new requests from clients; finish those in flight.
+    Drain,
+}
+
+/// A request for the disk. Requests of one node are carried out in any order, except that a write is
+/// carried out after every earlier write.
+#[derive(Clone, Debug)]
+pub struct DiskRequest {
+    /// Comes back with the result.
+    pub ticket: Ticket,
+    /// Past this the work is worth nothing and may be answered [`DiskResult::Expired`] (rule Q11).
+    pub deadline: Instant,
+    /// What to do.
+    pub operation: DiskOperation,
+}
+
+/// What the disk can do for a node.
+#[derive(Clone, Debug)]
+pub enum DiskOperation {
+    /// Read a key's durable state.
+    Read(Row),
+    /// Read the tag of a key's durable state.
+    ReadTag(Row),
+    /// Merge or set something; done once it is durable (rule S1).
+    Write(Write),
+}
+
+/// What came of a request for the disk.
+#[derive(Clone, Debug)]
+pub enum DiskResult {
+    /// Of [`DiskOperation::Read`].
+    Read(Result<Option<State>, ReadError>),
+    /// Of [`DiskOperation::ReadTag`].
+    ReadTag(Result<Option<Tag>, ReadError>),
+    /// Of [`DiskOperation::Write`]: durable.
+    Written(Result<Written, WriteError>),
+    /// Dropped unexecuted: its deadline had passed.
+    Expired,
+}
+
+/// What a piece of disk work is for. Drivers carry it from the request to the result, unopened.
+#[derive(Clone, Debug)]
+pub enum Ticket {
+    /// This node's own replica works for an operation of its coordinator.
+    Operation {
+        /// Which round of which operation.
+        step: Step,
+        /// Which key.
+        row: Row,
+    },
+    /// This node's replica works for a peer.
+    Replica(Box<Errand>),
+    /// A bound for the clock (rule V1).
+    ClockBound(Hlc),
+    /// A table's definition.
+    Table(Box<TableRecord>),
+}

@@ -1,0 +1,24 @@
+//! The node: a pure state machine.
+//!
+//! A [`Node`] has no clock, no socket, no file and no thread. Its methods sort into
+//! - events in: [`Node::handle`], with the time as an argument and the effects in a sink;
+//! - when it wants to be called next: [`Node::next_timer`];
+//! - looking only: [`Node::cluster_info`], [`Node::is_idle`], [`Node::validate`].
+//!
+//! The same compiled node runs in production, driven by `runtime`, and in the simulator.
+
+mod clock;
+mod config;
+mod effect;
+mod input;
+mod machine;
+mod timers;
+mod turn;
+
+pub use clock::Clock;
+pub use config::NodeConfig;
+pub use effect::{Alarm, Effect, Effects, Observation};
+pub use input::{ClientId, DiskOperation, DiskRequest, DiskResult, Input, Ticket};
+pub use machine::Node;
+pub use timers::Timers;
+pub use turn::Turn;

@@ -1,0 +1,70 @@
+//! What surrounds one step of the node.
+
+use quorate_ring::{NodeId, Now, Ring};
+use quorate_storage::Recovered;
+
+use super::{Clock, Effects, NodeConfig};
+use crate::membership::{Catalog, UpSet};
+
+/// What the rooms of a node share between steps.
+#[derive(Debug)]
+pub(super) struct Surroundings {
+    pub(super) config: NodeConfig,
+    pub(super) ring: Ring,
+    pub(super) up: UpSet,
+    pub(super) catalog: Catalog,
+    pub(super) clock: Clock,
+}
+
+impl Surroundings {
+    pub(super) fn new(config: NodeConfig, ring: Ring, recovered: Recovered) -> Self {
+        Self {
+            up: UpSet::new(config.node),
+            catalog: Catalog::new(recovered.tables),
+            clock: Clock::resume(recovered.hlc_bound, config.actor),
+            ring,
+            config,
+        }
+    }
+
+    /// Begins a step.
+    pub(super) fn turn<'a>(&'a mut self, now: Now, effects: &'a mut Effects) -> Turn<'a> {
+        Turn {
+            now,
+            config: &self.config,
+            ring: &self.ring,
+            up: &self.up,
+            catalog: &mut self.catalog,
+            clock: &mut self.clock,
+            effects,
+        }
+    }
+}
+
+/// The time, the facts and the sink that the rooms of a node share while one event happens.
+#[derive(Debug)]
+pub struct Turn<'a> {
+    /// What the clocks show.
+    pub now: Now,
+    /// This node's settings.
+    pub config: &'a NodeConfig,
+    /// Who owns what.
+    pub ring: &'a Ring,
+    /// Who can be reached.
+    pub up: &'a UpSet,
+    /// Which tables there are.
+    pub catalog: &'a mut Catalog,
+    /// Where tags come from.
+    pub clock: &'a mut Clock,
+    /// Where effects go.
+    pub effects: &'a mut Effects,
+}
+
+impl<'a> Turn<'a> {
+    /// Every member but this node.
+    pub fn peers(&self) -> impl Iterator<Item = NodeId> + use<'a> {
+        let own = self.config.node;
+        let ring: &'a Ring = self.ring;
+        ring.members().iter().map(|member| member.id).filter(move |id| *id != own)
+    }
+}

@@ -1,0 +1,204 @@
+//! What a node does as an owner of keys: it stores and fetches for coordinators, and refuses what is
+//! not its own. Answers leave only when the disk is done (rule S1).
+
+use quorate_ring::{NodeId, Table, token_of};
+use quorate_storage::{ReadError, Row, State, Write, WriteError, Written};
+
+use crate::{
+    node::{Alarm, DiskOperation, DiskRequest, DiskResult, Effect, Observation, Ticket, Turn},
+    wire::{Answer, Fetch, Fetched, Frame, Header, PeerMessage, PeerRefusal, Refused, Store, Stored, Want},
+};
+
+/// This node as a replica.
+#[derive(Debug, Default)]
+pub struct Replica {
+    /// Requests of peers that wait for the disk.
+    waiting: usize,
+}
+
+/// What the disk is to tell a peer.
+#[derive(Clone, Debug)]
+pub struct Errand {
+    /// Who asked.
+    pub peer: NodeId,
+    /// The request's id and deadline.
+    pub header: Header,
+    /// Which key.
+    pub row: Row,
+    /// What a read is to give.
+    pub want: Want,
+}
+
+impl Replica {
+    /// A coordinator asks what this replica holds.
+    pub fn fetch(&mut self, turn: &mut Turn<'_>, peer: NodeId, header: Header, fetch: Fetch) {
+        let Fetch { table, key, want } = fetch;
+        let row = Row { token: token_of(&key), table, key };
+        let operation = match want {
+            Want::State | Want::Digest => DiskOperation::Read(row.clone()),
+            Want::Tag => DiskOperation::ReadTag(row.clone()),
+        };
+        self.serve(turn, Errand { peer, header, row, want }, operation, None);
+    }
+
+    /// A coordinator sends a state to be kept.
+    pub fn store(&mut self, turn: &mut Turn<'_>, peer: NodeId, header: Header, store: Store) {
+        let Store { table, key, state } = store;
+        let row = Row { token: token_of(&key), table, key };
+        let tag = state.tag();
+        let kind = state.kind();
+        let operation = DiskOperation::Write(Write::Store { row: row.clone(), state });
+        if self.serve(turn, Errand { peer, header, row, want: Want::Tag }, operation, Some(kind)) {
+            turn.clock.observe(tag.hlc);
+        }
+    }
+
+    /// The disk is done with an errand: the peer hears of it, unless the deadline has passed.
+    pub fn disk_done(&mut self, turn: &mut Turn<'_>, errand: Errand, result: DiskResult) {
+        self.waiting -= 1;
+        match outcome(turn, &errand.row, result) {
+            Err(halt) => turn.effects.push(Effect::Halt(halt)),
+            Ok(message) if errand.header.deadline > turn.now.mono => {
+                answer(turn, errand.peer, errand.header, narrowed(message, errand.want));
+            }
+            Ok(_) => turn.effects.push(Effect::Observe(Observation::Expired)),
+        }
+    }
+
+    /// Panics if the state contradicts itself.
+    pub fn validate(&self, replica_requests_max: usize) {
+        assert!(self.waiting <= replica_requests_max, "more requests wait than were let in");
+    }
+
+    /// Hands the errand to the disk, or refuses it; true if it was taken.
+    fn serve(
+        &mut self,
+        turn: &mut Turn<'_>,
+        errand: Errand,
+        operation: DiskOperation,
+        stored_kind: Option<quorate_ring::TableKind>,
+    ) -> bool {
+        if errand.header.deadline <= turn.now.mono {
+            turn.effects.push(Effect::Observe(Observation::Expired));
+            return false;
+        }
+        if let Err(refusal) = self.admit(turn, &errand, stored_kind) {
+            answer(turn, errand.peer, errand.header, Refused { refusal }.into());
+            return false;
+        }
+        self.waiting += 1;
+        let deadline = errand.header.deadline;
+        let ticket = Ticket::Replica(Box::new(errand));
+        turn.effects.push(Effect::Disk(DiskRequest { ticket, deadline, operation }));
+        true
+    }
+
+    fn admit(
+        &self,
+        turn: &mut Turn<'_>,
+        errand: &Errand,
+        stored_kind: Option<quorate_ring::TableKind>,
+    ) -> Result<(), PeerRefusal> {
+        let known = turn.ring.epoch();
+        if errand.header.epoch != known {
+            return Err(PeerRefusal::WrongEpoch { known });
+        }
+        let table = turn.catalog.serve(errand.row.table, turn.effects).ok_or(PeerRefusal::UnknownTable)?;
+        if !owns(turn, &table, &errand.row) {
+            return Err(PeerRefusal::WrongOwner);
+        }
+        if stored_kind.is_some_and(|kind| kind != table.kind) {
+            return Err(PeerRefusal::Damaged("a state of another table kind was sent".to_owned()));
+        }
+        if self.waiting >= turn.config.replica_requests_max {
+            turn.effects.push(Effect::Observe(Observation::Overloaded));
+            return Err(PeerRefusal::Overloaded);
+        }
+        Ok(())
+    }
+}
+
+/// What the disk's result means to whoever asked, this node's own coordinator or a peer's: a message, or
+/// `Err` with the reason why this node must stop (rule S2).
+pub fn outcome(turn: &mut Turn<'_>, row: &Row, result: DiskResult) -> Result<PeerMessage, String> {
+    let message = match result {
+        DiskResult::Read(Ok(state)) => Fetched { answer: Answer::State(state) }.into(),
+        DiskResult::ReadTag(Ok(tag)) => Fetched { answer: Answer::Tag(tag) }.into(),
+        DiskResult::Written(Ok(Written::Stored { held } | Written::Covered { held })) => {
+            Stored { held }.into()
+        }
+        DiskResult::Written(Ok(Written::Meta)) => unasked("a meta write was reported for a key"),
+        DiskResult::Expired => {
+            turn.effects.push(Effect::Observe(Observation::Expired));
+            refused(PeerRefusal::Overloaded)
+        }
+        DiskResult::Read(Err(error)) | DiskResult::ReadTag(Err(error)) => read_failed(turn, row, error)?,
+        DiskResult::Written(Err(error)) => write_failed(turn, row, error)?,
+    };
+    Ok(message)
+}
+
+fn read_failed(turn: &mut Turn<'_>, row: &Row, error: ReadError) -> Result<PeerMessage, String> {
+    match error {
+        ReadError::Corrupt(why) => {
+            let reason = why.to_string();
+            damaged(turn, row, &reason);
+            Ok(refused(PeerRefusal::Damaged(reason)))
+        }
+        ReadError::Engine(why) if why.is_fatal() => Err(why.to_string()),
+        why => Ok(refused(PeerRefusal::Disk(why.to_string()))),
+    }
+}
+
+fn write_failed(turn: &mut Turn<'_>, row: &Row, error: WriteError) -> Result<PeerMessage, String> {
+    let reason = error.to_string();
+    match error {
+        WriteError::Engine(why) if why.is_fatal() => return Err(reason),
+        WriteError::Engine(_) => return Ok(refused(PeerRefusal::Disk(reason))),
+        WriteError::Merge(_) => turn.effects.push(Effect::Alarm(Alarm::TagConflict {
+            table: row.table,
+            key: row.key.clone(),
+            node: turn.config.node,
+            tag: None,
+        })),
+        _ => damaged(turn, row, &reason),
+    }
+    Ok(refused(PeerRefusal::Damaged(reason)))
+}
+
+fn damaged(turn: &mut Turn<'_>, row: &Row, reason: &str) {
+    turn.effects.push(Effect::Alarm(Alarm::DamagedRecord {
+        table: row.table,
+        key: row.key.clone(),
+        node: turn.config.node,
+        reason: reason.to_owned(),
+    }));
+}
+
+/// A digest is made from the state that was read; what was not wanted does not travel.
+fn narrowed(message: PeerMessage, want: Want) -> PeerMessage {
+    match (message, want) {
+        (PeerMessage::Fetched(Fetched { answer: Answer::State(state) }), Want::Digest) => {
+            let digest = state.as_ref().map(|state: &State| (state.tag(), state.digest()));
+            Fetched { answer: Answer::Digest(digest) }.into()
+        }
+        (message, _) => message,
+    }
+}
+
+fn owns(turn: &Turn<'_>, table: &Table, row: &Row) -> bool {
+    turn.ring.replicas(row.token, table.replication).contains(&turn.config.node)
+}
+
+fn answer(turn: &mut Turn<'_>, peer: NodeId, header: Header, message: PeerMessage) {
+    let header = Header { epoch: turn.ring.epoch(), ..header };
+    turn.effects.push(Effect::ToPeer { peer, frame: Frame { header, message } });
+}
+
+fn refused(refusal: PeerRefusal) -> PeerMessage {
+    Refused { refusal }.into()
+}
+
+fn unasked(what: &str) -> PeerMessage {
+    refused(PeerRefusal::Disk(what.to_owned()))
+}
