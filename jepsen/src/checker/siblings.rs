@@ -3,39 +3,9 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use super::linearizable::SiblingAction;
 use super::{Counterexample, Undecided, Verdict};
 use crate::history::{Operation, Outcome};
-
-/// What clients ask of a `siblings` table. Every put carries a value of its own.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum SiblingAction<V> {
-    /// A write, or a delete if `value` is `None`.
-    Put {
-        /// What is written.
-        value: Option<V>,
-        /// The values that the client's context covered; without a context the put supersedes every put
-        /// acknowledged before it began (rule Q4).
-        context: Option<Vec<V>>,
-    },
-    /// A read of all siblings; `None` if the answer is not known.
-    Read(Option<Vec<V>>),
-}
-
-impl<V: fmt::Debug> fmt::Display for SiblingAction<V> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            SiblingAction::Put { value, context } => {
-                match value {
-                    Some(value) => write!(f, "put {value:?}")?,
-                    None => write!(f, "delete")?,
-                }
-                context.iter().try_for_each(|context| write!(f, " over {context:?}"))
-            }
-            SiblingAction::Read(Some(values)) => write!(f, "read {values:?}"),
-            SiblingAction::Read(None) => write!(f, "read"),
-        }
-    }
-}
 
 /// Judges the history of one key, at QUORUM or stronger, by every acknowledged read:
 ///
@@ -169,7 +139,13 @@ impl<'a, V: Ord + fmt::Debug> Puts<'a, V> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+    use rand::rngs::StdRng;
+    use rand::{Rng, RngExt, SeedableRng};
+
     use super::*;
+    use crate::checker::Linearizable;
+    use crate::checker::linearizable::Siblings;
 
     type Op = Operation<SiblingAction<u8>>;
 
@@ -239,5 +215,60 @@ mod tests {
     #[test]
     fn a_value_put_twice_cannot_be_judged() {
         assert_eq!(check(&[put(0, 1, None), put(2, 1, None)]), Verdict::Unknown(Undecided::Ambiguous(1)));
+    }
+
+    /// A real key under concurrent clients that put over what they read last, or over whatever is there.
+    fn atomic(rng: &mut impl Rng, operations: usize) -> Vec<Op> {
+        let (mut live, mut contexts): (Vec<u8>, [Vec<u8>; 3]) = Default::default();
+        let (mut history, mut busy_until) = (Vec::new(), [0; 3]);
+        for at in 0..operations {
+            let process = rng.random_range(0..3_usize);
+            // The effect is at 10 * at, in that order; the intervals around overlap.
+            let now = 10 * at as u64 + 20;
+            let invoked = rng.random_range(now - 20..=now).max(busy_until[process]);
+            let completed = now + rng.random_range(0..20);
+            busy_until[process] = completed + 1;
+            if invoked > now {
+                continue;
+            }
+            let action = if rng.random_bool(0.5) {
+                contexts[process] = live.clone();
+                SiblingAction::Read(Some(live.clone()))
+            } else {
+                let context = rng.random_bool(0.7).then(|| contexts[process].clone());
+                live.retain(|value| context.as_ref().is_some_and(|context| !context.contains(value)));
+                live.push(at as u8);
+                SiblingAction::Put { value: Some(at as u8), context }
+            };
+            let mut operation = Op::applied(process as u64, invoked, completed, action);
+            if rng.random_bool(0.1) {
+                operation.outcome = Outcome::Unknown;
+            }
+            history.push(operation);
+        }
+        history
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(3_000))]
+
+        #[test]
+        fn refuses_only_what_the_search_refuses(seed: u64, damage: bool) {
+            let mut rng = StdRng::seed_from_u64(seed);
+            let mut history = atomic(&mut rng, 16);
+            if damage && !history.is_empty() {
+                let at = rng.random_range(0..history.len());
+                if let SiblingAction::Read(Some(siblings)) = &mut history[at].action {
+                    siblings.pop();
+                    let other = rng.random_range(0..16);
+                    siblings.retain(|value| *value != other);
+                    siblings.push(other);
+                }
+            }
+            let searched = Linearizable::default().check(&Siblings::new(), &history);
+            let checked = check(&history);
+            prop_assert!(damage || searched.is_valid(), "{}", searched);
+            prop_assert!(checked.is_valid() || searched.is_invalid(), "{}", checked);
+        }
     }
 }

@@ -12,6 +12,7 @@ pub mod model;
 mod register;
 mod search;
 mod set;
+mod siblings;
 mod timeline;
 mod zones;
 
@@ -20,6 +21,7 @@ pub use counter::{Counter, CounterAction, CounterMachine, CounterStep};
 pub use model::Model;
 pub use register::{FailedCas, Register, RegisterAction, RegisterMachine, RegisterStep};
 pub use set::{Set, SetAction, SetMachine, SetStep};
+pub use siblings::{SiblingAction, Siblings};
 
 #[cfg(test)]
 pub(crate) mod tests;

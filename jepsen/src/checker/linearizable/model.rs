@@ -54,6 +54,11 @@ pub trait Machine: Clone {
     /// What can be said about a step without knowing the state.
     fn nature(&self, step: Self::Step) -> Nature;
 
+    /// Memory held by interned states, in bytes; it counts toward the cap of the search.
+    fn bytes(&self) -> usize {
+        0
+    }
+
     /// Whether the calls have a linearization, where the object can tell without a search.
     fn decide(&self, calls: &[Call<Self::Step>]) -> Option<bool> {
         let _ = calls;

@@ -81,7 +81,7 @@ impl Search {
                 continue;
             }
             let Some(index) = self.candidates.pop() else { break };
-            self.spend(limits, stop)?;
+            self.spend(machine.bytes(), limits, stop)?;
             let call = &calls[index as usize];
             let Some(after) = machine.apply(frame.state, call.step) else { continue };
             let trail = self.trail.len();
@@ -123,13 +123,18 @@ impl Search {
         }
     }
 
-    fn spend(&mut self, limits: &Limits, stop: &mut dyn FnMut() -> bool) -> Result<(), Undecided> {
+    fn spend(
+        &mut self,
+        held: usize,
+        limits: &Limits,
+        stop: &mut dyn FnMut() -> bool,
+    ) -> Result<(), Undecided> {
         self.steps += 1;
         if self.steps > limits.steps_max {
             return Err(Undecided::Steps(limits.steps_max));
         }
         if self.steps.is_multiple_of(STEPS_PER_POLL) {
-            if self.cache.bytes() > limits.memory_bytes_max {
+            if self.cache.bytes() + held > limits.memory_bytes_max {
                 return Err(Undecided::Memory(limits.memory_bytes_max));
             }
             if stop() {

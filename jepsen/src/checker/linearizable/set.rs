@@ -1,4 +1,4 @@
-//! A grow-only set, read as a whole.
+//! A grow-only set, read as a whole, and the machine of objects that are sets.
 
 use std::fmt;
 
@@ -44,13 +44,26 @@ pub struct SetMachine {
 /// A set's step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum SetStep {
-    /// Add the element of this number.
-    Add(u32),
+    /// Take the elements of a known set out, then put one in.
+    Change {
+        /// The element to put in.
+        add: Option<u32>,
+        /// The number of the known set to take out.
+        remove: State,
+    },
     /// A read that returned the known set of this number.
     Read(State),
 }
 
 impl SetMachine {
+    /// A machine over this many elements; its first state is the empty set.
+    pub(super) fn new(elements: usize) -> Self {
+        let words = elements.div_ceil(64).max(1);
+        let mut machine = SetMachine { words, known: Vec::new(), order: Vec::new(), initial: 0 };
+        machine.initial = machine.state_of(&vec![0; words]);
+        machine
+    }
+
     /// The state of a set.
     fn state_of(&mut self, bits: &[u64]) -> State {
         let found = self.order.binary_search_by(|&at| (*self.known[at as usize]).cmp(bits));
@@ -66,14 +79,19 @@ impl SetMachine {
         at.into()
     }
 
-    fn state_of_values<V: Ord>(&mut self, elements: &[&V], values: &[V]) -> State {
+    /// The state that holds the elements of these numbers.
+    pub(super) fn state_of_elements(&mut self, elements: impl Iterator<Item = u32>) -> State {
         let mut bits = vec![0; self.words];
-        for value in values {
-            let at = elements.partition_point(|known| *known < value);
-            bits[at / 64] |= 1 << (at % 64);
+        for element in elements {
+            bits[element as usize / 64] |= 1 << (element % 64);
         }
         self.state_of(&bits)
     }
+}
+
+/// The number of an element that is known to be in the sorted list.
+pub(super) fn number<V: Ord>(elements: &[&V], element: &V) -> u32 {
+    u32::try_from(elements.partition_point(|known| *known < element)).unwrap_or(u32::MAX)
 }
 
 impl Machine for SetMachine {
@@ -86,17 +104,21 @@ impl Machine for SetMachine {
     fn apply(&mut self, state: State, step: SetStep) -> Option<State> {
         match step {
             SetStep::Read(seen) => (seen == state).then_some(state),
-            SetStep::Add(element) => {
-                let (word, bit) = (element as usize / 64, 1 << (element % 64));
-                let known = &self.known[state as usize];
-                if known[word] & bit != 0 {
-                    return Some(state);
+            SetStep::Change { add, remove } => {
+                let mut bits = self.known[state as usize].clone();
+                for (word, gone) in bits.iter_mut().zip(&self.known[remove as usize]) {
+                    *word &= !gone;
                 }
-                let mut bits = known.clone();
-                bits[word] |= bit;
+                if let Some(element) = add {
+                    bits[element as usize / 64] |= 1 << (element % 64);
+                }
                 Some(self.state_of(&bits))
             }
         }
+    }
+
+    fn bytes(&self) -> usize {
+        self.known.len() * (8 * self.words + size_of::<Box<[u64]>>() + 4)
     }
 
     fn nature(&self, step: SetStep) -> Nature {
@@ -110,18 +132,18 @@ impl<V: Ord + fmt::Debug> Model for Set<V> {
 
     fn compile(&self, history: &[Operation<SetAction<V>>]) -> Compiled<SetMachine> {
         let elements = self.elements(history);
-        let words = elements.len().div_ceil(64).max(1);
-        let mut machine = SetMachine { words, known: Vec::new(), order: Vec::new(), initial: 0 };
-        machine.initial = machine.state_of_values(&elements, &self.initial);
+        let mut machine = SetMachine::new(elements.len());
+        let empty = machine.initial;
+        machine.initial =
+            machine.state_of_elements(self.initial.iter().map(|value| number(&elements, value)));
         let mut calls = Vec::with_capacity(history.len());
         for (origin, operation) in history.iter().enumerate() {
             let step = match (&operation.action, operation.outcome) {
-                (SetAction::Read(Some(values)), Outcome::Applied) => {
-                    SetStep::Read(machine.state_of_values(&elements, values))
-                }
+                (SetAction::Read(Some(values)), Outcome::Applied) => SetStep::Read(
+                    machine.state_of_elements(values.iter().map(|value| number(&elements, value))),
+                ),
                 (SetAction::Add(value), Outcome::Applied | Outcome::Unknown) => {
-                    let at = elements.partition_point(|known| *known < value);
-                    SetStep::Add(u32::try_from(at).unwrap_or(u32::MAX))
+                    SetStep::Change { add: Some(number(&elements, value)), remove: empty }
                 }
                 (SetAction::Read(_), _) | (_, Outcome::NotApplied) => continue,
             };
