@@ -5,6 +5,7 @@
 //! is judged one key at a time.
 
 mod cache;
+mod chain;
 mod check;
 mod counter;
 mod counterexample;

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::chain;
 use super::model::{Call, Compiled, Machine, Model, Nature, State};
 use crate::history::{Operation, Outcome};
 
@@ -119,6 +120,10 @@ impl Machine for SetMachine {
 
     fn bytes(&self) -> usize {
         self.known.len() * (8 * self.words + size_of::<Box<[u64]>>() + 4)
+    }
+
+    fn decide(&self, calls: &[Call<SetStep>]) -> Option<bool> {
+        chain::decide(self.initial, &self.known, calls)
     }
 
     fn nature(&self, step: SetStep) -> Nature {

@@ -207,6 +207,22 @@ proptest! {
     }
 
     #[test]
+    fn agrees_with_brute_force_on_elements_added_once(mut history in histories(set_action(), 8)) {
+        let mut fresh = 0;
+        for operation in &mut history {
+            if let SetAction::Add(value) = &mut operation.action {
+                *value = fresh;
+                fresh += 1;
+            }
+        }
+        for initial in [vec![], vec![3]] {
+            let set = Set { initial };
+            let verdict = Linearizable::default().check(&set, &history);
+            prop_assert_eq!(verdict.is_valid(), brute_force(&set, &history), "{}", verdict);
+        }
+    }
+
+    #[test]
     fn agrees_with_brute_force_on_counters(history in histories(counter_action(), 8)) {
         let counter = Counter::default();
         let verdict = Linearizable::default().check(&counter, &history);
