@@ -28,7 +28,7 @@ pub struct FjallOptions {
     /// Records of at least this many bytes are kept apart from their keys, so that compaction does not
     /// copy them again and again.
     pub kv_separation_threshold: u32,
-    /// Most bytes on disk, journals included: above it every commit is refused with
+    /// Most bytes on disk, journals included (each counts with 64 MiB from the start): above it every commit is refused with
     /// [`EngineError::Full`] before anything is written (rule S5). `None` leaves it to the disk, where
     /// running out is an error that takes the node down.
     pub disk_bytes_max: Option<u64>,

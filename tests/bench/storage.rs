@@ -1,0 +1,123 @@
+//! What storage costs: the group-commit step by batch size and value size, and reads.
+//!
+//! `cargo bench -p quorate-storage` prints one line per case; figures include the sync of the disk the
+//! temporary directory is on (`TMPDIR`).
+
+#![allow(clippy::disallowed_methods, clippy::print_stdout, clippy::unwrap_used, reason = "a benchmark")]
+
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use quorate_ring::{Actor, Hlc, TableId, Tag, Token};
+use quorate_storage::{
+    Committer, Content, FjallEngine, FjallOptions, MetaWrite, Register, Row, State, Write, Written, read,
+    read_tag, recover,
+};
+
+/// Distinct keys written to.
+const KEYS: u64 = 100_000;
+/// How long each case runs.
+const RUN: Duration = Duration::from_millis(1500);
+
+fn main() {
+    println!("{:<28} {:>10} {:>12} {:>12}", "case", "records/s", "us/record", "commits/s");
+    for value_bytes in [100, 1024] {
+        let directory = tempfile::tempdir().unwrap();
+        let engine = FjallEngine::open(directory.path(), &FjallOptions::default()).unwrap();
+        let mut store = Store::new(&engine, value_bytes);
+        store.fill();
+        for batch in [1, 16, 64, 256] {
+            store.bench_commit(batch);
+        }
+        store.bench_get("get hot", |n| n % 1000);
+        store.bench_get("get spread", spread);
+        store.bench_get("get absent", |n| KEYS + n);
+    }
+}
+
+struct Store<'a> {
+    engine: &'a FjallEngine,
+    committer: Committer,
+    value: Bytes,
+    written: u64,
+}
+
+impl<'a> Store<'a> {
+    fn new(engine: &'a FjallEngine, value_bytes: usize) -> Self {
+        let mut committer = Committer::new(&recover(engine).unwrap());
+        let bound = Write::Meta(MetaWrite::HlcBound(Hlc(1 << 60)));
+        committer.run(engine, &[bound]);
+        // Bytes that do not compress.
+        let mut word = 1_u64;
+        let value = std::iter::repeat_with(|| {
+            word = word.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            (word >> 56) as u8
+        });
+        Self { engine, committer, value: value.take(value_bytes).collect(), written: 0 }
+    }
+
+    fn fill(&mut self) {
+        for first in (0..KEYS).step_by(1000) {
+            let writes: Vec<_> = (first..first + 1000).map(|key| self.write(key)).collect();
+            self.run(&writes);
+        }
+    }
+
+    fn bench_commit(&mut self, batch: u64) {
+        let (mut commits, start) = (0, Instant::now());
+        while start.elapsed() < RUN {
+            let writes: Vec<_> = (0..batch).map(|_| self.write(spread(self.written))).collect();
+            self.run(&writes);
+            commits += 1;
+        }
+        let name = format!("commit {} B x {batch}", self.value.len());
+        report(&name, commits * batch, commits, start.elapsed());
+    }
+
+    fn bench_get(&self, name: &str, key: impl Fn(u64) -> u64) {
+        for (what, tag_only) in [("state", false), ("tag", true)] {
+            let (mut reads, start) = (0, Instant::now());
+            while start.elapsed() < RUN / 3 {
+                for _ in 0..100 {
+                    let row = row(key(reads));
+                    if tag_only {
+                        std::hint::black_box(read_tag(self.engine, &row).unwrap());
+                    } else {
+                        std::hint::black_box(read(self.engine, &row).unwrap());
+                    }
+                    reads += 1;
+                }
+            }
+            report(&format!("{name} {} B, {what}", self.value.len()), reads, 0, start.elapsed());
+        }
+    }
+
+    fn write(&mut self, key: u64) -> Write {
+        self.written += 1;
+        let tag = Tag { hlc: Hlc(self.written), actor: Actor(1) };
+        let state = State::Register(Register { tag, content: Content::Value(self.value.clone()) });
+        Write::Store { row: row(key), state }
+    }
+
+    fn run(&mut self, writes: &[Write]) {
+        let results = self.committer.run(self.engine, writes);
+        assert!(results.iter().all(|result| matches!(result, Ok(Written::Stored { .. }))));
+    }
+}
+
+/// Keys in an order without pattern.
+fn spread(n: u64) -> u64 {
+    n.wrapping_mul(0x9e37_79b9_7f4a_7c15) % KEYS
+}
+
+fn row(key: u64) -> Row {
+    let token = Token(key.wrapping_mul(0x9e37_79b9_7f4a_7c15) as i64);
+    Row::new(token, TableId(1), format!("user{key:012}").into_bytes())
+}
+
+fn report(name: &str, records: u64, commits: u64, elapsed: Duration) {
+    let seconds = elapsed.as_secs_f64();
+    let per_second = records as f64 / seconds;
+    let us = seconds * 1e6 / records as f64;
+    println!("{name:<28} {per_second:>10.0} {us:>12.2} {:>12.0}", commits as f64 / seconds);
+}
