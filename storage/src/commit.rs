@@ -200,7 +200,7 @@ impl Stage<'_> {
             Entry::Occupied(slot) => Ok(slot.into_mut()),
             Entry::Vacant(vacant) => {
                 let record = self.engine.get(Space::Data, vacant.key())?;
-                let state = record.map(|bytes| record::decode(vacant.key(), &bytes)).transpose();
+                let state = record.map(|bytes| record::decode(vacant.key(), bytes)).transpose();
                 let state = state.map_err(WriteError::Corrupt)?;
                 Ok(vacant.insert(Slot { state, dirty: false }))
             }

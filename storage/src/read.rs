@@ -24,7 +24,7 @@ pub enum ReadError {
 pub fn read(engine: &dyn Engine, row: &Row) -> Result<Option<State>, ReadError> {
     let key = row.to_storage_key();
     let record = engine.get(Space::Data, &key)?;
-    Ok(record.map(|bytes| record::decode(&key, &bytes)).transpose()?)
+    Ok(record.map(|bytes| record::decode(&key, bytes)).transpose()?)
 }
 
 /// The greatest tag that `row` holds: what the first round of a write asks for (rule Q4).

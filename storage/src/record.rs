@@ -11,7 +11,7 @@
 //!
 //! Kinds 2 (`siblings`) and 3 (`cas`) are set aside.
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::{Buf, BufMut, Bytes, BytesMut};
 use quorate_ring::{Actor, Hlc, Tag};
 use xxhash_rust::xxh3::Xxh3;
 
@@ -40,20 +40,21 @@ pub fn encode(key: &[u8], state: &State) -> Bytes {
     }
 }
 
-/// The state in the record found under the storage key `key`. Its value is a slice of `bytes`.
+/// The state in the record found under the storage key `key`. Its value shares the memory of `bytes`.
 ///
 /// # Errors
 ///
 /// Says what is wrong with the bytes. No input panics.
-pub fn decode(key: &[u8], bytes: &Bytes) -> Result<State, RecordError> {
-    let (kind, content) = envelope::open(key, bytes)?;
+pub fn decode(key: &[u8], mut bytes: Bytes) -> Result<State, RecordError> {
+    let (kind, content) = envelope::open(key, &bytes)?;
     match kind {
         KIND_REGISTER => {
             let (tag, tombstone) = parse_register_head(content)?;
             let content = if tombstone {
                 Content::Tombstone
             } else {
-                Content::Value(bytes.slice(HEADER_BYTES + REGISTER_HEAD_BYTES..))
+                bytes.advance(HEADER_BYTES + REGISTER_HEAD_BYTES);
+                Content::Value(bytes)
             };
             Ok(State::Register(Register { tag, content }))
         }
