@@ -1,7 +1,10 @@
 //! Quorate: a leaderless key-value store whose QUORUM is linearizable.
 //!
-//! With the feature `client` alone this crate is the client SDK; with `server` it also holds the node.
+//! With the feature `client` alone this crate is the client SDK; with `server` it also holds the node, and
+//! with `cli` what the `quorate` program is made of.
 
+#[cfg(any(feature = "cli", test))]
+pub mod certs;
 #[cfg(feature = "server")]
 pub mod coordinator;
 #[cfg(feature = "server")]
@@ -10,6 +13,9 @@ pub mod membership;
 pub mod node;
 #[cfg(feature = "server")]
 pub mod replica;
+#[cfg(feature = "server")]
+pub mod runtime;
+pub mod transport;
 pub mod wire;
 
 pub use quorate_ring as ring;

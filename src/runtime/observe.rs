@@ -1,0 +1,44 @@
+//! What the node counts, as metrics in base units; what alarms it, as log lines.
+
+use metrics::{counter, histogram};
+use tracing::error;
+
+use crate::{
+    node::{Alarm, Observation},
+    wire::Outcome,
+};
+
+/// Counts.
+pub(super) fn observe(observation: Observation) {
+    match observation {
+        Observation::Request { operation, outcome, nanos } => {
+            let outcome = match outcome {
+                None => "failed",
+                Some(Outcome::Applied) => "applied",
+                Some(Outcome::NotApplied) => "not_applied",
+                Some(Outcome::Unknown) => "unknown",
+            };
+            counter!("quorate_requests_total", "operation" => operation, "outcome" => outcome).increment(1);
+            histogram!("quorate_request_seconds", "operation" => operation).record(nanos as f64 / 1e9);
+        }
+        Observation::ReadRepair => counter!("quorate_read_repairs_total").increment(1),
+        Observation::Hedge => counter!("quorate_hedges_total").increment(1),
+        Observation::Expired => counter!("quorate_expired_total").increment(1),
+        Observation::Overloaded => counter!("quorate_overloaded_total").increment(1),
+    }
+}
+
+/// Tells the operator.
+pub(super) fn alarm(alarm: &Alarm) {
+    match alarm {
+        Alarm::TagConflict { table, key, node, tag } => {
+            counter!("quorate_alarms_total", "alarm" => "tag_conflict").increment(1);
+            let tag = tag.map_or_else(|| "unknown".to_owned(), |tag| tag.to_string());
+            error!(%table, ?key, %node, tag, "two contents under one tag: the key is not served; a bug or corruption");
+        }
+        Alarm::DamagedRecord { table, key, node, reason } => {
+            counter!("quorate_alarms_total", "alarm" => "damaged_record").increment(1);
+            error!(%table, ?key, %node, reason, "a record fails its checksum: check that node's disk");
+        }
+    }
+}

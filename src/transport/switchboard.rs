@@ -1,0 +1,239 @@
+//! Where connections and the node's loop meet: events in one queue, frames out on lines.
+//!
+//! Everything here lives on the node's one thread. Connection tasks attach a line and push inputs; the loop
+//! waits for inputs, takes them all, queues frames on lines and flushes each line that got some once.
+
+#![expect(clippy::disallowed_methods, reason = "a delivery has a bound in time")]
+
+use std::{
+    cell::{Cell, RefCell},
+    collections::{BTreeMap, VecDeque},
+    rc::Rc,
+};
+
+use quinn::Connection;
+use quorate_ring::{Instant, NodeId};
+use tokio::{
+    sync::{Notify, watch},
+    task::JoinHandle,
+};
+use tracing::warn;
+
+use super::{CloseCode, SendError, output::Output};
+use crate::{
+    node::{ClientId, Input},
+    wire::{self, ClientMessage, Frame, Message, PeerMessage},
+};
+
+/// The open connections of a node, and what has arrived on them.
+#[derive(Debug)]
+pub(crate) struct Switchboard {
+    inputs: RefCell<VecDeque<Input>>,
+    arrived: Notify,
+    peers: RefCell<BTreeMap<NodeId, Rc<Line>>>,
+    clients: RefCell<BTreeMap<ClientId, Rc<Line>>>,
+    /// Lines with frames that were not flushed yet.
+    unflushed: RefCell<Vec<Rc<Line>>>,
+    next_client: Cell<u64>,
+    peers_up: watch::Sender<usize>,
+}
+
+/// One open connection.
+#[derive(Debug)]
+pub(crate) struct Line {
+    connection: Connection,
+    output: Output,
+    unflushed: Cell<bool>,
+    open: Cell<bool>,
+    writer: RefCell<Option<JoinHandle<()>>>,
+}
+
+impl Switchboard {
+    /// No connection yet. The number of peers that are up goes to `peers_up`.
+    pub(crate) fn new(peers_up: watch::Sender<usize>) -> Rc<Self> {
+        Rc::new(Self {
+            inputs: RefCell::default(),
+            arrived: Notify::new(),
+            peers: RefCell::default(),
+            clients: RefCell::default(),
+            unflushed: RefCell::default(),
+            next_client: Cell::new(1),
+            peers_up,
+        })
+    }
+
+    /// Waits for an input.
+    pub(crate) async fn arrived(&self) {
+        self.arrived.notified().await;
+    }
+
+    /// Adds an input to those that wait.
+    pub(crate) fn push(&self, input: Input) {
+        self.inputs.borrow_mut().push_back(input);
+        self.arrived.notify_one();
+    }
+
+    /// Takes every input that waits, in order of arrival; `into` comes back as the next queue's room.
+    pub(crate) fn take(&self, into: &mut VecDeque<Input>) {
+        std::mem::swap(&mut *self.inputs.borrow_mut(), into);
+    }
+
+    /// A peer's connection is open. An older one of the same peer gives way.
+    pub(crate) fn attach_peer(&self, peer: NodeId, line: &Rc<Line>) {
+        let older = self.peers.borrow_mut().insert(peer, line.clone());
+        if let Some(older) = older {
+            older.close(CloseCode::Replaced, "replaced by a newer connection");
+            self.push(Input::PeerDown(peer));
+        }
+        self.push(Input::PeerUp(peer));
+        self.count_peers();
+    }
+
+    /// A peer's connection is lost; nothing happens if a newer one took its place.
+    pub(crate) fn detach_peer(&self, peer: NodeId, line: &Rc<Line>) {
+        let mut peers = self.peers.borrow_mut();
+        if peers.get(&peer).is_some_and(|current| Rc::ptr_eq(current, line)) {
+            peers.remove(&peer);
+            drop(peers);
+            self.push(Input::PeerDown(peer));
+            self.count_peers();
+        }
+    }
+
+    /// A client's connection is open.
+    pub(crate) fn attach_client(&self, line: &Rc<Line>) -> ClientId {
+        let client = ClientId(self.next_client.replace(self.next_client.get() + 1));
+        self.clients.borrow_mut().insert(client, line.clone());
+        client
+    }
+
+    /// A client's connection is lost.
+    pub(crate) fn detach_client(&self, client: ClientId) {
+        if self.clients.borrow_mut().remove(&client).is_some() {
+            self.push(Input::ClientGone(client));
+        }
+    }
+
+    /// Clients that are connected.
+    pub(crate) fn client_count(&self) -> usize {
+        self.clients.borrow().len()
+    }
+
+    /// Queues a frame to a peer, if it is connected.
+    pub(crate) fn send_to_peer(&self, peer: NodeId, frame: &Frame<PeerMessage>, now: Instant) {
+        if let Some(line) = self.peers.borrow().get(&peer) {
+            self.send(line, frame, now);
+        }
+    }
+
+    /// Queues a frame to a client, if it is connected.
+    pub(crate) fn send_to_client(&self, client: ClientId, frame: &Frame<ClientMessage>, now: Instant) {
+        if let Some(line) = self.clients.borrow().get(&client) {
+            self.send(line, frame, now);
+        }
+    }
+
+    /// Lets everything queued leave.
+    pub(crate) fn flush(&self) {
+        for line in self.unflushed.borrow_mut().drain(..) {
+            line.unflushed.set(false);
+            line.output.flush();
+        }
+    }
+
+    /// Lets every line write what waits, and waits until the other sides have it. The connections stay open.
+    pub(crate) async fn finish(&self) {
+        let lines: Vec<_> =
+            self.peers.borrow().values().chain(self.clients.borrow().values()).cloned().collect();
+        lines.iter().for_each(|line| line.output.close());
+        for line in lines {
+            let writer = line.writer.borrow_mut().take();
+            if let Some(writer) = writer {
+                // It ends in an error only by a panic, which has been told where it happened.
+                let _ = writer.await;
+            }
+        }
+    }
+
+    fn send<M: Message>(&self, line: &Rc<Line>, frame: &Frame<M>, now: Instant) {
+        match line.output.queue(|out| wire::encode(frame, now, out)) {
+            Ok(()) => {
+                if !line.unflushed.replace(true) {
+                    self.unflushed.borrow_mut().push(line.clone());
+                }
+            }
+            Err(SendError::Closed) => {}
+            Err(SendError::Full) => {
+                if line.open.get() {
+                    let remote = line.connection.remote_address();
+                    warn!(%remote, "connection dropped: the other side reads too slowly");
+                }
+                line.close(CloseCode::TooSlow, "too many bytes waited to be read");
+            }
+        }
+    }
+
+    fn count_peers(&self) {
+        let count = self.peers.borrow().len();
+        metrics::gauge!("quorate_peers_up").set(count as f64);
+        self.peers_up.send_replace(count);
+    }
+}
+
+impl Line {
+    /// A line on `connection`, on which at most `output_bytes_max` bytes may wait to be sent.
+    pub(crate) fn open(
+        connection: Connection,
+        mut send: quinn::SendStream,
+        output_bytes_max: usize,
+    ) -> Rc<Self> {
+        let line = Rc::new(Self {
+            connection,
+            output: Output::new(output_bytes_max),
+            unflushed: Cell::new(false),
+            open: Cell::new(true),
+            writer: RefCell::default(),
+        });
+        let writing = line.clone();
+        let writer = tokio::task::spawn_local(async move {
+            if writing.output.write_to(&mut send).await.is_ok() {
+                // What was written counts as delivered only once the other side has it.
+                let _ = tokio::time::timeout(DELIVERY, send.stopped()).await;
+            }
+        });
+        line.writer.replace(Some(writer));
+        line
+    }
+
+    /// Queues and flushes one frame.
+    pub(crate) fn say<M: Message>(&self, frame: &Frame<M>) {
+        // A line that is closed already is found out by whoever reads from it.
+        let _ = self.output.queue(|out| wire::encode(frame, Instant::ZERO, out));
+        self.output.flush();
+    }
+
+    /// The other side's address.
+    pub(crate) fn remote_address(&self) -> std::net::SocketAddr {
+        self.connection.remote_address()
+    }
+
+    /// Waits until the other side has read most of what was sent to it.
+    pub(crate) async fn drained(&self) {
+        self.output.drained().await;
+    }
+
+    /// Whether nobody closed it on this side.
+    pub(crate) fn is_open(&self) -> bool {
+        self.open.get()
+    }
+
+    /// Drops what waits to be sent, and the connection.
+    pub(crate) fn close(&self, code: CloseCode, reason: &str) {
+        self.open.set(false);
+        self.output.close();
+        self.connection.close(code.into(), reason.as_bytes());
+    }
+}
+
+/// How long a finished stream may take until the other side has all of it.
+const DELIVERY: std::time::Duration = std::time::Duration::from_secs(1);
