@@ -5,6 +5,8 @@
 
 #[cfg(any(feature = "cli", test))]
 pub mod certs;
+#[cfg(feature = "cli")]
+pub mod config;
 #[cfg(feature = "server")]
 pub mod coordinator;
 #[cfg(feature = "server")]

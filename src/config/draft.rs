@@ -1,0 +1,158 @@
+//! Settings on their way to a configuration: read one by one, checked together at the end.
+
+use std::{fmt::Display, net::SocketAddr, ops::RangeInclusive, path::PathBuf};
+
+use quorate_ring::Founder;
+use quorate_storage::State;
+
+use super::{
+    founders::{founder_text, parse_founders},
+    setting::{Field, Setting},
+    units::{bytes_text, duration_text, parse_bytes, parse_duration},
+};
+use crate::{runtime::ProcessSettings, wire::VALUE_BYTES_MAX};
+
+/// What has been set so far.
+#[derive(Clone, Debug)]
+pub(super) struct Draft {
+    pub(super) cluster: Option<String>,
+    pub(super) founders: Option<Vec<Founder>>,
+    pub(super) value_bytes_max: usize,
+    pub(super) node: Option<String>,
+    pub(super) listen: Option<SocketAddr>,
+    pub(super) data_dir: Option<PathBuf>,
+    pub(super) ca: Option<PathBuf>,
+    pub(super) cert: Option<PathBuf>,
+    pub(super) key: Option<PathBuf>,
+    pub(super) process: ProcessSettings,
+}
+
+/// A setting's value.
+pub(super) enum Value {
+    /// As written.
+    Text(String),
+    /// Founders that the file gives as a list.
+    Founders(Vec<Founder>),
+}
+
+impl Default for Draft {
+    fn default() -> Self {
+        Self {
+            cluster: None,
+            founders: None,
+            value_bytes_max: VALUE_BYTES_MAX,
+            node: None,
+            listen: None,
+            data_dir: None,
+            ca: None,
+            cert: None,
+            key: None,
+            process: ProcessSettings::default(),
+        }
+    }
+}
+
+impl Draft {
+    /// Sets one setting, or says why not.
+    pub(super) fn set(&mut self, setting: &Setting, value: Value) -> Result<(), String> {
+        let text = match value {
+            Value::Founders(founders) if setting.key == "founders" => {
+                self.founders = Some(founders);
+                return Ok(());
+            }
+            Value::Founders(_) => return Err("takes one value, not a list".to_owned()),
+            Value::Text(text) => text,
+        };
+        match &setting.field {
+            Field::Own => self.set_own(setting.key, text)?,
+            Field::Bytes(field, range) => *field(&mut self.process) = bytes_within(&text, range)?,
+            Field::Memory(field, range) => *field(&mut self.process) = memory_within(&text, range)?,
+            Field::Count(field, range) => {
+                let count = text.parse::<u64>().map_err(|_| format!("'{text}' is no number"))?;
+                let count = within(count, range, |count| count.to_string())?;
+                *field(&mut self.process) = usize::try_from(count).map_err(|e| e.to_string())?;
+            }
+            Field::Duration(field, range) => {
+                *field(&mut self.process) = within(parse_duration(&text)?, range, duration_text)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// A setting as it stands, as TOML; empty if it is not set.
+    pub(super) fn text(&self, setting: &Setting) -> String {
+        let mut process = self.process.clone();
+        match &setting.field {
+            Field::Own => self.own_text(setting.key),
+            Field::Bytes(field, _) => quoted(bytes_text(*field(&mut process))),
+            Field::Memory(field, _) => quoted(bytes_text(*field(&mut process) as u64)),
+            Field::Count(field, _) => field(&mut process).to_string(),
+            Field::Duration(field, _) => quoted(duration_text(*field(&mut process))),
+        }
+    }
+
+    fn set_own(&mut self, key: &str, text: String) -> Result<(), String> {
+        match key {
+            "cluster" => self.cluster = Some(text),
+            "founders" => self.founders = Some(parse_founders(&text)?),
+            "value_bytes_max" => {
+                self.value_bytes_max = memory_within(&text, &(1..=State::VALUE_BYTES_MAX as u64))?;
+            }
+            "node" => self.node = Some(text),
+            "listen" => {
+                let usage =
+                    |_| format!("'{text}' is no address: write IP:PORT, like `0.0.0.0:7000` or `[::]:7000`");
+                self.listen = Some(text.parse().map_err(usage)?);
+            }
+            "data_dir" => self.data_dir = Some(text.into()),
+            "tls.ca" => self.ca = Some(text.into()),
+            "tls.cert" => self.cert = Some(text.into()),
+            "tls.key" => self.key = Some(text.into()),
+            _ => return Err("is no setting".to_owned()),
+        }
+        Ok(())
+    }
+
+    fn own_text(&self, key: &str) -> String {
+        let path = |path: &Option<PathBuf>| path.as_ref().map(|path| quoted(path.display()));
+        let text = match key {
+            "cluster" => self.cluster.as_ref().map(quoted),
+            "founders" => self.founders.as_ref().map(|founders| {
+                let list: Vec<_> = founders.iter().map(|founder| quoted(founder_text(founder))).collect();
+                format!("[{}]", list.join(", "))
+            }),
+            "value_bytes_max" => Some(quoted(bytes_text(self.value_bytes_max as u64))),
+            "node" => self.node.as_ref().map(quoted),
+            "listen" => self.listen.map(quoted),
+            "data_dir" => path(&self.data_dir),
+            "tls.ca" => path(&self.ca),
+            "tls.cert" => path(&self.cert),
+            "tls.key" => path(&self.key),
+            _ => None,
+        };
+        text.unwrap_or_default()
+    }
+}
+
+fn bytes_within(text: &str, range: &RangeInclusive<u64>) -> Result<u64, String> {
+    within(parse_bytes(text)?, range, bytes_text)
+}
+
+fn memory_within(text: &str, range: &RangeInclusive<u64>) -> Result<usize, String> {
+    usize::try_from(bytes_within(text, range)?).map_err(|e| e.to_string())
+}
+
+fn within<T: PartialOrd + Copy>(
+    value: T,
+    range: &RangeInclusive<T>,
+    show: impl Fn(T) -> String,
+) -> Result<T, String> {
+    if range.contains(&value) {
+        return Ok(value);
+    }
+    Err(format!("{} is not within {} to {}", show(value), show(*range.start()), show(*range.end())))
+}
+
+fn quoted(text: impl Display) -> String {
+    toml::Value::String(text.to_string()).to_string()
+}
