@@ -167,6 +167,10 @@ impl Operation {
     /// The time of [`Operation::timer_at`] has come.
     pub(super) fn timer(&mut self, turn: &mut Turn<'_>) -> Option<Conclusion> {
         if turn.now.mono >= self.task.header.deadline {
+            #[cfg(feature = "mutants")]
+            if turn.config.mutant == Some(crate::node::Mutant::TimeoutNotApplied) {
+                return Some(Err(RequestError::not_applied(self.timed_out().failure)));
+            }
             return Some(Err(self.timed_out()));
         }
         if self.task.hedge_at.is_none_or(|at| turn.now.mono < at) {

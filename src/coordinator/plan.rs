@@ -5,6 +5,8 @@ use quorate_ring::{Consistency, ConsistencyError, NodeId, TableId, TableKind, to
 use quorate_storage::Row;
 
 use super::{count, quorum::Places};
+#[cfg(feature = "mutants")]
+use crate::node::Mutant;
 use crate::{
     node::Turn,
     wire::{Delete, Failure, KEY_BYTES_MAX, Put, RequestError},
@@ -131,7 +133,17 @@ fn plan(
     };
     let token = token_of(key);
     let replicas = turn.ring.replicas(token, table.replication).to_vec();
-    let required = match required(consistency, table.replication) {
+    let replication = table.replication;
+    #[cfg(feature = "mutants")]
+    let (replicas, replication) = match turn.config.mutant {
+        Some(Mutant::LiveQuorum) => {
+            let alive: Vec<_> = replicas.into_iter().filter(|replica| turn.up.contains(*replica)).collect();
+            let replication = alive.len().max(1) as u8;
+            (alive, replication)
+        }
+        _ => (replicas, replication),
+    };
+    let required = match required(consistency, replication) {
         Ok(required) => required,
         Err(why) => return refuse(Failure::BadRequest(why.to_string())),
     };

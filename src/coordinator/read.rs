@@ -12,6 +12,8 @@ use super::{
     operation::{Conclusion, ReplicaAnswer, Task},
     quorum::{Places, Tracker, Verdict},
 };
+#[cfg(feature = "mutants")]
+use crate::node::Mutant;
 use crate::{
     node::{Alarm, Effect, Observation, Turn},
     wire::{Answer, Failure, Got, RequestError, Want},
@@ -91,6 +93,16 @@ impl Read {
         };
         match answer {
             ReplicaAnswer::Fetched(answer) => {
+                #[cfg(feature = "mutants")]
+                let answer = match answer {
+                    Answer::State(Some(state))
+                        if turn.config.mutant == Some(Mutant::TombstoneForgotten)
+                            && state.value().is_none() =>
+                    {
+                        Answer::State(None)
+                    }
+                    answer => answer,
+                };
                 match (answer, round) {
                     (Answer::State(state), _) => self.heard[place] = Some(Heard::State(state)),
                     (Answer::Digest(digest), ASKING) => self.heard[place] = Some(Heard::Digest(digest)),
@@ -211,6 +223,12 @@ impl Read {
     /// absent there is nothing to write back, and whoever could know more is not in this quorum.
     fn consulted(&mut self, task: &mut Task, turn: &mut Turn<'_>) -> Option<Conclusion> {
         let joined = match self.joined() {
+            #[cfg(feature = "mutants")]
+            Ok(Some(_)) if self.absence_wins(turn) => return Some(self.conclude(task, turn, None, false)),
+            #[cfg(feature = "mutants")]
+            Ok(Some(joined)) if turn.config.mutant == Some(Mutant::NoWriteBack) => {
+                return Some(self.conclude(task, turn, Some(joined), false));
+            }
             Ok(Some(joined)) => joined,
             Ok(None) => return Some(self.conclude(task, turn, None, false)),
             Err(_) => return Some(Err(self.conflict(task, turn))),
@@ -254,6 +272,12 @@ impl Read {
             }
         }
         Ok(joined)
+    }
+
+    #[cfg(feature = "mutants")]
+    fn absence_wins(&self, turn: &Turn<'_>) -> bool {
+        turn.config.mutant == Some(Mutant::AbsenceWins)
+            && self.heard.iter().flatten().any(|heard| matches!(heard, Heard::State(None)))
     }
 
     fn places(&self, which: impl Fn(&Heard) -> bool) -> Places {

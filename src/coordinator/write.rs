@@ -15,6 +15,8 @@ use super::{
     operation::{Conclusion, ReplicaAnswer, Task},
     quorum::{Places, Tracker, Verdict},
 };
+#[cfg(feature = "mutants")]
+use crate::node::Mutant;
 use crate::{
     node::Turn,
     wire::{Answer, RequestError, Want, Written},
@@ -54,9 +56,16 @@ impl Write {
         if !task.plan.is_strict() {
             return self.mint(task, turn, None);
         }
-        let tracker = task.tracker(turn, task.plan.quorum());
+        let to_ask = task.plan.quorum();
+        #[cfg(feature = "mutants")]
+        let to_ask = match turn.config.mutant {
+            Some(Mutant::BlindWrite) => return self.mint(task, turn, None),
+            Some(Mutant::RoundOneOfOne) => 1,
+            _ => to_ask,
+        };
+        let tracker = task.tracker(turn, to_ask);
         let order = task.plan.asking_order(turn);
-        let asked: Places = order.iter().copied().take(task.plan.quorum()).collect();
+        let asked: Places = order.iter().copied().take(to_ask).collect();
         asked.iter().for_each(|place| task.fetch(turn, place, ASKING, Want::Tag));
         if asked.len() < order.len() {
             task.hedge_after_delay(turn);
@@ -92,6 +101,10 @@ impl Write {
                 self.storing_judged(task, turn)
             }
             (Phase::Storing { tracker, .. }, ReplicaAnswer::Failed(_)) => {
+                #[cfg(feature = "mutants")]
+                if turn.config.mutant == Some(Mutant::FailedCounts) {
+                    tracker.succeed(place);
+                }
                 tracker.fail(place);
                 self.storing_judged(task, turn)
             }
@@ -101,6 +114,10 @@ impl Write {
 
     /// Asks every replica that was not asked in round 1 yet.
     pub(super) fn hedge(&mut self, task: &mut Task, turn: &mut Turn<'_>) -> Option<Conclusion> {
+        #[cfg(feature = "mutants")]
+        if let Phase::Storing { tag, .. } = self.phase {
+            return self.mint(task, turn, Some(tag));
+        }
         if let Phase::Asking { asked, .. } = &mut self.phase {
             for place in task.plan.asking_order(turn) {
                 if !asked.contains(place) {
@@ -182,6 +199,10 @@ impl Write {
         let state = State::Register(Register { tag, content: self.content.clone() });
         task.plan.alive(turn).iter().for_each(|place| task.store(turn, place, STORING, &state));
         self.phase = Phase::Storing { tracker: task.tracker(turn, task.plan.required), tag };
+        #[cfg(feature = "mutants")]
+        if turn.config.mutant == Some(Mutant::RetryNewTag) {
+            task.hedge_after_delay(turn);
+        }
         None
     }
 

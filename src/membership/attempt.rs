@@ -17,6 +17,9 @@ pub(super) struct Attempt {
     pub(super) table: Table,
     /// How far it has come.
     pub(super) phase: Phase,
+    /// Founders that may be missing, by mistake.
+    #[cfg(feature = "mutants")]
+    pub(super) missing_max: usize,
 }
 
 /// How far an attempt has come.
@@ -52,6 +55,10 @@ impl Attempt {
         match &mut self.phase {
             Phase::Preparing(waiting) => {
                 waiting.remove(&founder);
+                #[cfg(feature = "mutants")]
+                if waiting.len() <= self.missing_max {
+                    return Next::Decide;
+                }
                 if waiting.is_empty() { Next::Decide } else { Next::Wait }
             }
             Phase::Deciding | Phase::Refusing(_) | Phase::Telling(_) => Next::Wait,

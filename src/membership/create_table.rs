@@ -57,7 +57,20 @@ impl CreateTables {
         self.tell(turn, &PrepareTable { attempt, table: table.clone() }.into());
         let coordinator = turn.config.node;
         self.write(turn, attempt, &table, TableStage::Prepared { attempt, coordinator });
-        self.attempts.insert(attempt, Attempt { client, header, table, phase: Phase::Preparing(founders) });
+        #[cfg(feature = "mutants")]
+        let missing_max = match turn.config.mutant {
+            Some(crate::node::Mutant::TableByMajority) => (founders.len() - 1) / 2,
+            _ => 0,
+        };
+        let attempt_made = Attempt {
+            client,
+            header,
+            table,
+            phase: Phase::Preparing(founders),
+            #[cfg(feature = "mutants")]
+            missing_max,
+        };
+        self.attempts.insert(attempt, attempt_made);
         self.timers.set(deadline, Alarm::Deadline(attempt));
     }
 

@@ -13,18 +13,36 @@ pub struct Clock {
     actor: Actor,
     /// The bound that is on its way to the disk.
     requested: Option<Hlc>,
+    #[cfg(feature = "mutants")]
+    by_wall_alone: bool,
 }
 
 impl Clock {
     /// Goes on above `bound`, everything that an earlier process of this node may have given out.
     pub fn resume(bound: Hlc, actor: Actor) -> Self {
-        Self { hlc: HlcClock::resume(bound), actor, requested: None }
+        Self {
+            hlc: HlcClock::resume(bound),
+            actor,
+            requested: None,
+            #[cfg(feature = "mutants")]
+            by_wall_alone: false,
+        }
+    }
+
+    /// The mistake [`Mutant::ClockAlone`](super::Mutant::ClockAlone).
+    #[cfg(feature = "mutants")]
+    pub(super) fn forget_all_but_the_wall(&mut self) {
+        self.by_wall_alone = true;
     }
 
     /// A tag above `floor` and above all minted or observed before; `None` if the reservation is used
     /// up: the caller waits for [`Clock::reserved`].
     pub fn mint(&mut self, now: Now, floor: Option<Tag>, effects: &mut Effects) -> Option<Tag> {
         let floor = floor.map_or(Hlc::ZERO, |tag| tag.hlc);
+        #[cfg(feature = "mutants")]
+        if self.by_wall_alone {
+            return Some(Tag { hlc: Hlc(Hlc::from_wall(now.wall).0 + 1), actor: self.actor });
+        }
         let minted = self.hlc.tick_above(now.wall, floor);
         self.reserve_if_due(now, effects);
         minted.ok().map(|hlc| Tag { hlc, actor: self.actor })

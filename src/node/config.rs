@@ -25,6 +25,9 @@ pub struct NodeConfig {
     pub requests_per_client_max: usize,
     /// Requests of peers waiting for the disk; beyond, they are refused as overloaded.
     pub replica_requests_max: usize,
+    /// A protocol mistake for the simulator to catch.
+    #[cfg(feature = "mutants")]
+    pub mutant: Option<super::Mutant>,
 }
 
 impl NodeConfig {
@@ -40,6 +43,8 @@ impl NodeConfig {
             requests_max: 8_192,
             requests_per_client_max: 4_096,
             replica_requests_max: 16_384,
+            #[cfg(feature = "mutants")]
+            mutant: None,
         }
     }
 }

@@ -1,5 +1,7 @@
 //! The node's rooms, and the way from an event to the room that it concerns.
 
+use std::sync::Arc;
+
 use quorate_ring::{Instant, NodeId, Now, Ring};
 use quorate_storage::{Recovered, WriteError};
 
@@ -29,7 +31,8 @@ impl Node {
     ///
     /// # Panics
     /// If `config.node` is no member of `ring`: whoever makes a node has checked it.
-    pub fn new(config: NodeConfig, ring: Ring, recovered: Recovered) -> Self {
+    pub fn new(config: NodeConfig, ring: impl Into<Arc<Ring>>, recovered: Recovered) -> Self {
+        let ring = ring.into();
         assert!(ring.member(config.node).is_some(), "{} is no member of the ring", config.node);
         Self {
             coordinator: Coordinator::new(config.actor),

@@ -12,6 +12,8 @@ mod config;
 mod effect;
 mod input;
 mod machine;
+#[cfg(feature = "mutants")]
+mod mutant;
 mod timers;
 mod turn;
 
@@ -20,5 +22,7 @@ pub use config::NodeConfig;
 pub use effect::{Alarm, Effect, Effects, Observation};
 pub use input::{ClientId, DiskOperation, DiskRequest, DiskResult, Input, Ticket};
 pub use machine::Node;
+#[cfg(feature = "mutants")]
+pub use mutant::Mutant;
 pub use timers::Timers;
 pub use turn::Turn;

@@ -1,5 +1,7 @@
 //! What surrounds one step of the node.
 
+use std::sync::Arc;
+
 use quorate_ring::{NodeId, Now, Ring};
 use quorate_storage::Recovered;
 
@@ -10,18 +12,24 @@ use crate::membership::{Catalog, UpSet};
 #[derive(Debug)]
 pub(super) struct Surroundings {
     pub(super) config: NodeConfig,
-    pub(super) ring: Ring,
+    pub(super) ring: Arc<Ring>,
     pub(super) up: UpSet,
     pub(super) catalog: Catalog,
     pub(super) clock: Clock,
 }
 
 impl Surroundings {
-    pub(super) fn new(config: NodeConfig, ring: Ring, recovered: Recovered) -> Self {
+    pub(super) fn new(config: NodeConfig, ring: Arc<Ring>, recovered: Recovered) -> Self {
+        #[cfg_attr(not(feature = "mutants"), expect(unused_mut, reason = "only a mutant changes it"))]
+        let mut clock = Clock::resume(recovered.hlc_bound, config.actor);
+        #[cfg(feature = "mutants")]
+        if config.mutant == Some(super::Mutant::ClockAlone) {
+            clock.forget_all_but_the_wall();
+        }
         Self {
             up: UpSet::new(config.node),
             catalog: Catalog::new(recovered.tables),
-            clock: Clock::resume(recovered.hlc_bound, config.actor),
+            clock,
             ring,
             config,
         }

@@ -1,0 +1,29 @@
+//! Protocol mistakes that the simulator must catch. No release build has them.
+
+/// One mistake in the core; the rule that it breaks is in parentheses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Mutant {
+    /// A tag is what the wall clock shows, with no regard to tags heard of (V1).
+    ClockAlone,
+    /// A QUORUM read answers before a quorum holds what it saw (Q5).
+    NoWriteBack,
+    /// A replica that failed counts toward the level, as if a hint did (Q2).
+    FailedCounts,
+    /// Quorums are counted over the replicas that are up (Q2).
+    LiveQuorum,
+    /// A QUORUM write asks nobody for tags (Q4).
+    BlindWrite,
+    /// A QUORUM write asks one replica for tags (Q4).
+    RoundOneOfOne,
+    /// An absent key beats a value at a read (Q6).
+    AbsenceWins,
+    /// A slow write is sent again under a new tag (Q10).
+    RetryNewTag,
+    /// A write that timed out in its second round says that it was not applied (Q10).
+    TimeoutNotApplied,
+    /// Tombstones count for nothing when states are joined (D1).
+    TombstoneForgotten,
+    /// A table exists once most founders hold it ready.
+    TableByMajority,
+}

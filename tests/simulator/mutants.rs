@@ -1,0 +1,58 @@
+//! The known mistakes, by the names that the command line takes.
+
+use quorate::node::Mutant as CoreMutant;
+
+/// A mistake that the simulator must catch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Mutant {
+    /// In the node.
+    Core(CoreMutant),
+    /// The disk's reads show what still waits for its sync (S1).
+    ExposeUnsynced,
+    /// The disk reports a write before its sync (S1).
+    AckBeforeSync,
+    /// A restarted process goes on with the actor and without the clock of the last one (V1).
+    ActorReused,
+}
+
+/// Every mutant: its name, itself, and what it breaks.
+pub(crate) const ALL: &[(&str, Mutant, &str)] = &[
+    ("clock-alone", Mutant::Core(CoreMutant::ClockAlone), "V1: the clock is lost, a tag is the wall clock"),
+    ("actor-reused", Mutant::ActorReused, "V1: the same actor after a restart, with the clock lost"),
+    ("failed-counts", Mutant::Core(CoreMutant::FailedCounts), "Q2: a failed replica counts, as if for its hint"),
+    ("live-quorum", Mutant::Core(CoreMutant::LiveQuorum), "Q2: N is the number of live replicas"),
+    ("blind-write", Mutant::Core(CoreMutant::BlindWrite), "Q4: a QUORUM write without its first round"),
+    ("round-one-of-one", Mutant::Core(CoreMutant::RoundOneOfOne), "Q4: the first round asks one replica"),
+    ("no-write-back", Mutant::Core(CoreMutant::NoWriteBack), "Q5: a QUORUM read without write-back"),
+    ("absence-wins", Mutant::Core(CoreMutant::AbsenceWins), "Q6: absence beats a value at a read"),
+    ("retry-new-tag", Mutant::Core(CoreMutant::RetryNewTag), "Q10: a retry mints a new tag"),
+    (
+        "timeout-not-applied",
+        Mutant::Core(CoreMutant::TimeoutNotApplied),
+        "Q10: a write that timed out in its second round claims not to be applied",
+    ),
+    ("expose-unsynced", Mutant::ExposeUnsynced, "S1: reads show what waits for its sync"),
+    ("ack-before-sync", Mutant::AckBeforeSync, "S1: writes are acknowledged before their sync"),
+    ("tombstone-forgotten", Mutant::Core(CoreMutant::TombstoneForgotten), "D1: a tombstone is read as absence"),
+    ("table-by-majority", Mutant::Core(CoreMutant::TableByMajority), "a table exists once most founders have it"),
+];
+
+impl Mutant {
+    /// The mutant of this name.
+    pub(crate) fn named(name: &str) -> Option<Self> {
+        ALL.iter().find(|(known, ..)| *known == name).map(|(_, mutant, _)| *mutant)
+    }
+
+    /// Its name.
+    pub(crate) fn name(self) -> &'static str {
+        ALL.iter().find(|(_, mutant, _)| *mutant == self).map_or("?", |(name, ..)| name)
+    }
+
+    /// The mistake to make inside the node.
+    pub(crate) fn core(self) -> Option<CoreMutant> {
+        match self {
+            Self::Core(core) => Some(core),
+            _ => None,
+        }
+    }
+}

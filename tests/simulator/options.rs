@@ -1,0 +1,248 @@
+//! What a seed draws before anything happens: swarm testing (Groce et al., "Swarm testing", 2012). Every run
+//! leaves most faults out and turns a few up, so that none drowns another.
+
+use std::fmt;
+
+use crate::{
+    mutants::Mutant,
+    random::Random,
+    world::faults::{FaultKind, Plan},
+};
+
+/// Nanoseconds of virtual time.
+pub(crate) const MS: u64 = 1_000_000;
+/// Nanoseconds of virtual time.
+pub(crate) const SECOND: u64 = 1_000 * MS;
+
+/// Everything drawn for one run. Times are in nanoseconds of virtual time, rates per mille.
+#[derive(Clone, Debug)]
+pub(crate) struct Options {
+    pub(crate) seed: u64,
+    pub(crate) mutant: Option<Mutant>,
+    pub(crate) nodes: u32,
+    pub(crate) replication: u8,
+    pub(crate) clients: u32,
+    /// Requests of all clients together.
+    pub(crate) operations: u32,
+    /// Keys used at QUORUM and ALL only.
+    pub(crate) strict_keys: u32,
+    /// Keys used at ONE only.
+    pub(crate) one_keys: u32,
+    /// Attempts to create tables, under two names.
+    pub(crate) tables: u32,
+    pub(crate) reads: u64,
+    pub(crate) deletes: u64,
+    pub(crate) alls: u64,
+    /// How often a client that chooses a node chooses the first one.
+    pub(crate) favour: u64,
+    /// How long faults last; then all ends well.
+    pub(crate) duration: u64,
+    pub(crate) request_timeout: u64,
+    pub(crate) hedge_delay: u64,
+    pub(crate) requests_max: usize,
+    pub(crate) requests_per_client_max: usize,
+    pub(crate) replica_requests_max: usize,
+    pub(crate) network: NetworkOptions,
+    pub(crate) disk: DiskOptions,
+    /// Wall clocks start up to this far apart, either way.
+    pub(crate) clock_offset_max: u64,
+    /// Clocks run up to this much too fast or slow, in parts per million.
+    pub(crate) clock_drift_max: u64,
+    /// Whether sessions at ONE must read their own writes whoever answers.
+    pub(crate) own_writes: bool,
+    pub(crate) faults: Plan,
+}
+
+/// How the network behaves when nothing is broken.
+#[derive(Clone, Debug)]
+pub(crate) struct NetworkOptions {
+    pub(crate) delay_min: u64,
+    pub(crate) delay_max: u64,
+    /// Frames that take ten times as long.
+    pub(crate) slow: u64,
+    /// Frames lost, doubled, or overtaken, which connections rule out and the protocol must bear all the same.
+    pub(crate) loss: u64,
+    pub(crate) duplication: u64,
+    pub(crate) reordering: u64,
+    /// Requests and answers of clients lost with their connection.
+    pub(crate) client_loss: u64,
+    /// A connection that hears nothing for so long is given up.
+    pub(crate) idle_timeout: u64,
+    /// How long it takes to dial again.
+    pub(crate) redial_delay: u64,
+}
+
+/// How disks behave when nothing is broken.
+#[derive(Clone, Debug)]
+pub(crate) struct DiskOptions {
+    pub(crate) sync_min: u64,
+    pub(crate) sync_max: u64,
+    pub(crate) read_max: u64,
+    /// Batches that reached the disk although the crash came before their sync.
+    pub(crate) kept_at_crash: u64,
+}
+
+/// What the command line fixes; the rest is drawn.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Overrides {
+    pub(crate) mutant: Option<Mutant>,
+    pub(crate) nodes: Option<u32>,
+    pub(crate) clients: Option<u32>,
+    pub(crate) operations: Option<u32>,
+    /// Virtual milliseconds.
+    pub(crate) millis: Option<u64>,
+    /// Numbers of the faults that happen.
+    pub(crate) faults: Option<Vec<usize>>,
+    /// Kinds of faults that are drawn beside the usual ones.
+    pub(crate) unpromised: Vec<FaultKind>,
+    /// Whether sessions at ONE must read their own writes whoever answers.
+    pub(crate) own_writes: bool,
+}
+
+impl Options {
+    /// Draws the options of `seed`.
+    pub(crate) fn draw(seed: u64, overrides: &Overrides) -> Self {
+        let random = &mut Random::stream(seed, "options");
+        let drawn_nodes = if random.chance(8) { 50 } else { random.range(3, 7) } as u32;
+        let nodes = overrides.nodes.unwrap_or(drawn_nodes);
+        let replication = *random.pick(&[3, 3, 3, 3, 5, 2, 1, 4]);
+        let clients = overrides.clients.unwrap_or(random.range(2, 6) as u32);
+        let operations = overrides.operations.unwrap_or(random.range(30, 60) as u32);
+        let duration = overrides.millis.map_or(random.scale(200 * MS, 20 * SECOND), |millis| millis * MS);
+        let tiny = |random: &mut Random, usual: usize| {
+            if random.chance(60) { random.range(1, 4) as usize } else { usual }
+        };
+        let mut options = Self {
+            seed,
+            mutant: overrides.mutant,
+            nodes,
+            replication: replication.min(nodes as u8),
+            clients,
+            operations,
+            strict_keys: *random.pick(&[1, 1, 2, 3]),
+            one_keys: *random.pick(&[0, 0, 1, 2]),
+            tables: if random.chance(250) { random.range(1, 4) as u32 } else { 0 },
+            reads: *random.pick(&[300, 500, 700]),
+            deletes: *random.pick(&[0, 100, 300]),
+            alls: *random.pick(&[0, 0, 100, 400]),
+            favour: *random.pick(&[0, 0, 500, 900]),
+            duration,
+            request_timeout: random.scale(10 * MS, 4 * SECOND),
+            hedge_delay: random.scale(MS / 10, 200 * MS),
+            requests_max: tiny(random, 8_192),
+            requests_per_client_max: tiny(random, 4_096),
+            replica_requests_max: tiny(random, 16_384),
+            network: NetworkOptions::draw(random),
+            disk: DiskOptions::draw(random),
+            clock_offset_max: if random.chance(500) { random.scale(MS, 10 * SECOND) } else { 0 },
+            clock_drift_max: *random.pick(&[0, 0, 100, 50_000]),
+            own_writes: overrides.own_writes,
+            faults: Plan::default(),
+        };
+        options.faults = Plan::draw(&options, &overrides.unpromised);
+        if let Some(kept) = &overrides.faults {
+            options.faults.keep(kept);
+        }
+        options
+    }
+}
+
+impl NetworkOptions {
+    fn draw(random: &mut Random) -> Self {
+        let harsh = random.chance(300);
+        let mut rate = |most: u64| if harsh && random.chance(600) { random.scale(1, most) } else { 0 };
+        let (loss, duplication, reordering) = (rate(100), rate(100), rate(500));
+        let delay_min = random.scale(MS / 50, 5 * MS);
+        Self {
+            delay_min,
+            delay_max: random.scale(delay_min, delay_min * 50),
+            slow: if random.chance(300) { random.scale(1, 200) } else { 0 },
+            loss,
+            duplication,
+            reordering,
+            client_loss: if random.chance(200) { random.scale(1, 50) } else { 0 },
+            idle_timeout: random.scale(50 * MS, 10 * SECOND),
+            redial_delay: random.scale(MS, SECOND),
+        }
+    }
+}
+
+impl DiskOptions {
+    fn draw(random: &mut Random) -> Self {
+        let sync_min = random.scale(MS / 50, 2 * MS);
+        Self {
+            sync_min,
+            sync_max: random.scale(sync_min, sync_min * 100),
+            read_max: random.scale(MS / 100, 5 * MS),
+            kept_at_crash: *random.pick(&[0, 300, 500, 1_000]),
+        }
+    }
+}
+
+impl fmt::Display for Options {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { network: n, disk: d, .. } = self;
+        writeln!(f, "seed {} mutant {}", self.seed, self.mutant.map_or("none", Mutant::name))?;
+        writeln!(f, "  nodes {} replication {}", self.nodes, self.replication)?;
+        writeln!(
+            f,
+            "  clients {} operations {} keys {} strict, {} at ONE, tables raced for {}",
+            self.clients, self.operations, self.strict_keys, self.one_keys, self.tables
+        )?;
+        writeln!(
+            f,
+            "  per mille: reads {} deletes {} ALL {} favoured node {}",
+            self.reads, self.deletes, self.alls, self.favour
+        )?;
+        writeln!(
+            f,
+            "  duration {} request timeout {} hedge {}",
+            time(self.duration),
+            time(self.request_timeout),
+            time(self.hedge_delay)
+        )?;
+        writeln!(
+            f,
+            "  queues: node {} client {} replica {}",
+            self.requests_max, self.requests_per_client_max, self.replica_requests_max
+        )?;
+        writeln!(
+            f,
+            "  network: delay {} to {}, idle timeout {}, redial {}; per mille: slow {} loss {} duplication {} \
+             reordering {} client loss {}",
+            time(n.delay_min),
+            time(n.delay_max),
+            time(n.idle_timeout),
+            time(n.redial_delay),
+            n.slow,
+            n.loss,
+            n.duplication,
+            n.reordering,
+            n.client_loss
+        )?;
+        writeln!(
+            f,
+            "  disk: sync {} to {}, read up to {}, kept at a crash {} per mille",
+            time(d.sync_min),
+            time(d.sync_max),
+            time(d.read_max),
+            d.kept_at_crash
+        )?;
+        writeln!(
+            f,
+            "  clocks: offset up to {}, drift up to {} ppm",
+            time(self.clock_offset_max),
+            self.clock_drift_max
+        )?;
+        write!(f, "{}", self.faults)
+    }
+}
+
+/// A time for people.
+pub(crate) fn time(nanos: u64) -> String {
+    if nanos >= 10 * SECOND {
+        format!("{:.1}s", nanos as f64 / SECOND as f64)
+    } else {
+        format!("{:.3}ms", nanos as f64 / MS as f64)
+    }
+}

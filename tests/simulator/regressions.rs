@@ -1,0 +1,81 @@
+//! What was found before and understood: seeds that failed once, and scenes on record.
+
+#![expect(clippy::disallowed_methods, reason = "transcripts are written anew when that is asked for")]
+
+use std::{fs, path::Path, process::ExitCode};
+
+use crate::{
+    cli::Arguments,
+    run,
+    sweep::{self, Count},
+    transcript,
+};
+
+/// Runs that failed once: what was wrong, and the arguments. A change of what seeds draw makes an entry
+/// another run; one that matters deserves a transcript too.
+const SEEDS: &[(&str, &str)] = &[
+    ("a failed sync during the last repair is no divergence", "--seed 598 --faults=4,5,8"),
+    ("a repair that a full queue refuses is made by the next read", "--seed 7067 --faults=2"),
+    ("a repair lost with its connection is made by the next read", "--seed 19204 --faults=0,4,7"),
+    ("a founder without room for a decision finds it out again", "--seed 56727 --faults=6"),
+];
+
+/// Runs every seed on record.
+pub(crate) fn seeds() -> Count {
+    let mut tests = Count::default();
+    for (what, words) in SEEDS {
+        let arguments = Arguments::parse(words.split(' ').map(str::to_owned)).unwrap_or_default();
+        let seed = arguments.seed.unwrap_or_default();
+        let report = run::seed(seed, &arguments.overrides, false);
+        tests.add(report.failure.is_none());
+        if let Some(failure) = report.failure {
+            println!("regression: {what}");
+            sweep::show_failure(seed, &arguments.overrides, failure);
+        }
+    }
+    tests
+}
+
+/// Plays every scene and compares it with its transcript.
+pub(crate) fn transcripts() -> Count {
+    let mut tests = Count::default();
+    for (name, recorded) in transcript::SCENES {
+        let played = transcript::play(recorded);
+        let same = played.as_deref() == Ok(*recorded);
+        tests.add(same);
+        if !same {
+            println!("transcript {name} differs; `-- --update-transcripts` writes it anew:");
+            match played {
+                Ok(played) => show_difference(recorded, &played),
+                Err(why) => println!("  {why}"),
+            }
+        }
+    }
+    tests
+}
+
+/// Writes every transcript anew.
+pub(crate) fn update_transcripts() -> ExitCode {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/simulator/transcripts");
+    for (name, recorded) in transcript::SCENES {
+        let path = folder.join(format!("{name}.txt"));
+        let written = transcript::play(recorded)
+            .and_then(|played| fs::write(&path, played).map_err(|error| error.to_string()));
+        if let Err(why) = written {
+            println!("{}: {why}", path.display());
+            return ExitCode::FAILURE;
+        }
+    }
+    println!("wrote {} transcripts to {}", transcript::SCENES.len(), folder.display());
+    ExitCode::SUCCESS
+}
+
+fn show_difference(recorded: &str, played: &str) {
+    for (line, (recorded, played)) in recorded.lines().zip(played.lines()).enumerate() {
+        if recorded != played {
+            println!("  line {}:\n  - {recorded}\n  + {played}", line + 1);
+            return;
+        }
+    }
+    println!("  one is longer: {} lines recorded, {} played", recorded.lines().count(), played.lines().count());
+}

@@ -1,0 +1,95 @@
+//! Messages in a few words, for traces and transcripts.
+
+use bytes::Bytes;
+use quorate::{
+    ring::{NodeId, Tag},
+    storage::{State, Write},
+    wire::{Answer, ClientMessage, PeerMessage, TableStanding},
+};
+
+/// What a node says to a node.
+pub(crate) fn peer(message: &PeerMessage) -> String {
+    match message {
+        PeerMessage::Fetch(fetch) => {
+            format!("fetch {} of {}", format!("{:?}", fetch.want).to_lowercase(), text(&fetch.key))
+        }
+        PeerMessage::Store(store) => format!("store {} {}", text(&store.key), state(&store.state)),
+        PeerMessage::Fetched(fetched) => match &fetched.answer {
+            Answer::State(Some(held)) => format!("holds {}", state(held)),
+            Answer::Digest(Some((held, _))) => format!("holds digest {}", tag(held)),
+            Answer::Tag(Some(held)) => format!("holds tag {}", tag(held)),
+            Answer::State(None) | Answer::Digest(None) | Answer::Tag(None) => "holds nothing".to_owned(),
+        },
+        PeerMessage::Stored(stored) => format!("stored {}", tag(&stored.held)),
+        PeerMessage::Refused(refused) => format!("refused: {}", refused.refusal),
+        PeerMessage::PrepareTable(prepare) => format!("prepare table {}", prepare.table.name),
+        PeerMessage::CommitTable(_) => "commit table".to_owned(),
+        PeerMessage::AbortTable(_) => "abort table".to_owned(),
+        PeerMessage::InquireTable(inquire) => format!("inquire about table {}", inquire.table.name),
+        PeerMessage::TableStatus(status) => match &status.standing {
+            TableStanding::Refused(why) => format!("table is refused: {why}"),
+            standing => format!("table is {}", format!("{standing:?}").to_lowercase()),
+        },
+    }
+}
+
+/// What clients and nodes say to each other.
+pub(crate) fn client(message: &ClientMessage) -> String {
+    match message {
+        ClientMessage::Get(get) => format!("get {} at {}", text(&get.key), get.consistency),
+        ClientMessage::Put(put) => {
+            format!("put {}={} at {}", text(&put.key), text(&put.value), put.consistency)
+        }
+        ClientMessage::Delete(delete) => format!("delete {} at {}", text(&delete.key), delete.consistency),
+        ClientMessage::CreateTable(create) => format!("create table {}", create.name),
+        ClientMessage::Got(got) => {
+            let values: Vec<_> = got.values.iter().map(text).collect();
+            let values = if values.is_empty() { "nothing".to_owned() } else { values.join(" and ") };
+            let repaired = if got.receipt.repaired { ", repaired" } else { "" };
+            format!("got {values} from {}{repaired}", nodes(&got.receipt.answered))
+        }
+        ClientMessage::Written(written) => {
+            let tag = written.receipt.tag.as_ref().map_or(String::new(), tag);
+            format!("written {tag} on {}", nodes(&written.receipt.answered))
+        }
+        ClientMessage::TableCreated(created) => format!("created table {}", created.table.name),
+        ClientMessage::RequestError(error) => format!("error: {error}"),
+        other => format!("{other:?}"),
+    }
+}
+
+/// What became durable.
+pub(crate) fn write(write: &Write) -> String {
+    match write {
+        Write::Store { row, state: stored } => format!("{} {}", text(&row.key), state(stored)),
+        Write::Meta(quorate::storage::MetaWrite::PutTable(record)) => {
+            let stage = format!("{:?}", record.stage);
+            let stage = stage.split(' ').next().unwrap_or_default().to_lowercase();
+            format!("table {} {stage}", record.table.name)
+        }
+        Write::Meta(_) => "clock bound".to_owned(),
+        _ => "something".to_owned(),
+    }
+}
+
+/// A state.
+pub(crate) fn state(state: &State) -> String {
+    let value = state.value().map_or("deleted".to_owned(), text);
+    format!("{value} {}", tag(&state.tag()))
+}
+
+fn tag(tag: &Tag) -> String {
+    format!("@{tag}")
+}
+
+fn nodes(ids: &[NodeId]) -> String {
+    let ids: Vec<_> = ids.iter().map(NodeId::to_string).collect();
+    ids.join(" ")
+}
+
+fn text(bytes: &Bytes) -> String {
+    match std::str::from_utf8(bytes) {
+        Ok(text) if text.chars().all(|c| c.is_ascii_graphic() || c == ' ') => text.to_owned(),
+        _ => bytes.first_chunk().map_or("?".to_owned(), |value| format!("v{}", u64::from_be_bytes(*value))),
+    }
+}

@@ -1,0 +1,220 @@
+//! Scenes: small scripts with their recorded output, so that a change of behaviour is a readable diff.
+//!
+//! A transcript is a text file. A line that starts with `> ` is a command; the lines below it are what happened.
+//!
+//! | command | does |
+//! |---|---|
+//! | `> nodes N replication R` | starts a cluster and waits until all are connected; comes first |
+//! | `> n1 get K LEVEL`, `put K V LEVEL`, `delete K LEVEL` | a client of n1 asks; 250 ms to answer |
+//! | `> n1 create T` | a client of n1 creates a table |
+//! | `> wait MS` | lets time pass |
+//! | `> cut n1 n2`, `> join n1 n2` | blocks both directions, or frees them |
+//! | `> crash n2`, `> start n2` | ends a process, or starts it |
+//! | `> slow n2 F`, `> full n2`, `> room n2` | a disk takes F times as long, is full, has room again |
+//! | `> state K` | what each replica holds durably |
+
+use std::fmt::Write as _;
+
+use bytes::Bytes;
+use quorate::{
+    node::ClientId,
+    ring::{Consistency, Duration, Epoch, Instant, TableId, TableKind, token_of},
+    storage::Row,
+    wire::{ClientMessage, CreateTable, Delete, Frame, Get, Header, Put, RequestId},
+};
+
+use crate::{
+    options::{MS, Options, Overrides},
+    render,
+    world::{Event, World, encoded, faults::Plan},
+};
+
+/// Every scene: its name and its transcript.
+pub(crate) const SCENES: &[(&str, &str)] = &[
+    ("quorum_write", include_str!("transcripts/quorum_write.txt")),
+    ("read_repair", include_str!("transcripts/read_repair.txt")),
+    ("unavailable", include_str!("transcripts/unavailable.txt")),
+    ("timeout_unknown", include_str!("transcripts/timeout_unknown.txt")),
+    ("hedge", include_str!("transcripts/hedge.txt")),
+    ("create_table_crash", include_str!("transcripts/create_table_crash.txt")),
+];
+
+/// Plays the commands of a transcript; what comes out is the transcript anew.
+pub(crate) fn play(transcript: &str) -> Result<String, String> {
+    let mut scene = None;
+    let mut out = String::new();
+    for line in transcript.lines().filter(|line| line.starts_with("> ") || line.starts_with('#')) {
+        let _ = writeln!(out, "{line}");
+        let Some(command) = line.strip_prefix("> ") else {
+            continue;
+        };
+        let words: Vec<_> = command.split_whitespace().collect();
+        let scene = match (&mut scene, words.as_slice()) {
+            (_, ["nodes", nodes, "replication", replication]) => {
+                scene.insert(Scene::new(parse(nodes)?, parse(replication)? as u8))
+            }
+            (Some(scene), words) => {
+                scene.command(words)?;
+                scene
+            }
+            (None, _) => return Err("the first command is `nodes N replication R`".to_owned()),
+        };
+        for line in scene.lines() {
+            let _ = writeln!(out, "{line}");
+        }
+    }
+    Ok(out)
+}
+
+/// A scene under way.
+struct Scene {
+    world: World,
+    clients: u64,
+    /// Tags in the order in which they appeared: they are shown by number.
+    tags: Vec<String>,
+}
+
+impl Scene {
+    fn new(nodes: u32, replication: u8) -> Self {
+        let overrides = Overrides { nodes: Some(nodes), faults: Some(Vec::new()), ..Overrides::default() };
+        let mut options = Options::draw(0, &overrides);
+        options.replication = replication;
+        options.faults = Plan::default();
+        options.hedge_delay = 25 * MS;
+        options.request_timeout = 250 * MS;
+        (options.requests_max, options.requests_per_client_max, options.replica_requests_max) = (100, 100, 100);
+        (options.clock_drift_max, options.clock_offset_max) = (0, 0);
+        let network = &mut options.network;
+        (network.delay_min, network.delay_max, network.slow) = (MS, MS, 0);
+        (network.loss, network.duplication, network.reordering, network.client_loss) = (0, 0, 0, 0);
+        (network.idle_timeout, network.redial_delay) = (1_000 * MS, MS);
+        let disk = &mut options.disk;
+        (disk.sync_min, disk.sync_max, disk.read_max, disk.kept_at_crash) = (2 * MS, 2 * MS, MS / 10, 0);
+        let mut world = World::new(options);
+        world.trace.verbose = true;
+        (0..nodes as usize).for_each(|node| world.agenda.push(0, Event::Start(node)));
+        let mut scene = Self { world, clients: 0, tags: Vec::new() };
+        scene.wait(30);
+        scene.world.trace.lines.clear();
+        scene
+    }
+
+    fn command(&mut self, words: &[&str]) -> Result<(), String> {
+        match words {
+            ["wait", millis] => self.wait(parse(millis)?.into()),
+            ["cut", a, b] => self.directions(a, b, |from, to| Event::Block { from, to })?,
+            ["join", a, b] => self.directions(a, b, |from, to| Event::Unblock { from, to })?,
+            ["crash", node] => self.world.crash(number(node)?, u64::MAX),
+            ["start", node] => self.world.start(number(node)?),
+            ["slow", node, factor] => {
+                self.world.processes[number(node)?].disk.slowness = u64::from(parse(factor)?);
+            }
+            ["full", node] => self.world.processes[number(node)?].disk.engine.set_full(true),
+            ["room", node] => self.world.processes[number(node)?].disk.engine.set_full(false),
+            ["state", key] => self.state(key),
+            [node, request @ ..] => self.ask(number(node)?, request)?,
+            [] => {}
+        }
+        Ok(())
+    }
+
+    fn wait(&mut self, millis: u64) {
+        let end = self.world.now + millis * MS;
+        self.world.run_until(end, |_| false);
+        self.world.now = end;
+    }
+
+    fn directions(&mut self, a: &str, b: &str, event: fn(usize, usize) -> Event) -> Result<(), String> {
+        let (a, b) = (number(a)?, number(b)?);
+        self.world.agenda.push(self.world.now, event(a, b));
+        self.world.agenda.push(self.world.now, event(b, a));
+        self.wait(0);
+        Ok(())
+    }
+
+    fn ask(&mut self, node: usize, request: &[&str]) -> Result<(), String> {
+        let table = TableId(7);
+        let message: ClientMessage = match request {
+            ["get", key, level] => Get { table, key: bytes(key), consistency: consistency(level)? }.into(),
+            ["put", key, value, level] => {
+                let (key, value) = (bytes(key), bytes(value));
+                Put { table, key, value, consistency: consistency(level)?, context: None }.into()
+            }
+            ["delete", key, level] => {
+                Delete { table, key: bytes(key), consistency: consistency(level)?, context: None }.into()
+            }
+            ["create", name] => {
+                CreateTable { name: (*name).to_owned(), kind: TableKind::Register, replication: None }.into()
+            }
+            other => return Err(format!("{other:?} is no request")),
+        };
+        self.clients += 1;
+        let client = ClientId(self.clients);
+        let now = Instant(self.world.now);
+        let deadline = now + Duration::from_millis(250);
+        let frame = Frame { header: Header { id: RequestId(1), epoch: Epoch(1), deadline }, message };
+        let event = Event::Request { node, client, bytes: encoded(&frame, now) };
+        self.world.agenda.push(self.world.now, event);
+        Ok(())
+    }
+
+    fn state(&mut self, key: &str) {
+        let row = Row::new(token_of(key.as_bytes()), TableId(7), key.to_owned());
+        for (node, process) in self.world.processes.iter().enumerate() {
+            let held = match process.disk.durable(&row) {
+                Ok(Some(state)) => render::state(&state),
+                Ok(None) => "nothing".to_owned(),
+                Err(why) => why.to_string(),
+            };
+            self.world.trace.lines.push(format!("n{} holds {held}", node + 1));
+        }
+    }
+
+    /// What happened since the last call.
+    fn lines(&mut self) -> Vec<String> {
+        if let Some(failure) = self.world.oracle.failure.take() {
+            self.world.trace.lines.push(failure);
+        }
+        let lines = std::mem::take(&mut self.world.trace.lines);
+        lines.into_iter().map(|line| format!("  {}", self.with_short_tags(&line))).collect()
+    }
+
+    fn with_short_tags(&mut self, line: &str) -> String {
+        let mut words = Vec::new();
+        for word in line.split(' ') {
+            match word.strip_prefix('@') {
+                Some(tag) => {
+                    let known = self.tags.iter().position(|known| known == tag).unwrap_or_else(|| {
+                        self.tags.push(tag.to_owned());
+                        self.tags.len() - 1
+                    });
+                    words.push(format!("@{}", known + 1));
+                }
+                None => words.push(word.to_owned()),
+            }
+        }
+        words.join(" ")
+    }
+}
+
+fn parse(word: &str) -> Result<u32, String> {
+    word.parse().map_err(|_| format!("'{word}' is not a number"))
+}
+
+fn number(node: &str) -> Result<usize, String> {
+    let number: usize = node.strip_prefix('n').and_then(|n| n.parse().ok()).ok_or(format!("'{node}' is no node"))?;
+    number.checked_sub(1).ok_or("nodes count from n1".to_owned())
+}
+
+fn bytes(word: &str) -> Bytes {
+    Bytes::copy_from_slice(word.as_bytes())
+}
+
+fn consistency(word: &str) -> Result<Consistency, String> {
+    match word {
+        "ONE" => Ok(Consistency::One),
+        "QUORUM" => Ok(Consistency::Quorum),
+        "ALL" => Ok(Consistency::All),
+        _ => Err(format!("'{word}' is no level")),
+    }
+}

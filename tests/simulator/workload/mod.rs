@@ -1,0 +1,219 @@
+//! Clients: each sends one request at a time, writes values that nobody else writes, and never guesses
+//! what became of a request (rule Q10).
+
+mod request;
+
+use bytes::Bytes;
+use quorate::{
+    node::ClientId,
+    ring::{Duration, Epoch, Instant},
+    wire::{ClientMessage, Frame, Header, RequestId},
+};
+
+pub(crate) use self::request::{Reply, Request, What, from_bytes};
+use crate::{
+    options::{MS, SECOND, time},
+    random::Random,
+    render,
+    world::{Event, World, decoded, encoded},
+};
+
+/// One client.
+#[derive(Debug)]
+pub(crate) struct Client {
+    /// The node that it is connected to.
+    pub(crate) node: usize,
+    /// Its connection; a new one wherever an outcome is unknown.
+    pub(crate) connection: ClientId,
+    /// Requests that it has yet to make.
+    left: u32,
+    pub(crate) current: Option<Request>,
+    task: Task,
+    random: Random,
+    next_request: u64,
+}
+
+/// What a client is for.
+#[derive(Clone, Debug)]
+enum Task {
+    /// Reads, writes and deletes.
+    Usual,
+    /// Creates tables.
+    Tables,
+    /// Reads one key when all is over, from every replica that can answer.
+    LastRead(usize),
+}
+
+impl Client {
+    /// Whether it has nothing left to do.
+    pub(crate) fn is_done(&self) -> bool {
+        self.left == 0 && self.current.is_none()
+    }
+}
+
+impl World {
+    /// Brings in the clients of the run.
+    pub(crate) fn start_clients(&mut self) {
+        let share = |place: u32, of: u32, all: u32| all / of + u32::from(place < all % of);
+        for place in 0..self.options.clients {
+            let left = share(place, self.options.clients, self.options.operations);
+            self.add_client(Task::Usual, left);
+        }
+        for place in 0..self.options.tables.min(2) {
+            self.add_client(Task::Tables, share(place, self.options.tables.min(2), self.options.tables));
+        }
+    }
+
+    /// Brings in a reader for each key.
+    pub(crate) fn start_last_readers(&mut self) {
+        for key in 0..self.oracle.keys.len() {
+            self.add_client(Task::LastRead(key), 1);
+        }
+    }
+
+    fn add_client(&mut self, task: Task, left: u32) {
+        let place = self.clients.len();
+        let mut random = Random::numbered(self.options.seed, "client", place as u64);
+        let node = choose_node(&mut random, self.processes.len(), self.options.favour);
+        let at = self.now + random.below(self.pause_max());
+        let connection = self.connect();
+        self.clients.push(Client { node, connection, left, current: None, task, random, next_request: 1 });
+        self.agenda.push(at, Event::Wake(place));
+    }
+
+    /// Between two requests of a client; makes all of them take about as long as the faults.
+    fn pause_max(&self) -> u64 {
+        let each = u64::from(self.options.operations / self.options.clients.max(1)).max(1);
+        (2 * self.options.duration / each).max(1)
+    }
+
+    fn connect(&mut self) -> ClientId {
+        self.next_connection += 1;
+        ClientId(self.next_connection)
+    }
+
+    /// A client makes its next request.
+    pub(crate) fn wake(&mut self, place: usize) {
+        let client = &mut self.clients[place];
+        if client.left == 0 || client.current.is_some() {
+            return;
+        }
+        let timeout = match client.task {
+            Task::LastRead(_) => LAST_READ_TIMEOUT,
+            _ => self.options.request_timeout,
+        };
+        let what = match client.task {
+            Task::Usual => What::draw(&mut client.random, &self.options, &mut self.oracle),
+            Task::Tables => What::draw_table(&mut client.random),
+            Task::LastRead(key) => What::last_read(&self.oracle, key),
+        };
+        client.left -= 1;
+        let request = Request { id: client.next_request, what, invoked: self.events };
+        client.next_request += 1;
+        // Request ids mean nothing to the node; far apart, they show a mix-up of clients.
+        let header = Header {
+            id: RequestId(client.connection.0 << 32 | request.id),
+            epoch: Epoch(1),
+            deadline: Instant(self.now) + Duration::from_nanos(timeout),
+        };
+        let frame = Frame { header, message: request.what.message(&self.oracle) };
+        let (node, connection) = (client.node, client.connection);
+        let give_up = self.now + timeout * 5 / 4 + 10 * MS;
+        self.agenda.push(give_up, Event::GiveUp { client: place, request: request.id });
+        client.current = Some(request);
+        if !self.network.loses_client() {
+            let bytes = encoded(&frame, Instant(self.now));
+            let at = self.now + self.network.client_delay();
+            self.agenda.push(at, Event::Request { node, client: connection, bytes });
+        }
+    }
+
+    /// An answer reaches a client.
+    pub(crate) fn answer(&mut self, connection: ClientId, bytes: Bytes) {
+        self.trace.add_bytes(&bytes);
+        let frame = match decoded::<ClientMessage>(bytes, Instant(self.now)) {
+            Ok(frame) => frame,
+            Err(why) => return self.fail(format!("an answer to a client does not decode: {why}")),
+        };
+        self.trace.line(|| {
+            format!("{} c{} < {}", time(self.now), connection.0, render::client(&frame.message))
+        });
+        let Some(place) = self.clients.iter().position(|client| client.connection == connection) else {
+            return;
+        };
+        let client = &mut self.clients[place];
+        let expected = client.current.as_ref().map(|current| connection.0 << 32 | current.id);
+        if expected != Some(frame.header.id.0) {
+            return;
+        }
+        if let Some(request) = client.current.take() {
+            self.finished(place, request, Reply::Answer(frame.message));
+        }
+    }
+
+    /// A client has waited long enough.
+    pub(crate) fn give_up(&mut self, place: usize, id: u64) {
+        let client = &mut self.clients[place];
+        if let Some(request) = client.current.take_if(|request| request.id == id) {
+            self.finished(place, request, Reply::None);
+        }
+    }
+
+    /// A connection of a client meets a process that is down: nothing was sent.
+    pub(crate) fn refused(&mut self, connection: ClientId) {
+        let Some(place) = self.clients.iter().position(|client| client.connection == connection) else {
+            return;
+        };
+        if let Some(request) = self.clients[place].current.take() {
+            self.finished(place, request, Reply::Refused);
+        }
+    }
+
+    /// The clients of a process that died learn of it.
+    pub(crate) fn clients_lose(&mut self, node: usize) {
+        for place in 0..self.clients.len() {
+            let client = &self.clients[place];
+            if let Some(request) = client.current.as_ref().filter(|_| client.node == node) {
+                let at = self.now + self.network.client_delay();
+                self.agenda.push(at, Event::GiveUp { client: place, request: request.id });
+            }
+        }
+    }
+
+    fn finished(&mut self, place: usize, request: Request, reply: Reply) {
+        let connection = self.clients[place].connection;
+        let verdict = self.oracle.replied(connection, &self.ring, &request, &reply, self.events);
+        if let Err(why) = verdict {
+            return self.fail(why);
+        }
+        let is_known = matches!(reply, Reply::Answer(_));
+        let failed = reply.is_failure();
+        let pause_max = if self.healed { (100 * MS).min(self.pause_max()) } else { self.pause_max() };
+        let client = &mut self.clients[place];
+        if matches!(client.task, Task::LastRead(_)) && failed {
+            client.left = 1;
+        }
+        let moves = !is_known || (failed && client.random.chance(300)) || client.random.chance(20);
+        let pause = if client.random.chance(200) { 1 } else { client.random.range(1, pause_max) };
+        if moves {
+            let (old, node) = (client.connection, client.node);
+            client.node = choose_node(&mut client.random, self.processes.len(), self.options.favour);
+            let tells = client.random.chance(500);
+            let fresh = self.connect();
+            self.clients[place].connection = fresh;
+            if tells {
+                let life = self.processes[node].life;
+                self.agenda.push(self.now + 1, Event::ClientGone { node, life, client: old });
+            }
+        }
+        self.agenda.push(self.now + pause, Event::Wake(place));
+    }
+}
+
+
+fn choose_node(random: &mut Random, nodes: usize, favour: u64) -> usize {
+    if random.chance(favour) { 0 } else { random.index(nodes) }
+}
+
+/// When all is over there is time enough for the slowest network that is drawn.
+pub(crate) const LAST_READ_TIMEOUT: u64 = 15 * SECOND;

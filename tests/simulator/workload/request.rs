@@ -1,0 +1,120 @@
+//! One request: what is asked, and what came back.
+
+use bytes::{BufMut, Bytes, BytesMut};
+use quorate::{
+    ring::{Consistency, TableKind},
+    wire::{ClientMessage, CreateTable, Delete, Get, Outcome, Put},
+};
+
+use crate::{invariants::Oracle, options::Options, random::Random};
+
+/// A request under way.
+#[derive(Clone, Debug)]
+pub(crate) struct Request {
+    pub(crate) id: u64,
+    pub(crate) what: What,
+    /// On the checkers' clock.
+    pub(crate) invoked: u64,
+}
+
+/// What is asked.
+#[derive(Clone, Debug)]
+pub(crate) enum What {
+    Get { key: usize, level: Consistency },
+    Put { key: usize, level: Consistency, value: u64, bytes: usize },
+    Delete { key: usize, level: Consistency },
+    CreateTable { name: String },
+}
+
+/// What came back.
+#[derive(Clone, Debug)]
+pub(crate) enum Reply {
+    Answer(ClientMessage),
+    /// The node was down: it has never seen the request.
+    Refused,
+    /// Nothing came back.
+    None,
+}
+
+impl What {
+    /// Draws a request of the usual kind.
+    pub(crate) fn draw(random: &mut Random, options: &Options, oracle: &mut Oracle) -> Self {
+        let key = random.index(oracle.keys.len());
+        let level = match () {
+            () if !oracle.keys[key].strict => Consistency::One,
+            () if random.chance(options.alls) => Consistency::All,
+            () => Consistency::Quorum,
+        };
+        if random.chance(options.reads) {
+            Self::Get { key, level }
+        } else if random.chance(options.deletes) {
+            Self::Delete { key, level }
+        } else {
+            let bytes = if random.chance(50) { random.range(8, 2_000) as usize } else { 8 };
+            Self::Put { key, level, value: oracle.fresh_value(), bytes }
+        }
+    }
+
+    /// Draws the creation of a table.
+    pub(crate) fn draw_table(random: &mut Random) -> Self {
+        Self::CreateTable { name: if random.chance(700) { "raced" } else { "other" }.to_owned() }
+    }
+
+    /// Asks every replica that can answer.
+    pub(crate) fn last_read(oracle: &Oracle, key: usize) -> Self {
+        let level = if oracle.keys[key].is_damaged() { Consistency::Quorum } else { Consistency::All };
+        Self::Get { key, level }
+    }
+
+    /// The same as a message.
+    pub(crate) fn message(&self, oracle: &Oracle) -> ClientMessage {
+        let row = |key: &usize| (oracle.keys[*key].row.table, oracle.keys[*key].row.key.clone());
+        match self {
+            Self::Get { key, level } => {
+                let (table, key) = row(key);
+                Get { table, key, consistency: *level }.into()
+            }
+            Self::Put { key, level, value, bytes } => {
+                let (table, key) = row(key);
+                Put { table, key, value: to_bytes(*value, *bytes), consistency: *level, context: None }.into()
+            }
+            Self::Delete { key, level } => {
+                let (table, key) = row(key);
+                Delete { table, key, consistency: *level, context: None }.into()
+            }
+            Self::CreateTable { name } => {
+                CreateTable { name: name.clone(), kind: TableKind::Register, replication: None }.into()
+            }
+        }
+    }
+}
+
+impl Reply {
+    /// What is known of a write's effect.
+    pub(crate) fn outcome(&self) -> Outcome {
+        match self {
+            Self::Answer(ClientMessage::RequestError(error)) => error.outcome,
+            Self::Answer(_) => Outcome::Applied,
+            Self::Refused => Outcome::NotApplied,
+            Self::None => Outcome::Unknown,
+        }
+    }
+
+    /// Whether what was asked for was not given.
+    pub(crate) fn is_failure(&self) -> bool {
+        !matches!(self, Self::Answer(message) if !matches!(message, ClientMessage::RequestError(_)))
+    }
+}
+
+/// A value, padded to a length.
+fn to_bytes(value: u64, bytes: usize) -> Bytes {
+    let mut out = BytesMut::with_capacity(bytes);
+    out.put_u64(value);
+    out.resize(bytes.max(8), 0);
+    out.freeze()
+}
+
+/// The value in its bytes.
+pub(crate) fn from_bytes(bytes: &Bytes) -> Option<u64> {
+    bytes.first_chunk().map(|value| u64::from_be_bytes(*value))
+}

@@ -1,0 +1,243 @@
+//! A node's disk: the memory engine, and one commit at a time, as in production.
+
+use quorate::{
+    node::{DiskOperation, DiskRequest, DiskResult, Ticket},
+    ring::Instant,
+    storage::{
+        Committer, Kept, MemoryEngine, PendingId, ReadError, Recovered, Row, Staged, State, Write,
+        WriteResult, read, read_tag, recover,
+    },
+};
+
+use crate::{
+    mutants::Mutant,
+    options::{DiskOptions, Options},
+    random::Random,
+};
+
+/// What a disk has to do next.
+#[derive(Debug)]
+pub(crate) enum DiskEvent {
+    /// Read a row, or its tag.
+    Read(DiskRequest),
+    /// Begin to commit what waits.
+    Stage,
+    /// The sync of the commit under way is over.
+    Synced,
+    /// Hand a result to the node.
+    Done(Ticket, DiskResult),
+}
+
+/// One node's disk.
+#[derive(Debug)]
+pub(crate) struct Disk {
+    pub(crate) engine: MemoryEngine,
+    committer: Committer,
+    waiting: Vec<(Ticket, Write)>,
+    /// Whether a [`DiskEvent::Stage`] or [`DiskEvent::Synced`] is planned.
+    busy: bool,
+    syncing: Option<Syncing>,
+    options: DiskOptions,
+    pub(crate) slowness: u64,
+    /// The sync under way, or the next one, fails.
+    pub(crate) next_sync_fails: bool,
+    mutant: Option<Mutant>,
+    random: Random,
+}
+
+/// A commit under way.
+#[derive(Debug)]
+struct Syncing {
+    id: PendingId,
+    staged: Option<Staged>,
+    tickets: Vec<Ticket>,
+    writes: Vec<Write>,
+}
+
+/// What a step of the disk brought about.
+#[derive(Debug, Default)]
+pub(crate) struct Progress {
+    /// To be handed to the node now.
+    pub(crate) done: Vec<(Ticket, DiskResult)>,
+    /// What has just become durable.
+    pub(crate) durable: Vec<Write>,
+    /// When to go on, and with what.
+    pub(crate) next: Option<(u64, DiskEvent)>,
+}
+
+impl Disk {
+    pub(crate) fn new(options: &Options, number: u32) -> Self {
+        Self {
+            engine: MemoryEngine::new(),
+            committer: Committer::new(&Recovered::default()),
+            waiting: Vec::new(),
+            busy: false,
+            syncing: None,
+            options: options.disk.clone(),
+            slowness: 1,
+            next_sync_fails: false,
+            mutant: options.mutant,
+            random: Random::numbered(options.seed, "disk", u64::from(number)),
+        }
+    }
+
+    /// What a process that starts now finds.
+    pub(crate) fn recover(&mut self) -> Result<Recovered, String> {
+        let recovered = recover(&self.engine).map_err(|error| error.to_string())?;
+        self.committer = Committer::new(&recovered);
+        Ok(recovered)
+    }
+
+    /// Makes `writes` durable at once, before anything happens.
+    pub(crate) fn provision(&mut self, writes: &[Write]) {
+        self.committer.run(&self.engine, writes);
+    }
+
+    /// The node asks for something; answers when to go on, and with what.
+    pub(crate) fn request(&mut self, request: DiskRequest) -> Option<(u64, DiskEvent)> {
+        match request.operation {
+            DiskOperation::Write(write) => {
+                self.waiting.push((request.ticket, write));
+                let idle = !std::mem::replace(&mut self.busy, true);
+                idle.then(|| (self.random.below(STAGE_DELAY_MAX), DiskEvent::Stage))
+            }
+            _ => {
+                let latency = self.random.range(1, self.options.read_max) * self.slowness;
+                Some((latency, DiskEvent::Read(request)))
+            }
+        }
+    }
+
+    /// Carries out a read. Half of the results reach the node at once, half after others had their turn.
+    pub(crate) fn read(&mut self, request: DiskRequest, now: Instant) -> Progress {
+        let result = if request.deadline <= now {
+            DiskResult::Expired
+        } else {
+            match &request.operation {
+                DiskOperation::Read(row) => DiskResult::Read(self.state(row)),
+                DiskOperation::ReadTag(row) => {
+                    DiskResult::ReadTag(match self.unsynced(row) {
+                        Some(state) => Ok(Some(state.tag())),
+                        None => read_tag(&self.engine, row),
+                    })
+                }
+                DiskOperation::Write(_) => DiskResult::Expired,
+            }
+        };
+        let mut progress = Progress::default();
+        if self.random.chance(500) {
+            progress.done.push((request.ticket, result));
+        } else {
+            let delay = self.random.range(1, self.options.read_max);
+            progress.next = Some((delay, DiskEvent::Done(request.ticket, result)));
+        }
+        progress
+    }
+
+    /// Begins to commit everything that waits.
+    pub(crate) fn stage(&mut self) -> Progress {
+        let (tickets, writes): (Vec<_>, Vec<_>) = std::mem::take(&mut self.waiting).into_iter().unzip();
+        let mut progress = Progress::default();
+        if writes.is_empty() {
+            self.busy = false;
+            return progress;
+        }
+        let staged = self.committer.stage(&self.engine, &writes);
+        if staged.batch.is_empty() {
+            progress.done = zip(tickets, self.committer.committed(staged));
+            progress.next = Some((0, DiskEvent::Stage));
+            return progress;
+        }
+        match self.engine.begin(&staged.batch) {
+            Err(error) => {
+                progress.done = zip(tickets, self.committer.failed(staged, &error));
+                progress.next = Some((0, DiskEvent::Stage));
+            }
+            Ok(id) => {
+                let latency = self.random.range(self.options.sync_min, self.options.sync_max) * self.slowness;
+                progress.next = Some((latency, DiskEvent::Synced));
+                let mut syncing = Syncing { id, staged: Some(staged), tickets, writes };
+                if self.mutant == Some(Mutant::AckBeforeSync)
+                    && let Some(staged) = syncing.staged.take()
+                {
+                    progress.done = zip(std::mem::take(&mut syncing.tickets), self.committer.committed(staged));
+                }
+                self.syncing = Some(syncing);
+            }
+        }
+        progress
+    }
+
+    /// The sync of the commit under way is over.
+    pub(crate) fn synced(&mut self) -> Progress {
+        let Some(Syncing { id, staged, tickets, writes }) = self.syncing.take() else {
+            return Progress::default();
+        };
+        let mut progress = Progress { next: Some((0, DiskEvent::Stage)), ..Progress::default() };
+        if std::mem::take(&mut self.next_sync_fails) {
+            self.engine.fail_next_commit();
+        }
+        match self.engine.finish(id) {
+            Ok(()) => {
+                if let Some(staged) = staged {
+                    progress.done = zip(tickets, self.committer.committed(staged));
+                }
+                progress.durable = writes;
+            }
+            Err(error) => {
+                if let Some(staged) = staged {
+                    progress.done = zip(tickets, self.committer.failed(staged, &error));
+                }
+            }
+        }
+        progress
+    }
+
+    /// The process dies; the disk keeps what it happens to keep of a batch that was not synced.
+    pub(crate) fn crash(&mut self) {
+        let (random, kept) = (&mut self.random, self.options.kept_at_crash);
+        self.engine.crash(|_| match random.chance(kept) {
+            true => Kept::Whole,
+            false if random.chance(500) => Kept::Torn,
+            false => Kept::Lost,
+        });
+        self.waiting.clear();
+        self.syncing = None;
+        self.busy = false;
+    }
+
+    /// Flips a bit of the record of `row`, if there is one.
+    pub(crate) fn flip_bit(&mut self, row: &Row) -> bool {
+        let bit = self.random.next() as usize;
+        self.engine.flip_bit(quorate::storage::Space::Data, &row.to_storage_key(), bit)
+    }
+
+    /// What is durable under `row`.
+    pub(crate) fn durable(&self, row: &Row) -> Result<Option<State>, ReadError> {
+        read(&self.engine, row)
+    }
+
+    fn state(&self, row: &Row) -> Result<Option<State>, ReadError> {
+        self.unsynced(row).map_or_else(|| read(&self.engine, row), |state| Ok(Some(state)))
+    }
+
+    /// What a mutant shows before its time.
+    fn unsynced(&self, row: &Row) -> Option<State> {
+        if self.mutant != Some(Mutant::ExposeUnsynced) {
+            return None;
+        }
+        let stores = self.syncing.iter().flat_map(|syncing| &syncing.writes);
+        let states = stores.filter_map(|write| match write {
+            Write::Store { row: stored, state } if stored == row => Some(state.clone()),
+            _ => None,
+        });
+        states.chain(read(&self.engine, row).ok().flatten()).max_by_key(State::tag)
+    }
+}
+
+fn zip(tickets: Vec<Ticket>, results: Vec<WriteResult>) -> Vec<(Ticket, DiskResult)> {
+    tickets.into_iter().zip(results.into_iter().map(DiskResult::Written)).collect()
+}
+
+/// The commit thread wakes up within this time, and finds what else has come.
+const STAGE_DELAY_MAX: u64 = 20_000;

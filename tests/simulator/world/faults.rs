@@ -1,0 +1,274 @@
+//! What goes wrong, and when. A fault draws its details from a stream of its own, so that leaving another
+//! one out changes nothing about it.
+
+use std::fmt;
+
+use super::{Event, World};
+use crate::{
+    options::{MS, Options, SECOND, time},
+    random::Random,
+};
+
+/// A kind of fault.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum FaultKind {
+    /// A process dies and comes back.
+    Crash,
+    /// A process dies between two frames that it sends, and comes back.
+    CrashMidway,
+    /// Every process dies and comes back.
+    CrashAll,
+    /// A process does nothing for a while, then goes on as if nothing had been.
+    Pause,
+    /// One node is cut off.
+    Isolate,
+    /// Two sides do not hear each other.
+    Halves,
+    /// Every node hears its neighbours on a circle only: a majority each, no two the same.
+    MajoritiesRing,
+    /// Two sides that share one node.
+    Bridge,
+    /// One direction between two nodes is cut.
+    OneWay,
+    /// Directions are cut one by one and freed in another order.
+    Swizzle,
+    /// Connections of a node are lost.
+    Reset,
+    /// A wall clock is set.
+    ClockJump,
+    /// A disk is slow.
+    SlowDisk,
+    /// A disk is full.
+    DiskFull,
+    /// A sync fails.
+    FailedSync,
+    /// A bit of a record flips. One node of a cluster only, and only where quorums bear it.
+    BitFlip,
+    /// A disk is replaced by an empty one. Not promised to be borne before rule R7.
+    Wipe,
+    /// A disk is replaced by an older copy of itself. Not promised to be borne before rules S4 and R7.
+    Rollback,
+}
+
+/// The kinds that every cluster must bear.
+const PROMISED: &[FaultKind] = &[
+    FaultKind::Crash,
+    FaultKind::CrashMidway,
+    FaultKind::CrashAll,
+    FaultKind::Pause,
+    FaultKind::Isolate,
+    FaultKind::Halves,
+    FaultKind::MajoritiesRing,
+    FaultKind::Bridge,
+    FaultKind::OneWay,
+    FaultKind::Swizzle,
+    FaultKind::Reset,
+    FaultKind::ClockJump,
+    FaultKind::SlowDisk,
+    FaultKind::DiskFull,
+    FaultKind::FailedSync,
+    FaultKind::BitFlip,
+];
+
+/// One fault.
+#[derive(Clone, Debug)]
+pub(crate) struct Fault {
+    pub(crate) number: usize,
+    pub(crate) at: u64,
+    pub(crate) lasts: u64,
+    pub(crate) kind: FaultKind,
+    pub(crate) node: usize,
+}
+
+/// Every fault of a run, in the order of their times.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Plan(pub(crate) Vec<Fault>);
+
+impl Plan {
+    /// Draws a plan: a few kinds, and when they strike.
+    pub(crate) fn draw(options: &Options, unpromised: &[FaultKind]) -> Self {
+        let random = &mut Random::stream(options.seed, "faults");
+        let may_flip = options.replication >= 3;
+        let mut kinds: Vec<_> =
+            PROMISED.iter().copied().filter(|kind| may_flip || *kind != FaultKind::BitFlip).collect();
+        random.shuffle(&mut kinds);
+        kinds.truncate(random.range(0, 6) as usize);
+        kinds.extend(unpromised);
+        if kinds.is_empty() {
+            return Self::default();
+        }
+        let nodes = u64::from(options.nodes);
+        let damaged = random.below(nodes) as usize;
+        let count = random.scale(1, 24);
+        let mut times: Vec<_> = (0..count).map(|_| random.below(options.duration)).collect();
+        times.sort_unstable();
+        let faults = times.into_iter().enumerate().map(|(number, at)| {
+            let kind = *random.pick(&kinds);
+            let lasts = random.scale(MS, options.duration.max(2 * MS)).min(60 * SECOND);
+            let drawn = random.below(nodes) as usize;
+            let node = if kind == FaultKind::BitFlip { damaged } else { drawn };
+            Fault { number, at, lasts, kind, node }
+        });
+        Self(faults.collect())
+    }
+
+    /// Leaves out all but these.
+    pub(crate) fn keep(&mut self, numbers: &[usize]) {
+        self.0.retain(|fault| numbers.contains(&fault.number));
+    }
+}
+
+impl fmt::Display for Plan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "  faults {}", self.0.len())?;
+        for Fault { number, at, lasts, kind, node } in &self.0 {
+            write!(f, "\n    #{number} at {} for {}: {kind:?} n{}", time(*at), time(*lasts), node + 1)?;
+        }
+        Ok(())
+    }
+}
+
+impl World {
+    /// Lets fault `place` of the plan begin.
+    pub(super) fn begin_fault(&mut self, place: usize) {
+        if self.healed {
+            return;
+        }
+        let fault = self.options.faults.0[place].clone();
+        let random = &mut Random::numbered(self.options.seed, "fault", fault.number as u64);
+        let end = self.now + fault.lasts;
+        self.agenda.push(end, Event::FaultEnd(place));
+        match fault.kind {
+            FaultKind::Crash => self.crash(fault.node, end),
+            FaultKind::CrashMidway => {
+                self.processes[fault.node].crash_midway = Some((random.range(1, 12) as u32, fault.lasts));
+            }
+            FaultKind::CrashAll => {
+                for node in 0..self.processes.len() {
+                    self.crash(node, end + random.below(fault.lasts));
+                }
+            }
+            FaultKind::Pause => self.pause(fault.node, end),
+            FaultKind::Isolate
+            | FaultKind::Halves
+            | FaultKind::MajoritiesRing
+            | FaultKind::Bridge
+            | FaultKind::OneWay => {
+                let cut = cut(fault.kind, fault.node, self.processes.len(), random);
+                for (from, to) in &cut {
+                    self.network.block(self.now, *from, *to, &mut self.agenda);
+                }
+                self.cuts.insert(place, cut);
+            }
+            FaultKind::Swizzle => self.swizzle(fault.node, end, random),
+            FaultKind::Reset => {
+                for peer in 0..self.processes.len() {
+                    if peer != fault.node && random.chance(700) {
+                        self.network.reset(self.now, fault.node, peer, &mut self.agenda);
+                    }
+                }
+            }
+            FaultKind::ClockJump => {
+                let by = random.scale(1_000, 20_000_000) as i64;
+                let by = if random.chance(500) { by } else { -by };
+                self.processes[fault.node].clock.jump(by);
+            }
+            FaultKind::SlowDisk => self.processes[fault.node].disk.slowness = random.scale(2, 200),
+            FaultKind::DiskFull => self.processes[fault.node].disk.engine.set_full(true),
+            FaultKind::FailedSync => self.processes[fault.node].disk.next_sync_fails = true,
+            FaultKind::BitFlip => self.flip_bit(fault.node, random),
+            FaultKind::Wipe => self.replace_disk(fault.node, end, None),
+            FaultKind::Rollback => {
+                let image = self.processes[fault.node].disk.engine.image();
+                self.images.insert(place, image);
+            }
+        }
+    }
+
+    /// Lets fault `place` of the plan end.
+    pub(super) fn end_fault(&mut self, place: usize) {
+        for (from, to) in self.cuts.remove(&place).unwrap_or_default() {
+            self.network.unblock(self.now, from, to, &mut self.agenda);
+        }
+        let Fault { kind, node, lasts, .. } = self.options.faults.0[place];
+        match kind {
+            FaultKind::SlowDisk => self.processes[node].disk.slowness = 1,
+            FaultKind::DiskFull => self.processes[node].disk.engine.set_full(false),
+            FaultKind::FailedSync => self.processes[node].disk.next_sync_fails = false,
+            FaultKind::Rollback if !self.healed => {
+                let image = self.images.remove(&place);
+                self.replace_disk(node, self.now + lasts, image);
+            }
+            _ => {}
+        }
+    }
+
+    /// All faults end: the network is whole, clocks are right, and every process runs.
+    pub(super) fn heal(&mut self) {
+        for place in 0..self.options.faults.0.len() {
+            self.end_fault(place);
+        }
+        self.healed = true;
+        self.network.calm_down();
+        for node in 0..self.processes.len() {
+            self.processes[node].clock.set_right();
+            self.processes[node].crash_midway = None;
+            if self.processes[node].paused_until > self.now {
+                self.processes[node].paused_until = self.now;
+            }
+            self.start(node);
+            for peer in 0..node {
+                self.network.redial(self.now, node, peer, &mut self.agenda);
+            }
+        }
+    }
+
+    /// Cuts random directions around a node one by one, and frees them in another order.
+    fn swizzle(&mut self, node: usize, end: u64, random: &mut Random) {
+        for peer in (0..self.processes.len()).filter(|peer| *peer != node) {
+            for (from, to) in [(node, peer), (peer, node)] {
+                if random.chance(600) {
+                    let lasts = end - self.now;
+                    let begin = self.now + random.below(lasts / 2 + 1);
+                    self.agenda.push(begin, Event::Block { from, to });
+                    self.agenda.push(begin + random.range(1, lasts), Event::Unblock { from, to });
+                }
+            }
+        }
+    }
+
+    fn flip_bit(&mut self, node: usize, random: &mut Random) {
+        let key = random.index(self.oracle.keys.len());
+        let row = self.oracle.keys[key].row.clone();
+        if self.oracle.keys[key].place(node).is_some() && self.processes[node].disk.flip_bit(&row) {
+            self.oracle.damaged(node, key);
+        }
+    }
+}
+
+/// The directions that a partition cuts.
+fn cut(kind: FaultKind, node: usize, nodes: usize, random: &mut Random) -> Vec<(usize, usize)> {
+    let mut order: Vec<_> = (0..nodes).collect();
+    random.shuffle(&mut order);
+    let side: Vec<_> = {
+        let half = random.range(1, (nodes as u64 / 2).max(1)) as usize;
+        let mut side = vec![false; nodes];
+        order[..half].iter().for_each(|member| side[*member] = true);
+        side
+    };
+    let place: Vec<_> = (0..nodes).map(|n| order.iter().position(|o| *o == n).unwrap_or(0)).collect();
+    let reach = nodes / 4 + 1;
+    let one_way_peer = (node + 1 + random.index(nodes.max(2) - 1)) % nodes;
+    let is_cut = |from: usize, to: usize| match kind {
+        FaultKind::Isolate => from == node || to == node,
+        FaultKind::Halves => side[from] != side[to],
+        FaultKind::Bridge => side[from] != side[to] && from != node && to != node,
+        FaultKind::MajoritiesRing => {
+            let apart = place[from].abs_diff(place[to]);
+            apart.min(nodes - apart) > reach
+        }
+        _ => from == node && to == one_way_peer,
+    };
+    let pairs = (0..nodes).flat_map(|from| (0..nodes).map(move |to| (from, to)));
+    pairs.filter(|(from, to)| from != to && is_cut(*from, *to)).collect()
+}

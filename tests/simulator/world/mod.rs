@@ -1,0 +1,428 @@
+//! The world of one run: an agenda of events drives the same compiled node as production.
+//!
+//! *Running it*: [`World::new`], then [`World::run`]. Everything that happens is an [`Event`]; every event
+//! that concerns a node becomes one [`Input`], and its effects become events again.
+
+pub(crate) mod agenda;
+mod clock;
+mod disk;
+pub(crate) mod faults;
+mod network;
+mod process;
+mod trace;
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use bytes::{Bytes, BytesMut};
+use quorate::{
+    node::{Alarm, ClientId, Effect, Effects, Input},
+    ring::{Instant, NodeId, Ring},
+    storage::{MemoryImage, Write},
+    wire::{self, ClientMessage, Frame, Message, PeerMessage},
+};
+
+pub(crate) use self::{disk::Disk, process::{CLUSTER_NAME, Process}};
+use self::{
+    agenda::Agenda,
+    disk::{DiskEvent, Progress},
+    network::Network,
+    trace::Trace,
+};
+use crate::{
+    invariants::Oracle,
+    options::{Options, SECOND, time},
+    random::Random,
+    render,
+    rings,
+    workload::Client,
+};
+
+/// Something that happens.
+#[derive(Debug)]
+pub(crate) enum Event {
+    /// A frame reaches a node.
+    Frame { from: usize, to: usize, generation: u32, bytes: Bytes },
+    /// A node learns of a connection.
+    PeerUp { node: usize, peer: usize, generation: u32 },
+    /// A node learns of the loss of one.
+    PeerDown { node: usize, peer: usize, generation: u32 },
+    /// Two nodes try to connect.
+    Dial { a: usize, b: usize },
+    /// A direction has been blocked for the idle timeout.
+    Idle { from: usize, to: usize, block: u32 },
+    /// A direction is cut.
+    Block { from: usize, to: usize },
+    /// A cut ends.
+    Unblock { from: usize, to: usize },
+    /// A process that paused has not been heard of for the idle timeout.
+    Silent(usize),
+    /// A node's timer.
+    Timer { node: usize, life: u32 },
+    /// A node's disk goes on.
+    Disk { node: usize, life: u32, event: DiskEvent },
+    /// A process starts.
+    Start(usize),
+    /// A fault begins.
+    FaultBegin(usize),
+    /// A fault ends.
+    FaultEnd(usize),
+    /// All faults end.
+    Heal,
+    /// A client's request reaches a node.
+    Request { node: usize, client: ClientId, bytes: Bytes },
+    /// A client's connection is closed.
+    ClientGone { node: usize, life: u32, client: ClientId },
+    /// An answer reaches a client.
+    Answer { client: ClientId, bytes: Bytes },
+    /// A client does something.
+    Wake(usize),
+    /// A client has waited long enough for its request.
+    GiveUp { client: usize, request: u64 },
+}
+
+/// One run.
+#[derive(Debug)]
+pub(crate) struct World {
+    pub(crate) options: Options,
+    pub(crate) now: u64,
+    pub(crate) agenda: Agenda<Event>,
+    pub(crate) ring: Arc<Ring>,
+    pub(crate) processes: Vec<Process>,
+    pub(crate) network: Network,
+    pub(crate) clients: Vec<Client>,
+    pub(crate) oracle: Oracle,
+    pub(crate) trace: Trace,
+    pub(crate) healed: bool,
+    /// Events so far: the checkers' clock.
+    pub(crate) events: u64,
+    pub(crate) next_connection: u64,
+    /// What each partition under way cuts.
+    cuts: BTreeMap<usize, Vec<(usize, usize)>>,
+    /// Copies of disks for faults under way.
+    images: BTreeMap<usize, MemoryImage>,
+    effects: Effects,
+}
+
+impl World {
+    /// A cluster with its tables, about to start.
+    pub(crate) fn new(options: Options) -> Self {
+        let nodes = options.nodes as usize;
+        let ring = rings::of(options.nodes);
+        let mut world = Self {
+            now: 0,
+            agenda: Agenda::default(),
+            processes: (0..options.nodes).map(|number| Process::new(&options, number)).collect(),
+            network: Network::new(nodes, options.seed, options.network.clone()),
+            clients: Vec::new(),
+            oracle: Oracle::new(&options, &ring),
+            trace: Trace::default(),
+            healed: false,
+            events: 0,
+            next_connection: 1,
+            cuts: BTreeMap::new(),
+            images: BTreeMap::new(),
+            effects: Effects::default(),
+            ring,
+            options,
+        };
+        let tables = world.oracle.provisioned();
+        world.processes.iter_mut().for_each(|process| process.disk.provision(&tables));
+        world
+    }
+
+    /// Runs to the end: faults, then peace, then the last questions. `Err` says what broke.
+    pub(crate) fn run(&mut self) -> Result<(), String> {
+        let starts = &mut Random::stream(self.options.seed, "topology");
+        for node in 0..self.processes.len() {
+            let at = starts.below(self.options.network.redial_delay);
+            self.agenda.push(at, Event::Start(node));
+        }
+        for (place, fault) in self.options.faults.0.iter().enumerate() {
+            self.agenda.push(fault.at, Event::FaultBegin(place));
+        }
+        self.agenda.push(self.options.duration, Event::Heal);
+        self.start_clients();
+        let patience = self.options.duration + PATIENCE + self.options.request_timeout * 20;
+        self.run_until(patience, |world| world.healed && world.clients.iter().all(Client::is_done));
+        if self.oracle.failure.is_none() && !(self.healed && self.clients.iter().all(Client::is_done)) {
+            self.fail(format!("clients are not served {PATIENCE} ns after the last fault"));
+        }
+        for _ in 0..LAST_READS_MAX {
+            self.read_all();
+            if self.oracle.failure.is_some() || self.oracle.converged(&self.processes).is_ok() {
+                break;
+            }
+        }
+        if self.oracle.tables.check(&self.processes).is_err() {
+            self.restart_all();
+        }
+        self.oracle.judge(&self.processes);
+        self.oracle.failure.take().map_or(Ok(()), Err)
+    }
+
+    /// Reads every key, which must succeed, and lets everything come to rest.
+    fn read_all(&mut self) {
+        self.start_last_readers();
+        self.run_until(self.now + PATIENCE, |world| world.clients.iter().all(Client::is_done));
+        if self.oracle.failure.is_none() && !self.clients.iter().all(Client::is_done) {
+            self.fail("keys cannot be read although all faults are over".to_owned());
+        }
+        self.run_until(self.now + PATIENCE, |_| false);
+    }
+
+    /// Restarts every process: a founder that could not write a decision finds it out again.
+    fn restart_all(&mut self) {
+        (0..self.processes.len()).for_each(|node| self.crash(node, self.now + 1));
+        self.run_until(self.now + PATIENCE, |_| false);
+    }
+
+    /// Lets events happen until `done`, or nothing is left to happen before `end`, or an invariant breaks.
+    pub(crate) fn run_until(&mut self, end: u64, done: impl Fn(&Self) -> bool) {
+        while self.oracle.failure.is_none() && !done(self) && self.agenda.next_at().is_some_and(|at| at <= end) {
+            if let Some((at, event)) = self.agenda.pop() {
+                self.now = self.now.max(at);
+                self.happen(event);
+            }
+        }
+    }
+
+    /// Records what broke.
+    pub(crate) fn fail(&mut self, why: String) {
+        self.oracle.fail(format!("at {} ns: {why}", self.now));
+    }
+
+    fn happen(&mut self, event: Event) {
+        if let Some(until) = self.postponed(&event) {
+            self.agenda.push(until, event);
+            return;
+        }
+        if self.is_void(&event) {
+            return;
+        }
+        self.events += 1;
+        self.trace.add(self.now);
+        match event {
+            Event::Frame { from, to, generation, bytes } => self.frame(from, to, generation, bytes),
+            Event::PeerUp { node, peer, generation } => self.peer_up(node, peer, generation),
+            Event::PeerDown { node, peer, generation } => {
+                if self.network.disbelieve(node, peer, generation) {
+                    self.trace.line(|| format!("{} n{} loses n{}", time(self.now), node + 1, peer + 1));
+                    self.input(node, Input::PeerDown(id(peer)));
+                }
+            }
+            Event::Dial { a, b } => {
+                let reachable = self.processes[a].node.is_some() && self.processes[b].node.is_some();
+                self.network.dial(self.now, a, b, reachable, &mut self.agenda);
+            }
+            Event::Idle { from, to, block } => self.network.idle(self.now, from, to, block, &mut self.agenda),
+            Event::Block { from, to } => self.network.block(self.now, from, to, &mut self.agenda),
+            Event::Unblock { from, to } => self.network.unblock(self.now, from, to, &mut self.agenda),
+            Event::Silent(node) => self.silent(node),
+            Event::Timer { node, .. } => {
+                self.processes[node].timer = u64::MAX;
+                self.input(node, Input::Tick);
+            }
+            Event::Disk { node, event, .. } => self.disk(node, event),
+            Event::Start(node) => self.start(node),
+            Event::FaultBegin(place) => self.begin_fault(place),
+            Event::FaultEnd(place) => self.end_fault(place),
+            Event::Heal => self.heal(),
+            Event::Request { node, client, bytes } => self.request(node, client, bytes),
+            Event::ClientGone { node, client, .. } => self.input(node, Input::ClientGone(client)),
+            Event::Answer { client, bytes } => self.answer(client, bytes),
+            Event::Wake(client) => self.wake(client),
+            Event::GiveUp { client, request } => self.give_up(client, request),
+        }
+    }
+
+    /// Whether an event was meant for an earlier life of its process.
+    fn is_void(&self, event: &Event) -> bool {
+        match event {
+            Event::Timer { node, life }
+            | Event::Disk { node, life, .. }
+            | Event::ClientGone { node, life, .. } => self.processes[*node].life != *life,
+            _ => false,
+        }
+    }
+
+    /// When an event happens that meets a paused process.
+    fn postponed(&self, event: &Event) -> Option<u64> {
+        let node = match event {
+            Event::Frame { to: node, .. }
+            | Event::PeerUp { node, .. }
+            | Event::PeerDown { node, .. }
+            | Event::Timer { node, .. }
+            | Event::Disk { node, .. }
+            | Event::Request { node, .. }
+            | Event::ClientGone { node, .. } => *node,
+            _ => return None,
+        };
+        let until = self.processes[node].paused_until;
+        (until > self.now).then_some(until)
+    }
+
+    fn frame(&mut self, from: usize, to: usize, generation: u32, bytes: Bytes) {
+        if !self.network.arrives(from, to, generation) {
+            return;
+        }
+        self.trace.add_bytes(&bytes);
+        let now = self.processes[to].clock.now(self.now).mono;
+        match decoded::<PeerMessage>(bytes, now) {
+            Ok(frame) => {
+                self.trace.line(|| {
+                    let what = render::peer(&frame.message);
+                    format!("{} n{} > n{} {what}", time(self.now), from + 1, to + 1)
+                });
+                self.input(to, Input::Peer { from: id(from), frame });
+            }
+            Err(why) => self.fail(format!("n{} sent a frame that does not decode: {why}", from + 1)),
+        }
+    }
+
+    fn peer_up(&mut self, node: usize, peer: usize, generation: u32) {
+        if self.processes[node].node.is_none() {
+            return;
+        }
+        if let Some(believed) = self.network.believe(node, peer, generation) {
+            if believed {
+                self.input(node, Input::PeerDown(id(peer)));
+            }
+            self.trace.line(|| format!("{} n{} has n{}", time(self.now), node + 1, peer + 1));
+            self.input(node, Input::PeerUp(id(peer)));
+        }
+    }
+
+    fn request(&mut self, node: usize, client: ClientId, bytes: Bytes) {
+        if self.processes[node].node.is_none() {
+            return self.refused(client);
+        }
+        self.trace.add_bytes(&bytes);
+        let now = self.processes[node].clock.now(self.now).mono;
+        match decoded::<ClientMessage>(bytes, now) {
+            Ok(frame) => {
+                self.trace.line(|| {
+                    let what = render::client(&frame.message);
+                    format!("{} c{} > n{} {what}", time(self.now), client.0, node + 1)
+                });
+                self.input(node, Input::Client { client, frame });
+            }
+            Err(why) => self.fail(format!("a client's frame does not decode: {why}")),
+        }
+    }
+
+    fn disk(&mut self, node: usize, event: DiskEvent) {
+        let process = &mut self.processes[node];
+        let progress = match event {
+            DiskEvent::Read(request) => process.disk.read(request, process.clock.now(self.now).mono),
+            DiskEvent::Stage => process.disk.stage(),
+            DiskEvent::Synced => process.disk.synced(),
+            DiskEvent::Done(ticket, result) => {
+                Progress { done: vec![(ticket, result)], ..Progress::default() }
+            }
+        };
+        let life = process.life;
+        for write in &progress.durable {
+            self.trace.line(|| format!("{} n{} disk {}", time(self.now), node + 1, render::write(write)));
+            match write {
+                Write::Store { row, .. } => self.oracle.durable(node, row, &self.processes[node].disk),
+                Write::Meta(write) => self.oracle.tables.durable(node, write),
+                _ => {}
+            }
+        }
+        for (ticket, result) in progress.done {
+            if self.processes[node].life == life {
+                self.input(node, Input::DiskDone { ticket, result });
+            }
+        }
+        if let Some((delay, event)) = progress.next
+            && self.processes[node].life == life
+        {
+            self.agenda.push(self.now + delay, Event::Disk { node, life, event });
+        }
+        if let Some(why) = self.oracle.tables.failure.take() {
+            self.fail(why);
+        }
+    }
+
+    /// Lets one input happen to a node, and sees to what follows.
+    pub(crate) fn input(&mut self, number: usize, input: Input) {
+        let process = &mut self.processes[number];
+        let Some(node) = &mut process.node else {
+            return;
+        };
+        let mut effects = std::mem::take(&mut self.effects);
+        node.handle(process.clock.now(self.now), input, &mut effects);
+        node.validate();
+        let timer = node.next_timer().map(|instant| process.clock.when(instant).max(self.now));
+        if let Some(at) = timer.filter(|at| *at < process.timer) {
+            process.timer = at;
+            self.agenda.push(at, Event::Timer { node: number, life: process.life });
+        }
+        let life = process.life;
+        for effect in effects.drain() {
+            if self.processes[number].life == life {
+                self.carry_out(number, effect);
+            }
+        }
+        self.effects = effects;
+    }
+
+    fn carry_out(&mut self, number: usize, effect: Effect) {
+        let process = &mut self.processes[number];
+        let now = process.clock.now(self.now).mono;
+        match effect {
+            Effect::ToPeer { peer, frame } => {
+                let to = peer.0 as usize - 1;
+                self.network.send(self.now, number, to, encoded(&frame, now), &mut self.agenda);
+                self.sent(number);
+            }
+            Effect::ToClient { client, frame } => {
+                let at = self.now + self.network.client_delay();
+                if !self.network.loses_client() {
+                    self.agenda.push(at, Event::Answer { client, bytes: encoded(&frame, now) });
+                }
+            }
+            Effect::Disk(request) => {
+                if let Some((delay, event)) = process.disk.request(request) {
+                    let life = process.life;
+                    self.agenda.push(self.now + delay, Event::Disk { node: number, life, event });
+                }
+            }
+            Effect::Alarm(Alarm::DamagedRecord { .. }) if self.oracle.is_damaged(number) => {}
+            Effect::Alarm(alarm) => self.fail(format!("n{} raises {alarm:?}", number + 1)),
+            Effect::Halt(why) => {
+                self.trace.line(|| format!("{} n{} halts: {why}", time(self.now), number + 1));
+                let back = if self.healed { SECOND } else { self.options.request_timeout };
+                self.crash(number, self.now + back);
+            }
+            Effect::Observe(_) => {}
+        }
+    }
+}
+
+/// The id of the node at a place.
+pub(crate) fn id(place: usize) -> NodeId {
+    NodeId(place as u32 + 1)
+}
+
+/// A frame as it travels.
+pub(crate) fn encoded<M: Message>(frame: &Frame<M>, now: Instant) -> Bytes {
+    let mut bytes = BytesMut::with_capacity(160);
+    wire::encode(frame, now, &mut bytes);
+    bytes.freeze()
+}
+
+/// A frame that has travelled.
+pub(crate) fn decoded<M: Message>(bytes: Bytes, now: Instant) -> Result<Frame<M>, String> {
+    let mut buffer = BytesMut::from(bytes);
+    let whole = wire::split(&mut buffer, FRAME_BYTES_MAX).map_err(|error| error.to_string())?;
+    let whole = whole.filter(|_| buffer.is_empty()).ok_or("it is not one whole frame")?;
+    wire::decode(&whole, now).map_err(|error| error.to_string())
+}
+
+const FRAME_BYTES_MAX: usize = wire::frame_bytes_max(wire::VALUE_BYTES_MAX);
+
+/// How long after the last fault everything must work again.
+const PATIENCE: u64 = 60 * SECOND;
+/// Read repair may be refused by a full queue or lost with a connection; the next read repairs again.
+const LAST_READS_MAX: u32 = 8;

@@ -1,0 +1,147 @@
+//! A node's process: the node, its clocks, its disk, and how it dies and comes back.
+
+use std::sync::Arc;
+
+use quorate::{
+    node::{Input, Node, NodeConfig},
+    ring::{Actor, Duration, Hlc, NodeId},
+    storage::MemoryImage,
+};
+
+use super::{Event, World, clock::Clock, disk::Disk};
+use crate::{mutants::Mutant, options::{Options, time}, random::Random, workload::LAST_READ_TIMEOUT};
+
+/// One node of the cluster.
+#[derive(Debug)]
+pub(crate) struct Process {
+    /// `None` while it is down.
+    pub(crate) node: Option<Node>,
+    /// Which life: events meant for an earlier one are void.
+    pub(crate) life: u32,
+    /// Until then it does nothing.
+    pub(crate) paused_until: u64,
+    pub(crate) clock: Clock,
+    pub(crate) disk: Disk,
+    /// When the timer planned last goes off.
+    pub(crate) timer: u64,
+    /// After how many more frames it dies, and for how long.
+    pub(crate) crash_midway: Option<(u32, u64)>,
+    actors: Random,
+}
+
+impl Process {
+    pub(crate) fn new(options: &Options, number: u32) -> Self {
+        Self {
+            node: None,
+            life: 0,
+            paused_until: 0,
+            clock: Clock::draw(options, number),
+            disk: Disk::new(options, number),
+            timer: u64::MAX,
+            crash_midway: None,
+            actors: Random::numbered(options.seed, "actor", u64::from(number)),
+        }
+    }
+
+    fn actor(&mut self, mutant: Option<Mutant>) -> Actor {
+        match mutant {
+            Some(Mutant::ActorReused) => Actor(self.actors.clone().next()),
+            _ => Actor(self.actors.next()),
+        }
+    }
+}
+
+impl World {
+    /// Starts a process that is down.
+    pub(crate) fn start(&mut self, number: usize) {
+        let process = &mut self.processes[number];
+        if process.node.is_some() {
+            return;
+        }
+        let mut recovered = match process.disk.recover() {
+            Ok(recovered) => recovered,
+            Err(why) => return self.fail(format!("n{} does not start: {why}", number + 1)),
+        };
+        if self.options.mutant == Some(Mutant::ActorReused) {
+            recovered.hlc_bound = Hlc::ZERO;
+        }
+        let actor = process.actor(self.options.mutant);
+        let config = config(&self.options, NodeId(number as u32 + 1), actor);
+        process.node = Some(Node::new(config, Arc::clone(&self.ring), recovered));
+        process.timer = u64::MAX;
+        self.trace.line(|| format!("{} n{} starts", time(self.now), number + 1));
+        for peer in (0..self.processes.len()).filter(|peer| *peer != number) {
+            self.network.redial(self.now, number, peer, &mut self.agenda);
+        }
+        self.input(number, Input::Tick);
+    }
+
+    /// A process dies, and starts again at `back`.
+    pub(crate) fn crash(&mut self, number: usize, back: u64) {
+        let process = &mut self.processes[number];
+        if process.node.take().is_none() {
+            return;
+        }
+        process.life += 1;
+        process.paused_until = 0;
+        process.disk.crash();
+        self.trace.line(|| format!("{} n{} crashes", time(self.now), number + 1));
+        self.network.process_gone(self.now, number, &mut self.agenda);
+        self.oracle.recheck(number, &self.processes[number].disk);
+        self.clients_lose(number);
+        self.agenda.push(back, Event::Start(number));
+    }
+
+    /// A process has sent a frame: it may be the one after which it dies.
+    pub(super) fn sent(&mut self, number: usize) {
+        match self.processes[number].crash_midway.take() {
+            Some((1, lasts)) => self.crash(number, self.now + lasts),
+            Some((frames, lasts)) => self.processes[number].crash_midway = Some((frames - 1, lasts)),
+            None => {}
+        }
+    }
+
+    /// A process does nothing until `end`.
+    pub(super) fn pause(&mut self, number: usize, end: u64) {
+        let process = &mut self.processes[number];
+        if process.node.is_none() {
+            return;
+        }
+        process.paused_until = process.paused_until.max(end);
+        let heard_last = self.now + self.options.network.idle_timeout;
+        if end > heard_last {
+            self.agenda.push(heard_last, Event::Silent(number));
+        }
+    }
+
+    /// A paused process has not been heard of for the idle timeout.
+    pub(super) fn silent(&mut self, number: usize) {
+        if self.processes[number].paused_until > self.now {
+            for peer in (0..self.processes.len()).filter(|peer| *peer != number) {
+                self.network.reset(self.now, number, peer, &mut self.agenda);
+            }
+        }
+    }
+
+    /// A process dies, and finds another disk when it starts again.
+    pub(super) fn replace_disk(&mut self, number: usize, back: u64, image: Option<MemoryImage>) {
+        self.crash(number, back);
+        self.processes[number].disk.engine.restore(image.unwrap_or_default());
+        self.oracle.recheck(number, &self.processes[number].disk);
+    }
+}
+
+/// A node's settings in this run.
+fn config(options: &Options, node: NodeId, actor: Actor) -> NodeConfig {
+    let mut config = NodeConfig::new(node, actor, CLUSTER_NAME);
+    config.request_timeout_max = Duration::from_nanos(LAST_READ_TIMEOUT.max(2 * options.request_timeout));
+    config.hedge_delay = Duration::from_nanos(options.hedge_delay);
+    config.requests_max = options.requests_max;
+    config.requests_per_client_max = options.requests_per_client_max;
+    config.replica_requests_max = options.replica_requests_max;
+    config.mutant = options.mutant.and_then(Mutant::core);
+    config
+}
+
+/// The name of every simulated cluster.
+pub(crate) const CLUSTER_NAME: &str = "simulated";
