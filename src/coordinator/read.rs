@@ -225,10 +225,6 @@ impl Read {
         let joined = match self.joined() {
             #[cfg(feature = "mutants")]
             Ok(Some(_)) if self.absence_wins(turn) => return Some(self.conclude(task, turn, None, false)),
-            #[cfg(feature = "mutants")]
-            Ok(Some(joined)) if turn.config.mutant == Some(Mutant::NoWriteBack) => {
-                return Some(self.conclude(task, turn, Some(joined), false));
-            }
             Ok(Some(joined)) => joined,
             Ok(None) => return Some(self.conclude(task, turn, None, false)),
             Err(_) => return Some(Err(self.conflict(task, turn))),
@@ -250,6 +246,8 @@ impl Read {
             .filter(|place| !holders.contains(*place) && (!settled || self.heard[*place].is_some()))
             .collect();
         lacking.iter().for_each(|place| task.store(turn, *place, WRITING_BACK, &joined));
+        #[cfg(feature = "mutants")]
+        let settled = settled || turn.config.mutant == Some(Mutant::NoWriteBack);
         if settled {
             return Some(self.conclude(task, turn, Some(joined), true));
         }

@@ -26,13 +26,7 @@ impl Surroundings {
         if config.mutant == Some(super::Mutant::ClockAlone) {
             clock.forget_all_but_the_wall();
         }
-        Self {
-            up: UpSet::new(config.node),
-            catalog: Catalog::new(recovered.tables),
-            clock,
-            ring,
-            config,
-        }
+        Self { up: UpSet::new(config.node), catalog: Catalog::new(recovered.tables), clock, ring, config }
     }
 
     /// Begins a step.

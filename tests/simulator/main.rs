@@ -52,7 +52,9 @@ fn main() -> ExitCode {
 /// What runs when nothing in particular was asked for.
 fn suite(arguments: &Arguments) -> Count {
     let mut tests = Count::default();
-    if !arguments.filters.is_empty() && !arguments.filters.iter().any(|word| "simulator".contains(word.as_str())) {
+    if !arguments.filters.is_empty()
+        && !arguments.filters.iter().any(|word| "simulator".contains(word.as_str()))
+    {
         return tests;
     }
     tests.join(sweep::determinism(sweep::first_seed(arguments)));
@@ -65,5 +67,5 @@ fn suite(arguments: &Arguments) -> Count {
     tests
 }
 
-const SUITE_SEEDS: u64 = 500;
+const SUITE_SEEDS: u64 = 5_000;
 const MUTANT_SEEDS_MAX: u64 = 20_000;

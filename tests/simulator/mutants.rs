@@ -19,7 +19,11 @@ pub(crate) enum Mutant {
 pub(crate) const ALL: &[(&str, Mutant, &str)] = &[
     ("clock-alone", Mutant::Core(CoreMutant::ClockAlone), "V1: the clock is lost, a tag is the wall clock"),
     ("actor-reused", Mutant::ActorReused, "V1: the same actor after a restart, with the clock lost"),
-    ("failed-counts", Mutant::Core(CoreMutant::FailedCounts), "Q2: a failed replica counts, as if for its hint"),
+    (
+        "failed-counts",
+        Mutant::Core(CoreMutant::FailedCounts),
+        "Q2: a failed replica counts, as if for its hint",
+    ),
     ("live-quorum", Mutant::Core(CoreMutant::LiveQuorum), "Q2: N is the number of live replicas"),
     ("blind-write", Mutant::Core(CoreMutant::BlindWrite), "Q4: a QUORUM write without its first round"),
     ("round-one-of-one", Mutant::Core(CoreMutant::RoundOneOfOne), "Q4: the first round asks one replica"),
@@ -33,8 +37,16 @@ pub(crate) const ALL: &[(&str, Mutant, &str)] = &[
     ),
     ("expose-unsynced", Mutant::ExposeUnsynced, "S1: reads show what waits for its sync"),
     ("ack-before-sync", Mutant::AckBeforeSync, "S1: writes are acknowledged before their sync"),
-    ("tombstone-forgotten", Mutant::Core(CoreMutant::TombstoneForgotten), "D1: a tombstone is read as absence"),
-    ("table-by-majority", Mutant::Core(CoreMutant::TableByMajority), "a table exists once most founders have it"),
+    (
+        "tombstone-forgotten",
+        Mutant::Core(CoreMutant::TombstoneForgotten),
+        "D1: a tombstone is read as absence",
+    ),
+    (
+        "table-by-majority",
+        Mutant::Core(CoreMutant::TableByMajority),
+        "a table exists once most founders have it",
+    ),
 ];
 
 impl Mutant {

@@ -77,5 +77,9 @@ fn show_difference(recorded: &str, played: &str) {
             return;
         }
     }
-    println!("  one is longer: {} lines recorded, {} played", recorded.lines().count(), played.lines().count());
+    println!(
+        "  one is longer: {} lines recorded, {} played",
+        recorded.lines().count(),
+        played.lines().count()
+    );
 }

@@ -16,6 +16,10 @@ pub(crate) struct Report {
     pub(crate) trace: u64,
     /// Events that happened.
     pub(crate) events: u64,
+    /// Writes, and reads that were answered, at QUORUM and ALL; and how many of them were acknowledged.
+    pub(crate) requests: (u64, u64),
+    /// Histories that the checker could not decide within its limits.
+    pub(crate) undecided: u64,
     /// What happened, if it was asked for.
     pub(crate) lines: Vec<String>,
 }
@@ -35,10 +39,12 @@ pub(crate) fn options(options: Options, verbose: bool) -> Report {
         Err(panic) => Some(format!("panic: {}", message(&*panic))),
     };
     let lines = std::mem::take(&mut world.trace.lines);
-    Report { failure, trace: world.trace.hash(), events: world.events, lines }
+    let (requests, undecided) = (world.oracle.counts(), world.oracle.undecided);
+    Report { failure, trace: world.trace.hash(), events: world.events, requests, undecided, lines }
 }
 
 fn message(panic: &(dyn std::any::Any + Send)) -> String {
     let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
-    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "of an unknown kind".to_owned())
+    text.or_else(|| panic.downcast_ref::<String>().cloned())
+        .unwrap_or_else(|| "of an unknown kind".to_owned())
 }

@@ -96,7 +96,8 @@ impl Shrinker {
         while length > 0 {
             let mut at = 0;
             while at < faults.len() {
-                let fewer: Vec<_> = faults[..at].iter().chain(faults.iter().skip(at + length)).copied().collect();
+                let fewer: Vec<_> =
+                    faults[..at].iter().chain(faults.iter().skip(at + length)).copied().collect();
                 if self.try_with(|overrides| overrides.faults = Some(fewer.clone())) {
                     faults = fewer;
                 } else {
@@ -127,7 +128,8 @@ impl Shrinker {
 
 /// What a failure says before its details, without the time.
 fn invariant(failure: &str) -> &str {
-    let text = failure.strip_prefix("at ").and_then(|rest| rest.split_once(": ")).map_or(failure, |(_, text)| text);
+    let text =
+        failure.strip_prefix("at ").and_then(|rest| rest.split_once(": ")).map_or(failure, |(_, text)| text);
     let text = text.split(|c: char| c == ':' || c.is_ascii_digit()).next().unwrap_or(text);
     text.trim()
 }

@@ -57,7 +57,7 @@ pub(crate) fn seeds(arguments: &Arguments) -> Count {
     let end = arguments.minutes.map(|minutes| Instant::now() + Duration::from_secs(60 * minutes));
     let start = Instant::now();
     println!("seeds from {first}");
-    let (mut tests, mut events) = (Count::default(), 0);
+    let (mut tests, mut events, mut undecided, mut requests) = (Count::default(), 0, 0, (0, 0));
     for seed in (first..).take(count as usize) {
         if end.is_some_and(|end| Instant::now() >= end) || tests.failed >= FAILURES_MAX {
             break;
@@ -68,6 +68,8 @@ pub(crate) fn seeds(arguments: &Arguments) -> Count {
         let report = run::seed(seed, &arguments.overrides, arguments.trace);
         report.lines.iter().for_each(|line| println!("{line}"));
         events += report.events;
+        undecided += report.undecided;
+        requests = (requests.0 + report.requests.0, requests.1 + report.requests.1);
         if alone {
             println!("trace {:016x} after {} events", report.trace, report.events);
         }
@@ -80,6 +82,8 @@ pub(crate) fn seeds(arguments: &Arguments) -> Count {
         let seconds = start.elapsed().as_secs_f64();
         let runs = (tests.passed + tests.failed) as f64;
         println!("{:.0} seeds/s, {:.0} events/s, {seconds:.1} s", runs / seconds, events as f64 / seconds);
+        let (all, acknowledged) = requests;
+        println!("{all} writes and answered reads, {acknowledged} acknowledged; {undecided} keys undecided");
     }
     tests
 }

@@ -82,7 +82,8 @@ impl Scene {
         options.faults = Plan::default();
         options.hedge_delay = 25 * MS;
         options.request_timeout = 250 * MS;
-        (options.requests_max, options.requests_per_client_max, options.replica_requests_max) = (100, 100, 100);
+        (options.requests_max, options.requests_per_client_max, options.replica_requests_max) =
+            (100, 100, 100);
         (options.clock_drift_max, options.clock_offset_max) = (0, 0);
         let network = &mut options.network;
         (network.delay_min, network.delay_max, network.slow) = (MS, MS, 0);
@@ -202,7 +203,8 @@ fn parse(word: &str) -> Result<u32, String> {
 }
 
 fn number(node: &str) -> Result<usize, String> {
-    let number: usize = node.strip_prefix('n').and_then(|n| n.parse().ok()).ok_or(format!("'{node}' is no node"))?;
+    let number: usize =
+        node.strip_prefix('n').and_then(|n| n.parse().ok()).ok_or(format!("'{node}' is no node"))?;
     number.checked_sub(1).ok_or("nodes count from n1".to_owned())
 }
 

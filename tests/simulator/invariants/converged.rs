@@ -13,6 +13,7 @@ pub(crate) fn check(key: &Key, processes: &[Process]) -> Result<(), String> {
     if states.windows(2).all(|pair| pair[0] == pair[1]) {
         return Ok(());
     }
-    let tags: Vec<_> = states.iter().map(|state| state.as_ref().map(|state| state.tag().to_string())).collect();
+    let tags: Vec<_> =
+        states.iter().map(|state| state.as_ref().map(|state| state.tag().to_string())).collect();
     Err(format!("converged: replicas of {:?} still differ: {tags:?}", key.row.key))
 }

@@ -1,9 +1,10 @@
-//! QUORUM and ALL are linearizable per key. The checker is the one that judges real clusters.
+//! QUORUM and ALL are linearizable per key; in particular no acknowledged write is lost, and what was deleted
+//! stays deleted. The checkers are those that judge real clusters. The narrow ones come first: they say more.
 
 use quorate::{node::ClientId, wire};
 use quorate_jepsen::{
     checker::{
-        Linearizable, Verdict,
+        Linearizable, Verdict, deletes, durability,
         linearizable::{Limits, Register, RegisterAction},
     },
     history::{Operation, Outcome},
@@ -11,12 +12,16 @@ use quorate_jepsen::{
 
 /// Everything that clients did to one key.
 #[derive(Debug, Default)]
-pub(crate) struct History(Vec<Operation<RegisterAction<Option<u64>>>>);
+pub(crate) struct History {
+    operations: Vec<Operation<RegisterAction<Option<u64>>>>,
+    /// What was read when all was over.
+    left: Vec<Option<u64>>,
+}
 
 impl History {
     /// A read was answered.
     pub(crate) fn read(&mut self, client: ClientId, invoked: u64, now: u64, value: Option<u64>) {
-        self.0.push(Operation::applied(client.0, invoked, now, RegisterAction::Read(Some(value))));
+        self.operations.push(Operation::applied(client.0, invoked, now, RegisterAction::Read(Some(value))));
     }
 
     /// A write, or a delete, ended.
@@ -34,14 +39,30 @@ impl History {
             wire::Outcome::Unknown => (None, Outcome::Unknown),
         };
         let action = RegisterAction::Write(value);
-        self.0.push(Operation { process: client.0, invoked, completed, outcome, action });
+        self.operations.push(Operation { process: client.0, invoked, completed, outcome, action });
     }
 
-    /// Whether the history is linearizable.
-    pub(crate) fn check(&self) -> Result<(), String> {
+    /// A read after which nobody writes was answered.
+    pub(crate) fn left(&mut self, value: Option<u64>) {
+        self.left.push(value);
+    }
+
+    /// Operations and how many of them were acknowledged.
+    pub(crate) fn counts(&self) -> (u64, u64) {
+        let acknowledged = self.operations.iter().filter(|operation| operation.is_applied()).count();
+        (self.operations.len() as u64, acknowledged as u64)
+    }
+
+    /// Whether the history is linearizable; `Ok(false)` if the checker gave up.
+    pub(crate) fn check(&self) -> Result<bool, String> {
         let limits = Limits { steps_max: 2_000_000, ..Limits::default() };
-        match Linearizable::new(limits).check(&Register::new(None), &self.0) {
-            Verdict::Valid | Verdict::Unknown(_) => Ok(()),
+        let Self { operations, left } = self;
+        let verdict = deletes::check(operations)
+            .and(|| durability::register(&None, operations, left))
+            .and(|| Linearizable::new(limits).check(&Register::new(None), operations));
+        match verdict {
+            Verdict::Valid => Ok(true),
+            Verdict::Unknown(_) => Ok(false),
             Verdict::Invalid(example) => Err(format!("linearizable: {example}")),
         }
     }

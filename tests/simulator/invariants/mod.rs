@@ -5,6 +5,7 @@
 //! | `acknowledged` | each step | what QUORUM or ALL acknowledged is durable on some member of every read quorum |
 //! | `contents` | each step | one tag names one content (rule V4) |
 //! | `own_writes` | each reply | a session at ONE reads its own writes |
+//! | `sessions` | end | a session at QUORUM and ALL never goes back |
 //! | `tables` | each step, end | a table name has one definition, on all founders or on none |
 //! | `linearizable` | end | QUORUM and ALL are linearizable per key |
 //! | `converged` | end | replicas agree once everybody was asked |
@@ -14,6 +15,7 @@ mod contents;
 mod converged;
 mod linearizable;
 mod own_writes;
+mod sessions;
 mod tables;
 
 use quorate::{
@@ -24,7 +26,8 @@ use quorate::{
 };
 
 use self::{
-    acknowledged::Acknowledged, contents::Contents, linearizable::History, own_writes::OwnWrites, tables::Tables,
+    acknowledged::Acknowledged, contents::Contents, linearizable::History, own_writes::OwnWrites,
+    sessions::Sessions, tables::Tables,
 };
 use crate::{
     options::Options,
@@ -38,10 +41,13 @@ pub(crate) struct Oracle {
     pub(crate) keys: Vec<Key>,
     pub(crate) tables: Tables,
     own_writes: OwnWrites,
+    sessions: Sessions,
     data_table: Table,
     /// The invariant that broke first.
     pub(crate) failure: Option<String>,
     last_value: u64,
+    /// Histories that the checker could not decide within its limits.
+    pub(crate) undecided: u64,
 }
 
 /// What is known of a key.
@@ -93,14 +99,17 @@ impl Oracle {
         };
         let strict = (0..options.strict_keys).map(|n| (format!("strict{n}"), true));
         let one = (0..options.one_keys).map(|n| (format!("one{n}"), false));
-        let keys = strict.chain(one).map(|(name, strict)| Key::new(&data_table, name, strict, ring)).collect();
+        let keys =
+            strict.chain(one).map(|(name, strict)| Key::new(&data_table, name, strict, ring)).collect();
         Self {
             keys,
             tables: Tables::default(),
             own_writes: OwnWrites::new(options.own_writes),
+            sessions: Sessions::default(),
             data_table,
             failure: None,
             last_value: 0,
+            undecided: 0,
         }
     }
 
@@ -181,7 +190,7 @@ impl Oracle {
             return Err(format!("a node does not know the table {name}, which is there"));
         }
         match &request.what {
-            What::Get { key, .. } => self.read(connection, *key, request.invoked, reply, now),
+            What::Get { key, last, .. } => self.read(connection, *key, (request.invoked, now), *last, reply),
             What::Put { key, value, .. } => {
                 self.written(connection, *key, Some(*value), request.invoked, reply, now)
             }
@@ -201,9 +210,9 @@ impl Oracle {
         &mut self,
         connection: ClientId,
         at: usize,
-        invoked: u64,
+        (invoked, now): (u64, u64),
+        last: bool,
         reply: &Reply,
-        now: u64,
     ) -> Result<(), String> {
         let Reply::Answer(ClientMessage::Got(got)) = reply else {
             return Ok(());
@@ -212,9 +221,14 @@ impl Oracle {
         if got.values.len() > 1 {
             return Err("a register shows several values".to_owned());
         }
-        let value = got.values.first().map(|bytes| from_bytes(bytes).ok_or("a value is cut off")).transpose()?;
+        let value =
+            got.values.first().map(|bytes| from_bytes(bytes).ok_or("a value is cut off")).transpose()?;
         if key.strict {
             key.history.read(connection, invoked, now, value);
+            if last {
+                key.history.left(value);
+            }
+            self.sessions.read(connection, at, invoked, now, got.receipt.tag);
             key.acknowledged.acknowledge(got.receipt.tag);
             key.acknowledged.check().map_err(|why| format!("{why} (key {:?}, read)", key.row.key))
         } else {
@@ -240,12 +254,19 @@ impl Oracle {
         };
         debug_assert_eq!(reply.outcome(), Outcome::Applied);
         if key.strict {
+            self.sessions.wrote(connection, at, invoked, now, written.receipt.tag);
             key.acknowledged.acknowledge(written.receipt.tag);
             key.acknowledged.check().map_err(|why| format!("{why} (key {:?}, write)", key.row.key))
         } else {
             self.own_writes.wrote(connection, at, written.receipt.tag);
             Ok(())
         }
+    }
+
+    /// Requests at QUORUM and ALL, and how many of them were acknowledged.
+    pub(crate) fn counts(&self) -> (u64, u64) {
+        let counts = self.keys.iter().map(|key| key.history.counts());
+        counts.fold((0, 0), |sum, count| (sum.0 + count.0, sum.1 + count.1))
     }
 
     /// Whether the replicas of every key agree.
@@ -255,14 +276,11 @@ impl Oracle {
 
     /// Judges what can only be judged when all is over.
     pub(crate) fn judge(&mut self, processes: &[Process]) {
-        let mut verdict = Ok(());
-        for key in &self.keys {
-            verdict = verdict.and_then(|()| {
-                key.history.check().map_err(|why| format!("key {:?}: {why}", key.row.key))
-            });
-        }
-        verdict = verdict.and_then(|()| self.converged(processes)).and_then(|()| self.tables.check(processes));
-        if let Err(why) = verdict {
+        let judged = |key: &Key| key.history.check().map_err(|why| format!("key {:?}: {why}", key.row.key));
+        let verdict = self.keys.iter().try_fold(0, |open, key| judged(key).map(|ok| open + u64::from(!ok)));
+        self.undecided = *verdict.as_ref().unwrap_or(&0);
+        let verdict = verdict.and_then(|_| self.sessions.check()).and_then(|()| self.converged(processes));
+        if let Err(why) = verdict.and_then(|()| self.tables.check(processes)) {
             self.fail(why);
         }
     }

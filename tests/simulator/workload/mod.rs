@@ -135,9 +135,8 @@ impl World {
             Ok(frame) => frame,
             Err(why) => return self.fail(format!("an answer to a client does not decode: {why}")),
         };
-        self.trace.line(|| {
-            format!("{} c{} < {}", time(self.now), connection.0, render::client(&frame.message))
-        });
+        self.trace
+            .line(|| format!("{} c{} < {}", time(self.now), connection.0, render::client(&frame.message)));
         let Some(place) = self.clients.iter().position(|client| client.connection == connection) else {
             return;
         };
@@ -209,7 +208,6 @@ impl World {
         self.agenda.push(self.now + pause, Event::Wake(place));
     }
 }
-
 
 fn choose_node(random: &mut Random, nodes: usize, favour: u64) -> usize {
     if random.chance(favour) { 0 } else { random.index(nodes) }

@@ -20,10 +20,25 @@ pub(crate) struct Request {
 /// What is asked.
 #[derive(Clone, Debug)]
 pub(crate) enum What {
-    Get { key: usize, level: Consistency },
-    Put { key: usize, level: Consistency, value: u64, bytes: usize },
-    Delete { key: usize, level: Consistency },
-    CreateTable { name: String },
+    /// `last` when nobody writes any more.
+    Get {
+        key: usize,
+        level: Consistency,
+        last: bool,
+    },
+    Put {
+        key: usize,
+        level: Consistency,
+        value: u64,
+        bytes: usize,
+    },
+    Delete {
+        key: usize,
+        level: Consistency,
+    },
+    CreateTable {
+        name: String,
+    },
 }
 
 /// What came back.
@@ -46,7 +61,7 @@ impl What {
             () => Consistency::Quorum,
         };
         if random.chance(options.reads) {
-            Self::Get { key, level }
+            Self::Get { key, level, last: false }
         } else if random.chance(options.deletes) {
             Self::Delete { key, level }
         } else {
@@ -63,14 +78,14 @@ impl What {
     /// Asks every replica that can answer.
     pub(crate) fn last_read(oracle: &Oracle, key: usize) -> Self {
         let level = if oracle.keys[key].is_damaged() { Consistency::Quorum } else { Consistency::All };
-        Self::Get { key, level }
+        Self::Get { key, level, last: true }
     }
 
     /// The same as a message.
     pub(crate) fn message(&self, oracle: &Oracle) -> ClientMessage {
         let row = |key: &usize| (oracle.keys[*key].row.table, oracle.keys[*key].row.key.clone());
         match self {
-            Self::Get { key, level } => {
+            Self::Get { key, level, .. } => {
                 let (table, key) = row(key);
                 Get { table, key, consistency: *level }.into()
             }

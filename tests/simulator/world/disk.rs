@@ -115,12 +115,10 @@ impl Disk {
         } else {
             match &request.operation {
                 DiskOperation::Read(row) => DiskResult::Read(self.state(row)),
-                DiskOperation::ReadTag(row) => {
-                    DiskResult::ReadTag(match self.unsynced(row) {
-                        Some(state) => Ok(Some(state.tag())),
-                        None => read_tag(&self.engine, row),
-                    })
-                }
+                DiskOperation::ReadTag(row) => DiskResult::ReadTag(match self.unsynced(row) {
+                    Some(state) => Ok(Some(state.tag())),
+                    None => read_tag(&self.engine, row),
+                }),
                 DiskOperation::Write(_) => DiskResult::Expired,
             }
         };
@@ -160,7 +158,8 @@ impl Disk {
                 if self.mutant == Some(Mutant::AckBeforeSync)
                     && let Some(staged) = syncing.staged.take()
                 {
-                    progress.done = zip(std::mem::take(&mut syncing.tickets), self.committer.committed(staged));
+                    progress.done =
+                        zip(std::mem::take(&mut syncing.tickets), self.committer.committed(staged));
                 }
                 self.syncing = Some(syncing);
             }

@@ -21,19 +21,21 @@ use quorate::{
     wire::{self, ClientMessage, Frame, Message, PeerMessage},
 };
 
-pub(crate) use self::{disk::Disk, process::{CLUSTER_NAME, Process}};
 use self::{
     agenda::Agenda,
     disk::{DiskEvent, Progress},
     network::Network,
     trace::Trace,
 };
+pub(crate) use self::{
+    disk::Disk,
+    process::{CLUSTER_NAME, Process},
+};
 use crate::{
     invariants::Oracle,
     options::{Options, SECOND, time},
     random::Random,
-    render,
-    rings,
+    render, rings,
     workload::Client,
 };
 
@@ -178,7 +180,10 @@ impl World {
 
     /// Lets events happen until `done`, or nothing is left to happen before `end`, or an invariant breaks.
     pub(crate) fn run_until(&mut self, end: u64, done: impl Fn(&Self) -> bool) {
-        while self.oracle.failure.is_none() && !done(self) && self.agenda.next_at().is_some_and(|at| at <= end) {
+        while self.oracle.failure.is_none()
+            && !done(self)
+            && self.agenda.next_at().is_some_and(|at| at <= end)
+        {
             if let Some((at, event)) = self.agenda.pop() {
                 self.now = self.now.max(at);
                 self.happen(event);

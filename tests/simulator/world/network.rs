@@ -56,7 +56,14 @@ impl Network {
     }
 
     /// Sends a frame on the connection that `from` believes to have.
-    pub(crate) fn send(&mut self, now: u64, from: usize, to: usize, bytes: Bytes, agenda: &mut Agenda<Event>) {
+    pub(crate) fn send(
+        &mut self,
+        now: u64,
+        from: usize,
+        to: usize,
+        bytes: Bytes,
+        agenda: &mut Agenda<Event>,
+    ) {
         let connection = &self.connections[pair(from, to)];
         let direction = &mut self.directions[from * self.nodes + to];
         if !connection.open || direction.believed != Some(connection.generation) {

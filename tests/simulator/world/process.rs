@@ -9,7 +9,12 @@ use quorate::{
 };
 
 use super::{Event, World, clock::Clock, disk::Disk};
-use crate::{mutants::Mutant, options::{Options, time}, random::Random, workload::LAST_READ_TIMEOUT};
+use crate::{
+    mutants::Mutant,
+    options::{Options, time},
+    random::Random,
+    workload::LAST_READ_TIMEOUT,
+};
 
 /// One node of the cluster.
 #[derive(Debug)]
