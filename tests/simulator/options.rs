@@ -26,7 +26,8 @@ pub(crate) struct Options {
     pub(crate) operations: u32,
     /// Keys used at QUORUM and ALL only.
     pub(crate) strict_keys: u32,
-    /// Keys used at ONE only.
+    /// Keys used at any level, mostly at ONE: of those nothing is promised but that a session at ONE reads its
+    /// own writes.
     pub(crate) one_keys: u32,
     /// Attempts to create tables, under two names.
     pub(crate) tables: u32,
@@ -60,6 +61,8 @@ pub(crate) struct NetworkOptions {
     pub(crate) delay_max: u64,
     /// Frames that take ten times as long.
     pub(crate) slow: u64,
+    /// Directions that take several times as long.
+    pub(crate) uneven: u64,
     /// Frames lost, doubled, or overtaken, which connections rule out and the protocol must bear all the same.
     pub(crate) loss: u64,
     pub(crate) duplication: u64,
@@ -163,6 +166,7 @@ impl NetworkOptions {
             client_loss: if random.chance(200) { random.scale(1, 50) } else { 0 },
             idle_timeout: random.scale(50 * MS, 10 * SECOND),
             redial_delay: random.scale(MS, SECOND),
+            uneven: *random.pick(&[0, 0, 100, 400]),
         }
     }
 }
@@ -186,7 +190,7 @@ impl fmt::Display for Options {
         writeln!(f, "  nodes {} replication {}", self.nodes, self.replication)?;
         writeln!(
             f,
-            "  clients {} operations {} keys {} strict, {} at ONE, tables raced for {}",
+            "  clients {} operations {} keys {} strict, {} at any level, tables raced for {}",
             self.clients, self.operations, self.strict_keys, self.one_keys, self.tables
         )?;
         writeln!(
@@ -208,12 +212,13 @@ impl fmt::Display for Options {
         )?;
         writeln!(
             f,
-            "  network: delay {} to {}, idle timeout {}, redial {}; per mille: slow {} loss {} duplication {} \
+            "  network: delay {} to {}, idle timeout {}, redial {}; per mille: uneven {} slow {} loss {} duplication {} \
              reordering {} client loss {}",
             time(n.delay_min),
             time(n.delay_max),
             time(n.idle_timeout),
             time(n.redial_delay),
+            n.uneven,
             n.slow,
             n.loss,
             n.duplication,

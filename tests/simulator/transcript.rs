@@ -87,6 +87,7 @@ impl Scene {
         (options.clock_drift_max, options.clock_offset_max) = (0, 0);
         let network = &mut options.network;
         (network.delay_min, network.delay_max, network.slow) = (MS, MS, 0);
+        network.uneven = 0;
         (network.loss, network.duplication, network.reordering, network.client_loss) = (0, 0, 0, 0);
         (network.idle_timeout, network.redial_delay) = (1_000 * MS, MS);
         let disk = &mut options.disk;

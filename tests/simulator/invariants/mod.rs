@@ -54,7 +54,7 @@ pub(crate) struct Oracle {
 #[derive(Debug)]
 pub(crate) struct Key {
     pub(crate) row: Row,
-    /// Used at QUORUM and ALL only, and so linearizable; else used at ONE only.
+    /// Used at QUORUM and ALL only, and so linearizable.
     pub(crate) strict: bool,
     /// Places of its nodes in the world, in preference order.
     pub(crate) replicas: Vec<usize>,

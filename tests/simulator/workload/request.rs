@@ -56,9 +56,12 @@ impl What {
     pub(crate) fn draw(random: &mut Random, options: &Options, oracle: &mut Oracle) -> Self {
         let key = random.index(oracle.keys.len());
         let level = match () {
-            () if !oracle.keys[key].strict => Consistency::One,
-            () if random.chance(options.alls) => Consistency::All,
-            () => Consistency::Quorum,
+            () if oracle.keys[key].strict => match random.chance(options.alls) {
+                true => Consistency::All,
+                false => Consistency::Quorum,
+            },
+            () if !options.own_writes && random.chance(200) => *random.pick(OTHER_LEVELS),
+            () => Consistency::One,
         };
         if random.chance(options.reads) {
             Self::Get { key, level, last: false }
@@ -120,6 +123,9 @@ impl Reply {
         !matches!(self, Self::Answer(message) if !matches!(message, ClientMessage::RequestError(_)))
     }
 }
+
+const OTHER_LEVELS: &[Consistency] =
+    &[Consistency::Two, Consistency::Three, Consistency::Quorum, Consistency::All, Consistency::Any];
 
 /// A value, padded to a length.
 fn to_bytes(value: u64, bytes: usize) -> Bytes {

@@ -3,6 +3,8 @@
 
 use std::fmt;
 
+use quorate::node::Input;
+
 use super::{Event, World};
 use crate::{
     options::{MS, Options, SECOND, time},
@@ -16,6 +18,8 @@ pub(crate) enum FaultKind {
     Crash,
     /// A process dies between two frames that it sends, and comes back.
     CrashMidway,
+    /// A process takes no more requests, then stops, and comes back.
+    Drain,
     /// Every process dies and comes back.
     CrashAll,
     /// A process does nothing for a while, then goes on as if nothing had been.
@@ -54,6 +58,7 @@ pub(crate) enum FaultKind {
 const PROMISED: &[FaultKind] = &[
     FaultKind::Crash,
     FaultKind::CrashMidway,
+    FaultKind::Drain,
     FaultKind::CrashAll,
     FaultKind::Pause,
     FaultKind::Isolate,
@@ -137,12 +142,14 @@ impl World {
         let fault = self.options.faults.0[place].clone();
         let random = &mut Random::numbered(self.options.seed, "fault", fault.number as u64);
         let end = self.now + fault.lasts;
+        self.under_way.insert(place);
         self.agenda.push(end, Event::FaultEnd(place));
         match fault.kind {
             FaultKind::Crash => self.crash(fault.node, end),
             FaultKind::CrashMidway => {
                 self.processes[fault.node].crash_midway = Some((random.range(1, 12) as u32, fault.lasts));
             }
+            FaultKind::Drain => self.input(fault.node, Input::Drain),
             FaultKind::CrashAll => {
                 for node in 0..self.processes.len() {
                     self.crash(node, end + random.below(fault.lasts));
@@ -187,11 +194,15 @@ impl World {
 
     /// Lets fault `place` of the plan end.
     pub(super) fn end_fault(&mut self, place: usize) {
+        if !self.under_way.remove(&place) {
+            return;
+        }
         for (from, to) in self.cuts.remove(&place).unwrap_or_default() {
             self.network.unblock(self.now, from, to, &mut self.agenda);
         }
         let Fault { kind, node, lasts, .. } = self.options.faults.0[place];
         match kind {
+            FaultKind::Drain => self.crash(node, self.now + lasts),
             FaultKind::SlowDisk => self.processes[node].disk.slowness = 1,
             FaultKind::DiskFull => self.processes[node].disk.engine.set_full(false),
             FaultKind::FailedSync => self.processes[node].disk.next_sync_fails = false,

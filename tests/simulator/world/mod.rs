@@ -11,7 +11,10 @@ mod network;
 mod process;
 mod trace;
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use bytes::{Bytes, BytesMut};
 use quorate::{
@@ -98,6 +101,8 @@ pub(crate) struct World {
     /// Events so far: the checkers' clock.
     pub(crate) events: u64,
     pub(crate) next_connection: u64,
+    /// Faults that have begun and not ended.
+    under_way: BTreeSet<usize>,
     /// What each partition under way cuts.
     cuts: BTreeMap<usize, Vec<(usize, usize)>>,
     /// Copies of disks for faults under way.
@@ -121,6 +126,7 @@ impl World {
             healed: false,
             events: 0,
             next_connection: 1,
+            under_way: BTreeSet::new(),
             cuts: BTreeMap::new(),
             images: BTreeMap::new(),
             effects: Effects::default(),

@@ -9,7 +9,10 @@ use std::collections::VecDeque;
 use bytes::Bytes;
 
 use super::{Event, agenda::Agenda};
-use crate::{options::NetworkOptions, random::Random};
+use crate::{
+    options::{NetworkOptions, SECOND},
+    random::Random,
+};
 
 /// All connections and directions.
 #[derive(Debug)]
@@ -17,6 +20,8 @@ pub(crate) struct Network {
     nodes: usize,
     options: NetworkOptions,
     random: Random,
+    /// Which directions take longer, and how many times as long.
+    distances: Vec<u64>,
     connections: Vec<Connection>,
     directions: Vec<Direction>,
 }
@@ -46,8 +51,11 @@ struct Direction {
 
 impl Network {
     pub(crate) fn new(nodes: usize, seed: u64, options: NetworkOptions) -> Self {
+        let topology = &mut Random::stream(seed, "topology");
+        let mut distance = || if topology.chance(options.uneven) { topology.scale(2, 30) } else { 1 };
         Self {
             nodes,
+            distances: (0..nodes * nodes).map(|_| distance()).collect(),
             options,
             random: Random::stream(seed, "network"),
             connections: vec![Connection::default(); nodes * nodes.saturating_sub(1) / 2],
@@ -212,7 +220,8 @@ impl Network {
     }
 
     fn transmit(&mut self, now: u64, from: usize, to: usize, bytes: Bytes, agenda: &mut Agenda<Event>) {
-        let arrival = now + self.delay();
+        let delay = self.delay() * self.distances[from * self.nodes + to];
+        let arrival = now + delay.min(DELAY_MAX);
         let overtakes = self.random.chance(self.options.reordering);
         let generation = self.connections[pair(from, to)].generation;
         let direction = &mut self.directions[from * self.nodes + to];
@@ -226,6 +235,9 @@ impl Network {
         if self.random.chance(self.options.slow) { delay * 10 } else { delay }
     }
 }
+
+/// No frame takes longer, however far and slow: whatever waits for all would wait for ever.
+const DELAY_MAX: u64 = SECOND;
 
 /// The place of an unordered pair.
 fn pair(a: usize, b: usize) -> usize {
