@@ -37,6 +37,9 @@ pub(crate) const SCENES: &[(&str, &str)] = &[
     ("timeout_unknown", include_str!("transcripts/timeout_unknown.txt")),
     ("hedge", include_str!("transcripts/hedge.txt")),
     ("create_table_crash", include_str!("transcripts/create_table_crash.txt")),
+    ("create_table_full_disk", include_str!("transcripts/create_table_full_disk.txt")),
+    ("concurrent_writes", include_str!("transcripts/concurrent_writes.txt")),
+    ("own_write_hedged", include_str!("transcripts/own_write_hedged.txt")),
 ];
 
 /// Plays the commands of a transcript; what comes out is the transcript anew.
