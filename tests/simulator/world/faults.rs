@@ -219,6 +219,9 @@ impl World {
         for place in 0..self.options.faults.0.len() {
             self.end_fault(place);
         }
+        for (from, to) in self.single_cuts.clone() {
+            self.unblock(from, to);
+        }
         self.healed = true;
         self.network.calm_down();
         for node in 0..self.processes.len() {
@@ -245,6 +248,22 @@ impl World {
                     self.agenda.push(begin + random.range(1, lasts), Event::Unblock { from, to });
                 }
             }
+        }
+    }
+
+    /// Cuts one direction, unless faults are over.
+    pub(super) fn block(&mut self, from: usize, to: usize) {
+        if !self.healed {
+            self.single_cuts.push((from, to));
+            self.network.block(self.now, from, to, &mut self.agenda);
+        }
+    }
+
+    /// Frees a direction that [`World::block`] cut, if it still is.
+    pub(super) fn unblock(&mut self, from: usize, to: usize) {
+        if let Some(at) = self.single_cuts.iter().position(|cut| *cut == (from, to)) {
+            self.single_cuts.swap_remove(at);
+            self.network.unblock(self.now, from, to, &mut self.agenda);
         }
     }
 

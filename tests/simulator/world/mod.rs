@@ -103,6 +103,8 @@ pub(crate) struct World {
     pub(crate) next_connection: u64,
     /// Faults that have begun and not ended.
     under_way: BTreeSet<usize>,
+    /// Directions that are cut one by one.
+    single_cuts: Vec<(usize, usize)>,
     /// What each partition under way cuts.
     cuts: BTreeMap<usize, Vec<(usize, usize)>>,
     /// Copies of disks for faults under way.
@@ -127,6 +129,7 @@ impl World {
             events: 0,
             next_connection: 1,
             under_way: BTreeSet::new(),
+            single_cuts: Vec::new(),
             cuts: BTreeMap::new(),
             images: BTreeMap::new(),
             effects: Effects::default(),
@@ -226,8 +229,8 @@ impl World {
                 self.network.dial(self.now, a, b, reachable, &mut self.agenda);
             }
             Event::Idle { from, to, block } => self.network.idle(self.now, from, to, block, &mut self.agenda),
-            Event::Block { from, to } => self.network.block(self.now, from, to, &mut self.agenda),
-            Event::Unblock { from, to } => self.network.unblock(self.now, from, to, &mut self.agenda),
+            Event::Block { from, to } => self.block(from, to),
+            Event::Unblock { from, to } => self.unblock(from, to),
             Event::Silent(node) => self.silent(node),
             Event::Timer { node, .. } => {
                 self.processes[node].timer = u64::MAX;
