@@ -40,6 +40,8 @@ pub struct CreateTables {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Alarm {
     Deadline(Tag),
+    /// A table is served from memory because the disk had no room: try again.
+    Rewrite(Tag),
     Inquire,
 }
 
@@ -113,7 +115,12 @@ impl CreateTables {
             DiskResult::Written(Err(WriteError::Engine(why))) if why.is_fatal() => {
                 turn.effects.push(Effect::Halt(why.to_string()));
             }
-            failed => self.own_disk_failed(turn, attempt, &failed),
+            failed => {
+                if matches!(record.stage, TableStage::Committed { .. }) {
+                    self.timers.set(turn.now.mono + INQUIRE_EVERY, Alarm::Rewrite(attempt));
+                }
+                self.own_disk_failed(turn, attempt, &failed);
+            }
         }
         self.watch_doubts(turn);
     }
@@ -139,6 +146,7 @@ impl CreateTables {
         while let Some(alarm) = self.timers.pop_due(turn.now.mono) {
             match alarm {
                 Alarm::Deadline(attempt) => self.judge(turn, attempt, Attempt::timed_out),
+                Alarm::Rewrite(attempt) => self.rewrite(turn, attempt),
                 Alarm::Inquire => {
                     self.inquire(turn);
                     self.watch_doubts(turn);
@@ -301,6 +309,14 @@ impl CreateTables {
                 self.tell(turn, &inquiry.into());
                 self.settle_alone(turn, attempt);
             }
+        }
+    }
+
+    /// Makes a table durable that is served from memory.
+    fn rewrite(&mut self, turn: &mut Turn<'_>, attempt: Tag) {
+        let record = turn.catalog.record_of(attempt).cloned();
+        if let Some(record) = record.filter(|r| matches!(r.stage, TableStage::Committed { .. })) {
+            self.write(turn, attempt, &record.table, record.stage);
         }
     }
 

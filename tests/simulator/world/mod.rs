@@ -164,9 +164,6 @@ impl World {
                 break;
             }
         }
-        if self.oracle.tables.check(&self.processes).is_err() {
-            self.restart_all();
-        }
         self.oracle.judge(&self.processes);
         self.oracle.failure.take().map_or(Ok(()), Err)
     }
@@ -178,12 +175,6 @@ impl World {
         if self.oracle.failure.is_none() && !self.clients.iter().all(Client::is_done) {
             self.fail("keys cannot be read although all faults are over".to_owned());
         }
-        self.run_until(self.now + PATIENCE, |_| false);
-    }
-
-    /// Restarts every process: a founder that could not write a decision finds it out again.
-    fn restart_all(&mut self) {
-        (0..self.processes.len()).for_each(|node| self.crash(node, self.now + 1));
         self.run_until(self.now + PATIENCE, |_| false);
     }
 
