@@ -256,7 +256,8 @@ impl CreateTables {
     }
 
     fn inquired(&mut self, turn: &mut Turn<'_>, from: NodeId, header: Header, attempt: Tag, table: &Table) {
-        if self.attempts.contains_key(&attempt) || self.writing.contains_key(&attempt) {
+        let is_open = |a: &Attempt| !matches!(a.phase, Phase::Telling(_));
+        if self.attempts.get(&attempt).is_some_and(is_open) || self.writing.contains_key(&attempt) {
             return reply(turn, from, header, attempt, TableStanding::Deciding);
         }
         if let Some(record) = turn.catalog.record_of(attempt) {
@@ -362,6 +363,8 @@ impl CreateTables {
             }
             (Phase::Deciding, TableStage::Committed { .. }) => {
                 state.phase = Phase::Telling(turn.peers().chain([own]).collect());
+                // The deadline may have passed while the disk was busy: then nobody is waited for.
+                self.timers.set(state.header.deadline.max(turn.now.mono), Alarm::Deadline(attempt));
                 self.tell(turn, &CommitTable { attempt }.into());
                 for gone in
                     turn.peers().filter(|peer| !turn.up.contains(*peer)).chain([own]).collect::<Vec<_>>()
