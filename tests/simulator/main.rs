@@ -68,4 +68,4 @@ fn suite(arguments: &Arguments) -> Count {
 }
 
 const SUITE_SEEDS: u64 = 5_000;
-const MUTANT_SEEDS_MAX: u64 = 20_000;
+const MUTANT_SEEDS_MAX: u64 = 60_000;

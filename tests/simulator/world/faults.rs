@@ -111,7 +111,12 @@ impl Plan {
             let kind = *random.pick(&kinds);
             let lasts = random.scale(MS, options.duration.max(2 * MS)).min(60 * SECOND);
             let drawn = random.below(nodes) as usize;
-            let node = if kind == FaultKind::BitFlip { damaged } else { drawn };
+            let (node, lasts) = match kind {
+                FaultKind::BitFlip => (damaged, lasts),
+                // Where most requests are, and back before they are forgotten.
+                FaultKind::CrashMidway => (if options.favour > 0 { 0 } else { drawn }, lasts / 16),
+                _ => (drawn, lasts),
+            };
             Fault { number, at, lasts, kind, node }
         });
         Self(faults.collect())

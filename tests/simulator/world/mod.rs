@@ -364,6 +364,12 @@ impl World {
             self.agenda.push(at, Event::Timer { node: number, life: process.life });
         }
         let life = process.life;
+        if process.crash_midway.is_some() {
+            let mut shuffled: Vec<_> = effects.drain().collect();
+            let salt = self.events;
+            shuffled.sort_by_key(|effect| Random::numbered(salt, "order", destination(effect)).next());
+            shuffled.into_iter().for_each(|effect| effects.push(effect));
+        }
         for effect in effects.drain() {
             if self.processes[number].life == life {
                 self.carry_out(number, effect);
@@ -402,6 +408,15 @@ impl World {
             }
             Effect::Observe(_) => {}
         }
+    }
+}
+
+/// Effects keep their order among those of one destination; destinations may go in any order.
+fn destination(effect: &Effect) -> u64 {
+    match effect {
+        Effect::ToPeer { peer, .. } => 2 + u64::from(peer.0),
+        Effect::Disk(_) => 1,
+        _ => 0,
     }
 }
 
