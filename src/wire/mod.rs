@@ -27,8 +27,8 @@ pub use peer::{
 /// in the handshake.
 pub const PROTOCOL_VERSION: u16 = 1;
 
-/// The longest key, in bytes.
-pub const KEY_BYTES_MAX: usize = 64 * 1024;
+/// The longest key, in bytes: 64 KiB less what storage puts in front of it.
+pub const KEY_BYTES_MAX: usize = 65_523;
 
 /// The longest value by default, in bytes.
 pub const VALUE_BYTES_MAX: usize = 8 * 1024 * 1024;
