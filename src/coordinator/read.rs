@@ -68,7 +68,7 @@ impl Read {
             self.asked.insert(place);
             task.fetch(turn, place, ASKING, if nth == 0 { Want::State } else { Want::Digest });
         }
-        if self.asked.len() < order.len() {
+        if self.asked.len() < order.len() && !(task.plan.required == 1 && task.plan.own.is_some()) {
             task.hedge_after_delay(turn);
         }
         self.phase = Phase::Asking(task.tracker(turn, task.plan.required));
@@ -178,6 +178,7 @@ impl Read {
                 Some(Err(RequestError::not_applied(task.replicas_failed(self.tracker()))))
             }
             (_, Verdict::Pending) => None,
+            (Phase::Asking(tracker), Verdict::Reached) if awaits_own(task, tracker) => None,
             (Phase::Asking(_), Verdict::Reached) => match self.agreed_state() {
                 Some(state) => Some(self.conclude(task, turn, state, false)),
                 None => self.consult(task, turn),
@@ -307,6 +308,12 @@ impl Read {
         };
         RequestError::not_applied(failure)
     }
+}
+
+/// Below QUORUM a read waits for this node's own replica, which took every write that this node acknowledged
+/// at such a level: a faster answer from elsewhere may miss one.
+fn awaits_own(task: &Task, tracker: &Tracker) -> bool {
+    !task.plan.is_strict() && task.plan.own.is_some_and(|place| tracker.is_outstanding(place))
 }
 
 const ASKING: u8 = 0;

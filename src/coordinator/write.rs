@@ -211,7 +211,7 @@ impl Write {
             return None;
         };
         match tracker.verdict() {
-            Verdict::Reached if awaits_designated(task, turn, &tracker) => None,
+            Verdict::Reached if awaits_own(task, &tracker) => None,
             Verdict::Reached => {
                 let receipt = task.receipt(turn, tracker.succeeded(), Some(tag), false);
                 Some(Ok(Written { context: bytes::Bytes::new(), receipt }.into()))
@@ -222,11 +222,10 @@ impl Write {
     }
 }
 
-/// Below QUORUM a later read through the same coordinator asks its first choice of replica: this node
-/// if it is one, else the nearest that is up. The write waits for that one, so that the read finds it.
-fn awaits_designated(task: &Task, turn: &Turn<'_>, tracker: &Tracker) -> bool {
-    !task.plan.is_strict()
-        && task.plan.asking_order(turn).first().is_some_and(|place| tracker.is_outstanding(*place))
+/// Below QUORUM a later read through the same coordinator waits for this node's own replica. So does the
+/// write, so that the read finds it.
+fn awaits_own(task: &Task, tracker: &Tracker) -> bool {
+    !task.plan.is_strict() && task.plan.own.is_some_and(|place| tracker.is_outstanding(place))
 }
 
 const ASKING: u8 = 0;

@@ -60,7 +60,6 @@ impl Arguments {
                 "--mutant" => arguments.overrides.mutant = Some(mutant(&value()?)?),
                 "--list-mutants" => arguments.list_mutants = true,
                 "--bench" => arguments.bench = true,
-                "--own-writes" => arguments.overrides.own_writes = true,
                 "--fresh" => arguments.fresh = true,
                 "--trace" => arguments.trace = true,
                 "--update-transcripts" => arguments.update_transcripts = true,
@@ -104,7 +103,6 @@ cargo test --release --test simulator -- [OPTIONS]
                         fix what the seed draws; a failing seed prints these
   --unpromised wipe,rollback
                         also draw faults that are not promised to be borne yet
-  --own-writes          also hold sessions at ONE to reading their own writes
   --mutant NAME         make this mistake; succeeds only if it is caught
   --list-mutants        list the mistakes
   --bench               report seeds and events per second

@@ -49,8 +49,6 @@ pub(crate) struct Options {
     pub(crate) clock_offset_max: u64,
     /// Clocks run up to this much too fast or slow, in parts per million.
     pub(crate) clock_drift_max: u64,
-    /// Whether sessions at ONE must read their own writes whoever answers.
-    pub(crate) own_writes: bool,
     pub(crate) faults: Plan,
 }
 
@@ -98,8 +96,6 @@ pub(crate) struct Overrides {
     pub(crate) faults: Option<Vec<usize>>,
     /// Kinds of faults that are drawn beside the usual ones.
     pub(crate) unpromised: Vec<FaultKind>,
-    /// Whether sessions at ONE must read their own writes whoever answers.
-    pub(crate) own_writes: bool,
 }
 
 impl Options {
@@ -139,7 +135,6 @@ impl Options {
             disk: DiskOptions::draw(random),
             clock_offset_max: if random.chance(500) { random.scale(MS, 10 * SECOND) } else { 0 },
             clock_drift_max: *random.pick(&[0, 0, 100, 50_000]),
-            own_writes: overrides.own_writes,
             faults: Plan::default(),
         };
         options.faults = Plan::draw(&options, &overrides.unpromised);

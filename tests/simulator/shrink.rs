@@ -42,9 +42,6 @@ pub(crate) fn command(seed: u64, overrides: &Overrides) -> String {
         let numbers: Vec<_> = faults.iter().map(usize::to_string).collect();
         command += &format!(" --faults={}", numbers.join(","));
     }
-    if overrides.own_writes {
-        command += " --own-writes";
-    }
     if let Some(mutant) = overrides.mutant {
         command += &format!(" --mutant {}", mutant.name());
     }

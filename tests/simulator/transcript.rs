@@ -39,7 +39,7 @@ pub(crate) const SCENES: &[(&str, &str)] = &[
     ("create_table_crash", include_str!("transcripts/create_table_crash.txt")),
     ("create_table_full_disk", include_str!("transcripts/create_table_full_disk.txt")),
     ("concurrent_writes", include_str!("transcripts/concurrent_writes.txt")),
-    ("own_write_hedged", include_str!("transcripts/own_write_hedged.txt")),
+    ("own_write_slow_disk", include_str!("transcripts/own_write_slow_disk.txt")),
 ];
 
 /// Plays the commands of a transcript; what comes out is the transcript anew.

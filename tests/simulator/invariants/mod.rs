@@ -104,7 +104,7 @@ impl Oracle {
         Self {
             keys,
             tables: Tables::default(),
-            own_writes: OwnWrites::new(options.own_writes),
+            own_writes: OwnWrites::default(),
             sessions: Sessions::default(),
             data_table,
             failure: None,
@@ -232,7 +232,7 @@ impl Oracle {
             key.acknowledged.acknowledge(got.receipt.tag);
             key.acknowledged.check().map_err(|why| format!("{why} (key {:?}, read)", key.row.key))
         } else {
-            self.own_writes.read(connection, at, got.receipt.tag)
+            self.own_writes.read(connection, at, &got.receipt)
         }
     }
 
@@ -258,7 +258,7 @@ impl Oracle {
             key.acknowledged.acknowledge(written.receipt.tag);
             key.acknowledged.check().map_err(|why| format!("{why} (key {:?}, write)", key.row.key))
         } else {
-            self.own_writes.wrote(connection, at, written.receipt.tag);
+            self.own_writes.wrote(connection, at, &written.receipt);
             Ok(())
         }
     }

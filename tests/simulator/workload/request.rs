@@ -60,7 +60,7 @@ impl What {
                 true => Consistency::All,
                 false => Consistency::Quorum,
             },
-            () if !options.own_writes && random.chance(200) => *random.pick(OTHER_LEVELS),
+            () if random.chance(200) => *random.pick(OTHER_LEVELS),
             () => Consistency::One,
         };
         if random.chance(options.reads) {
