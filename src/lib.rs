@@ -9,6 +9,7 @@ pub mod certs;
 pub mod config;
 #[cfg(feature = "server")]
 pub mod coordinator;
+pub mod cql;
 #[cfg(feature = "server")]
 pub mod membership;
 #[cfg(feature = "server")]

@@ -1,0 +1,274 @@
+//! From characters to tokens.
+
+use super::{CqlError, Span};
+
+/// A token and where it stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Token {
+    pub(super) kind: TokenKind,
+    pub(super) span: Span,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum TokenKind {
+    /// A keyword or a name; which of them, the place decides.
+    Word(String),
+    /// `'text'`, quotes undone.
+    Text(String),
+    /// `0x..`.
+    Blob(Vec<u8>),
+    /// A plain number.
+    Number(u64),
+    /// `?`.
+    Positional,
+    /// `:name`.
+    Named(String),
+    /// `( ) , = ; *` and their like.
+    Symbol(char),
+    /// The end of the source.
+    End,
+}
+
+impl TokenKind {
+    /// The token as an error message names it.
+    pub(super) fn describe(&self) -> String {
+        match self {
+            Self::Word(word) => format!("'{}'", shorten(word)),
+            Self::Text(text) => format!("text '{}'", shorten(text)),
+            Self::Blob(_) => "a blob".to_owned(),
+            Self::Number(number) => format!("number {number}"),
+            Self::Positional => "'?'".to_owned(),
+            Self::Named(name) => format!("':{}'", shorten(name)),
+            Self::Symbol(symbol) => format!("'{symbol}'"),
+            Self::End => "the end".to_owned(),
+        }
+    }
+}
+
+/// Whether `source` can be carried out as it stands: it ends in `;`, or in a command that needs none, and
+/// leaves no quote or comment open. A blank source is complete.
+pub fn is_complete(source: &str) -> bool {
+    let mut lexer = Lexer::new(source);
+    let mut first = None;
+    let mut open = false;
+    loop {
+        match lexer.next_token() {
+            Ok(token) => match token.kind {
+                TokenKind::End => {
+                    let line_command = |word: &String| LINE_COMMANDS.contains(&word.as_str());
+                    return !open || first.as_ref().is_some_and(line_command);
+                }
+                TokenKind::Symbol(';') => (first, open) = (None, false),
+                kind => {
+                    if let (false, TokenKind::Word(word)) = (open, kind) {
+                        first = Some(word.to_ascii_uppercase());
+                    }
+                    open = true;
+                }
+            },
+            Err(_) if lexer.left_open => return false,
+            // Broken beyond repair: more lines do not help, the parser will say what is wrong.
+            Err(_) => return true,
+        }
+    }
+}
+
+pub(super) struct Lexer<'s> {
+    source: &'s str,
+    at: usize,
+    /// The last error was a quote or comment that more text may close.
+    left_open: bool,
+}
+
+impl<'s> Lexer<'s> {
+    pub(super) fn new(source: &'s str) -> Self {
+        Self { source, at: 0, left_open: false }
+    }
+
+    /// The next token; [`TokenKind::End`] again and again at the end.
+    pub(super) fn next_token(&mut self) -> Result<Token, CqlError> {
+        self.skip_blanks()?;
+        let start = self.at;
+        let Some(first) = self.peek() else {
+            return Ok(self.token(start, TokenKind::End));
+        };
+        let kind = match first {
+            '\'' => self.text()?,
+            '0' if self.rest().starts_with("0x") || self.rest().starts_with("0X") => self.blob()?,
+            '0'..='9' => self.number()?,
+            ':' => self.named()?,
+            '?' => self.single(TokenKind::Positional),
+            '(' | ')' | ',' | '=' | ';' | '*' => self.single(TokenKind::Symbol(first)),
+            c if is_word_start(c) => TokenKind::Word(self.take_while(is_word)),
+            '"' => {
+                self.at += 1;
+                let error = CqlError::syntax("double quotes are not used here", self.span(start));
+                return Err(error.with_hint("texts stand in single quotes: 'text'; names in none"));
+            }
+            other => {
+                self.at += other.len_utf8();
+                let message = format!("unexpected character '{}'", other.escape_debug());
+                return Err(CqlError::syntax(message, self.span(start)));
+            }
+        };
+        Ok(self.token(start, kind))
+    }
+
+    fn skip_blanks(&mut self) -> Result<(), CqlError> {
+        loop {
+            self.take_while(char::is_whitespace);
+            if self.rest().starts_with("--") {
+                self.take_while(|c| c != '\n');
+            } else if self.rest().starts_with("/*") {
+                let start = self.at;
+                match self.rest()[2..].find("*/") {
+                    Some(length) => self.at += length + 4,
+                    None => {
+                        let span = Span { start, end: start + 2 };
+                        return Err(self
+                            .open("this comment is not closed", span)
+                            .with_hint("close it with */"));
+                    }
+                }
+            } else {
+                return Ok(());
+            }
+        }
+    }
+
+    fn text(&mut self) -> Result<TokenKind, CqlError> {
+        let start = self.at;
+        self.at += 1;
+        let mut text = String::new();
+        loop {
+            text.push_str(&self.take_while(|c| c != '\''));
+            if self.peek().is_none() {
+                let span = Span { start, end: start + 1 };
+                let error = self.open("this text is not closed", span);
+                return Err(error.with_hint("close it with '; a quote inside a text is written ''"));
+            }
+            self.at += 1;
+            if self.peek() != Some('\'') {
+                return Ok(TokenKind::Text(text));
+            }
+            self.at += 1;
+            text.push('\'');
+        }
+    }
+
+    fn blob(&mut self) -> Result<TokenKind, CqlError> {
+        let start = self.at;
+        self.at += 2;
+        let digits = self.take_while(is_word);
+        if let Some(bad) = digits.chars().position(|c| !c.is_ascii_hexdigit()) {
+            let at = start + 2 + digits.chars().take(bad).map(char::len_utf8).sum::<usize>();
+            let wrong = digits.chars().nth(bad).map_or(1, char::len_utf8);
+            return Err(CqlError::syntax(
+                "a blob takes hex digits only",
+                Span { start: at, end: at + wrong },
+            ));
+        }
+        if digits.len() % 2 == 1 {
+            return Err(CqlError::syntax("a blob takes two hex digits for each byte", self.span(start)));
+        }
+        let nibble = |digit: u8| char::from(digit).to_digit(16).unwrap_or_default() as u8;
+        let (pairs, _) = digits.as_bytes().as_chunks::<2>();
+        Ok(TokenKind::Blob(pairs.iter().map(|&[high, low]| nibble(high) << 4 | nibble(low)).collect()))
+    }
+
+    fn number(&mut self) -> Result<TokenKind, CqlError> {
+        let start = self.at;
+        let digits = self.take_while(is_word);
+        if digits.bytes().any(|b| !b.is_ascii_digit()) {
+            let error = CqlError::syntax(
+                format!("'{}' is neither a number nor a name", shorten(&digits)),
+                self.span(start),
+            );
+            return Err(error.with_hint("texts stand in single quotes; names start with a letter"));
+        }
+        let number =
+            digits.parse().map_err(|_| CqlError::syntax("this number is too large", self.span(start)))?;
+        Ok(TokenKind::Number(number))
+    }
+
+    fn named(&mut self) -> Result<TokenKind, CqlError> {
+        let start = self.at;
+        self.at += 1;
+        let name = self.take_while(is_word);
+        if name.chars().next().is_some_and(is_word_start) {
+            return Ok(TokenKind::Named(name));
+        }
+        Err(CqlError::syntax("a name must follow ':'", self.span(start)))
+    }
+
+    fn single(&mut self, kind: TokenKind) -> TokenKind {
+        self.at += 1;
+        kind
+    }
+
+    fn take_while(&mut self, belongs: impl Fn(char) -> bool) -> String {
+        let rest = self.rest();
+        let length = rest.find(|c| !belongs(c)).unwrap_or(rest.len());
+        self.at += length;
+        rest[..length].to_owned()
+    }
+
+    fn open(&mut self, message: &str, span: Span) -> CqlError {
+        self.at = self.source.len();
+        self.left_open = true;
+        CqlError::syntax(message, span)
+    }
+
+    fn rest(&self) -> &'s str {
+        &self.source[self.at..]
+    }
+
+    fn peek(&self) -> Option<char> {
+        self.rest().chars().next()
+    }
+
+    fn span(&self, start: usize) -> Span {
+        Span { start, end: self.at }
+    }
+
+    fn token(&self, start: usize, kind: TokenKind) -> Token {
+        Token { kind, span: self.span(start) }
+    }
+}
+
+fn is_word_start(c: char) -> bool {
+    c.is_alphabetic() || c == '_'
+}
+
+fn is_word(c: char) -> bool {
+    c.is_alphanumeric() || c == '_'
+}
+
+/// Long tokens do not fill the screen.
+fn shorten(text: &str) -> String {
+    match text.char_indices().nth(SHOWN_CHARS_MAX) {
+        Some((end, _)) => format!("{}..", &text[..end]),
+        None => text.to_owned(),
+    }
+    .escape_debug()
+    .to_string()
+    .replace("\\'", "'")
+}
+
+const SHOWN_CHARS_MAX: usize = 40;
+
+/// Commands that end with their line.
+const LINE_COMMANDS: [&str; 12] = [
+    "CONSISTENCY",
+    "TRACING",
+    "SOURCE",
+    "HELP",
+    "EXIT",
+    "QUIT",
+    "DESCRIBE",
+    "DESC",
+    "EXPAND",
+    "TIMING",
+    "PAGING",
+    "CLEAR",
+];

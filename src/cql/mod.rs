@@ -1,0 +1,24 @@
+//! The language: a small, CQL-like one over tables of keys and values.
+//!
+//! Text becomes [`Statement`]s ([`Script`] reads them one by one), a statement with its parameters and the
+//! session's defaults becomes a [`Plan`] ([`plan`]), and answers become text again ([`render`]). Everything
+//! here is pure: carrying a plan out is the shell's work. A [`Statement`] prints as text that parses back to
+//! itself.
+
+mod ast;
+mod error;
+mod keyword;
+mod lexer;
+mod parser;
+mod plan;
+#[cfg(feature = "cli")]
+pub mod render;
+
+pub use ast::{
+    ColumnType, CopyFrom, CopyOption, CreateTable, Delete, Describe, Insert, Projection, Select, Statement,
+    Term,
+};
+pub use error::{CqlError, CqlErrorKind, Span};
+pub use lexer::is_complete;
+pub use parser::{Script, parse_one};
+pub use plan::{Parameters, Plan, PlanError, plan};

@@ -1,0 +1,97 @@
+//! `WITH name = value AND ..`.
+
+use quorate_ring::{Table, TableKind};
+
+use super::{Parser, hinted, statements::unknown_option, unexpected};
+use crate::cql::{CopyOption, CqlError, Span, lexer::TokenKind};
+
+impl Parser<'_> {
+    pub(super) fn table_options(&mut self) -> Result<(Option<TableKind>, Option<u8>), CqlError> {
+        let (mut kind, mut replication) = (None, None);
+        self.options(&["KIND", "REPLICATION"], |parser, name| {
+            match name {
+                "KIND" => kind = Some(parser.table_kind()?),
+                _ => {
+                    replication =
+                        Some(parser.bounded("replication", 1, u64::from(Table::REPLICATION_MAX))? as u8)
+                }
+            }
+            Ok(())
+        })?;
+        Ok((kind, replication))
+    }
+
+    pub(super) fn copy_options(&mut self) -> Result<Vec<CopyOption>, CqlError> {
+        let mut options = Vec::new();
+        self.options(&["HEADER", "DELIMITER", "INFLIGHT", "MAXERRORS"], |parser, name| {
+            options.push(match name {
+                "HEADER" => CopyOption::Header(parser.one_of(&["TRUE", "FALSE"])?.0 == "TRUE"),
+                "DELIMITER" => CopyOption::Delimiter(parser.delimiter()?),
+                "INFLIGHT" => CopyOption::InFlight(parser.bounded("inflight", 1, IN_FLIGHT_MAX)? as u16),
+                _ => CopyOption::MaxErrors(parser.bounded("maxerrors", 1, u64::MAX)?),
+            });
+            Ok(())
+        })?;
+        Ok(options)
+    }
+
+    /// Each option of `known` once at most; `set` reads what follows the `=`.
+    fn options(
+        &mut self,
+        known: &[&'static str],
+        mut set: impl FnMut(&mut Self, &'static str) -> Result<(), CqlError>,
+    ) -> Result<(), CqlError> {
+        if !self.take_word("WITH")? {
+            return Ok(());
+        }
+        let mut seen = Vec::new();
+        loop {
+            let token = self.next()?;
+            let TokenKind::Word(word) = &token.kind else {
+                return Err(unexpected("an option", &token, &[]));
+            };
+            let Some(&name) = known.iter().find(|name| name.eq_ignore_ascii_case(word)) else {
+                return Err(unknown_option(word, &token, known));
+            };
+            if seen.contains(&name) {
+                let message = format!("option {} is given twice", name.to_lowercase());
+                return Err(CqlError::syntax(message, token.span));
+            }
+            seen.push(name);
+            self.symbol('=')?;
+            set(self, name)?;
+            if !self.take_word("AND")? {
+                return Ok(());
+            }
+        }
+    }
+
+    fn table_kind(&mut self) -> Result<TableKind, CqlError> {
+        let (text, span) = self.text("a kind in quotes")?;
+        text.parse().map_err(|unknown: quorate_ring::UnknownTableKind| {
+            hinted(CqlError::syntax(unknown.to_string(), span), &text, &["SIBLINGS", "REGISTER", "CAS"])
+        })
+    }
+
+    fn delimiter(&mut self) -> Result<u8, CqlError> {
+        let (text, span) = self.text("a delimiter in quotes")?;
+        match text.as_bytes() {
+            [byte] if byte.is_ascii() && !matches!(byte, b'"' | b'\n' | b'\r') => Ok(*byte),
+            br"\t" => Ok(b'\t'),
+            _ => {
+                Err(CqlError::syntax("a delimiter is one ASCII character, no quote and no line's end", span))
+            }
+        }
+    }
+
+    fn bounded(&mut self, name: &str, min: u64, max: u64) -> Result<u64, CqlError> {
+        let (number, span): (u64, Span) = self.number("a number")?;
+        if (min..=max).contains(&number) {
+            return Ok(number);
+        }
+        let bounds = if max == u64::MAX { format!("at least {min}") } else { format!("{min} to {max}") };
+        Err(CqlError::syntax(format!("{name} must be {bounds}"), span))
+    }
+}
+
+const IN_FLIGHT_MAX: u64 = 4096;

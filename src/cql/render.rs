@@ -1,0 +1,217 @@
+//! From answers to text.
+
+use std::io::{self, Write};
+
+use bytes::Bytes;
+use comfy_table::{Table, presets};
+use serde_json::{Map, Value, json};
+
+/// How data is printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Format {
+    /// A table for people.
+    Table,
+    /// One JSON array of objects.
+    Json,
+    /// One JSON object a line.
+    Jsonl,
+    /// CSV with a header.
+    Csv,
+    /// Tab-separated, no header; a single column stands as it is.
+    Raw,
+}
+
+/// Rows under named columns.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Grid {
+    columns: Vec<&'static str>,
+    rows: Vec<Vec<Cell>>,
+}
+
+/// What stands in one place of a [`Grid`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Cell {
+    /// A key or a value: text if it is UTF-8, else `0x..`.
+    Bytes(Bytes),
+    /// Words of our own.
+    Text(String),
+    /// A number.
+    Number(u64),
+    /// A list of words of our own.
+    List(Vec<String>),
+}
+
+impl Grid {
+    /// A grid without rows.
+    pub fn new(columns: &[&'static str]) -> Self {
+        Self { columns: columns.to_vec(), rows: Vec::new() }
+    }
+
+    /// Adds a row with one cell for each column.
+    pub fn push(&mut self, row: Vec<Cell>) {
+        assert_eq!(row.len(), self.columns.len(), "a row has one cell for each column");
+        self.rows.push(row);
+    }
+
+    /// How many rows there are.
+    pub fn len(&self) -> usize {
+        self.rows.len()
+    }
+
+    /// Whether there are no rows.
+    pub fn is_empty(&self) -> bool {
+        self.rows.is_empty()
+    }
+
+    /// Writes the grid.
+    ///
+    /// # Errors
+    /// Those of `out`.
+    pub fn write(&self, format: Format, out: &mut impl Write) -> io::Result<()> {
+        match format {
+            Format::Table => self.write_table(out),
+            Format::Json => writeln!(out, "{:#}", Value::Array(self.objects().collect())),
+            Format::Jsonl => self.objects().try_for_each(|object| writeln!(out, "{object}")),
+            Format::Csv => self.write_csv(out),
+            Format::Raw => self.write_raw(out),
+        }
+    }
+
+    fn write_table(&self, out: &mut impl Write) -> io::Result<()> {
+        let mut table = Table::new();
+        table.load_style(presets::UTF8_FULL_CONDENSED).set_header(self.columns.clone());
+        for row in &self.rows {
+            table.add_row(row.iter().map(|cell| printable(&cell.text())));
+        }
+        writeln!(out, "{table}")
+    }
+
+    fn objects(&self) -> impl Iterator<Item = Value> {
+        self.rows.iter().map(|row| {
+            let fields =
+                self.columns.iter().zip(row).map(|(column, cell)| ((*column).to_owned(), cell.json()));
+            Value::Object(fields.collect::<Map<_, _>>())
+        })
+    }
+
+    fn write_csv(&self, out: &mut impl Write) -> io::Result<()> {
+        let mut csv = csv::Writer::from_writer(out);
+        csv.write_record(&self.columns)?;
+        for row in &self.rows {
+            csv.write_record(row.iter().map(Cell::text))?;
+        }
+        csv.flush()
+    }
+
+    fn write_raw(&self, out: &mut impl Write) -> io::Result<()> {
+        for row in &self.rows {
+            match &**row {
+                [only] => writeln!(out, "{}", only.text())?,
+                cells => {
+                    let cells: Vec<_> = cells.iter().map(|cell| escape(&cell.text())).collect();
+                    writeln!(out, "{}", cells.join("\t"))?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Cell {
+    /// The cell as text.
+    pub fn text(&self) -> String {
+        match self {
+            Self::Bytes(bytes) => bytes_text(bytes),
+            Self::Text(text) => text.clone(),
+            Self::Number(number) => number.to_string(),
+            Self::List(words) => words.join(" "),
+        }
+    }
+
+    fn json(&self) -> Value {
+        match self {
+            Self::Number(number) => json!(number),
+            Self::List(words) => json!(words),
+            other => Value::String(other.text()),
+        }
+    }
+}
+
+/// A key or a value for people: text if it is UTF-8, else `0x..`.
+pub fn bytes_text(bytes: &[u8]) -> String {
+    match std::str::from_utf8(bytes) {
+        Ok(text) => text.to_owned(),
+        Err(_) => bytes.iter().fold("0x".to_owned(), |hex, byte| hex + &format!("{byte:02x}")),
+    }
+}
+
+/// Without what would break a column or drive the terminal.
+fn printable(text: &str) -> String {
+    text.chars().fold(String::with_capacity(text.len()), |mut out, c| {
+        if c.is_control() && c != '\n' {
+            out.extend(c.escape_default())
+        } else {
+            out.push(c)
+        }
+        out
+    })
+}
+
+/// Tabs, line ends and backslashes as `\t`, `\n`, `\r`, `\\`.
+fn escape(text: &str) -> String {
+    text.replace('\\', "\\\\").replace('\t', "\\t").replace('\n', "\\n").replace('\r', "\\r")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rendered(grid: &Grid, format: Format) -> String {
+        let mut out = Vec::new();
+        grid.write(format, &mut out).expect("a Vec takes everything");
+        String::from_utf8(out).expect("text")
+    }
+
+    fn grid() -> Grid {
+        let mut grid = Grid::new(&["key", "value"]);
+        grid.push(vec![Cell::Bytes("a".into()), Cell::Bytes("x, \"y\"\tz\n".into())]);
+        grid.push(vec![Cell::Bytes("ü".into()), Cell::Bytes(Bytes::from_static(&[0xff, 0x00]))]);
+        grid
+    }
+
+    #[test]
+    fn programs_can_read_every_format_back() {
+        assert_eq!(rendered(&grid(), Format::Raw), "a\tx, \"y\"\\tz\\n\nü\t0xff00\n");
+        assert_eq!(rendered(&grid(), Format::Csv), "key,value\na,\"x, \"\"y\"\"\tz\n\"\nü,0xff00\n");
+        assert_eq!(
+            rendered(&grid(), Format::Jsonl),
+            "{\"key\":\"a\",\"value\":\"x, \\\"y\\\"\\tz\\n\"}\n{\"key\":\"ü\",\"value\":\"0xff00\"}\n"
+        );
+        let json: Value = serde_json::from_str(&rendered(&grid(), Format::Json)).expect("JSON");
+        assert_eq!(json[1], json!({"key": "ü", "value": "0xff00"}));
+    }
+
+    #[test]
+    fn a_single_column_stands_as_it_is() {
+        let mut grid = Grid::new(&["value"]);
+        grid.push(vec![Cell::Bytes("tab\there".into())]);
+        assert_eq!(rendered(&grid, Format::Raw), "tab\there\n");
+    }
+
+    #[test]
+    fn tables_stay_in_shape_and_escape_what_drives_terminals() {
+        let mut grid = Grid::new(&["key", "value"]);
+        grid.push(vec![Cell::Bytes("漢".into()), Cell::Bytes("\u{1b}[31m".into())]);
+        let table = rendered(&grid, Format::Table);
+        assert!(table.contains("\\u{1b}[31m") && !table.contains('\u{1b}'), "{table}");
+    }
+
+    #[test]
+    fn no_rows_are_nothing_or_an_empty_list() {
+        let grid = Grid::new(&["value"]);
+        assert!(grid.is_empty());
+        assert_eq!(rendered(&grid, Format::Raw), "");
+        assert_eq!(rendered(&grid, Format::Json), "[]\n");
+        assert_eq!(rendered(&grid, Format::Csv), "value\n");
+    }
+}
