@@ -5,6 +5,7 @@
 
 #[cfg(any(feature = "cli", test))]
 pub mod certs;
+pub mod client;
 #[cfg(feature = "cli")]
 pub mod config;
 #[cfg(feature = "server")]

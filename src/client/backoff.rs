@@ -1,0 +1,43 @@
+//! How long to wait between attempts to reach a node.
+
+use std::time::Duration;
+
+/// Delays that double from 50 ms to 2 s, each shortened at random by up to half, so that many clients do not
+/// come back at once.
+#[derive(Debug, Default)]
+pub(super) struct Backoff {
+    attempts: u32,
+}
+
+impl Backoff {
+    /// The next delay; `random` is any number.
+    pub(super) fn next(&mut self, random: u32) -> Duration {
+        let full = (BASE * 2_u32.pow(self.attempts.min(DOUBLINGS_MAX))).min(LONGEST);
+        self.attempts = self.attempts.saturating_add(1);
+        full - full.mul_f64(f64::from(random) / f64::from(u32::MAX) / 2.0)
+    }
+
+    /// The node was reached.
+    pub(super) fn reset(&mut self) {
+        self.attempts = 0;
+    }
+}
+
+const BASE: Duration = Duration::from_millis(50);
+const LONGEST: Duration = Duration::from_secs(2);
+const DOUBLINGS_MAX: u32 = 6;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn doubles_within_bounds_and_starts_over() {
+        let mut backoff = Backoff::default();
+        let delays: Vec<_> = (0..8).map(|_| backoff.next(0).as_millis()).collect();
+        assert_eq!(delays, [50, 100, 200, 400, 800, 1600, 2000, 2000]);
+        assert_eq!(backoff.next(u32::MAX), Duration::from_secs(1));
+        backoff.reset();
+        assert_eq!(backoff.next(u32::MAX), Duration::from_millis(25));
+    }
+}

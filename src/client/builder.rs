@@ -1,0 +1,108 @@
+//! Making a client.
+
+use std::time::Duration;
+
+use tokio::task::JoinSet;
+
+use super::{
+    BuildError, Client, Identity,
+    node::dial,
+    session::{Session, Settings},
+};
+use crate::transport::{ClientConnection, Connector};
+
+/// Collects a client's settings. Contact points and an identity are needed, the rest has defaults.
+#[derive(Clone, Debug)]
+#[must_use = "build() makes the client"]
+pub struct ClientBuilder {
+    contact_points: Vec<String>,
+    identity: Option<Identity>,
+    timeout: Duration,
+    connect_timeout: Duration,
+    in_flight_max: usize,
+}
+
+impl ClientBuilder {
+    pub(super) fn new() -> Self {
+        Self {
+            contact_points: Vec::new(),
+            identity: None,
+            timeout: TIMEOUT,
+            connect_timeout: CONNECT_TIMEOUT,
+            in_flight_max: IN_FLIGHT_MAX,
+        }
+    }
+
+    /// Nodes to find the cluster through, as `host:port`. One that is up suffices; name a few.
+    pub fn contact_points<A: Into<String>>(mut self, addresses: impl IntoIterator<Item = A>) -> Self {
+        self.contact_points.extend(addresses.into_iter().map(Into::into));
+        self
+    }
+
+    /// The certificate and key that prove who we are, and the authority that we believe.
+    pub fn tls(mut self, identity: Identity) -> Self {
+        self.identity = Some(identity);
+        self
+    }
+
+    /// How long a request may take, retries included, unless it says otherwise. By default 5 s.
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout;
+        self
+    }
+
+    /// How long [`ClientBuilder::build`] may take. By default 5 s.
+    pub fn connect_timeout(mut self, timeout: Duration) -> Self {
+        self.connect_timeout = timeout;
+        self
+    }
+
+    /// Requests that may be in flight to one node at once; more wait for their turn within their deadlines. By
+    /// default 4,096; at least 1.
+    pub fn in_flight_per_node_max(mut self, requests: usize) -> Self {
+        self.in_flight_max = requests.clamp(1, tokio::sync::Semaphore::MAX_PERMITS);
+        self
+    }
+
+    /// Connects to the first contact point that answers and learns the cluster from it. Must be called within
+    /// a tokio runtime; the client's connections live in that runtime.
+    ///
+    /// # Errors
+    /// See [`BuildError`].
+    pub async fn build(self) -> Result<Client, BuildError> {
+        let identity = self.identity.as_ref().ok_or(BuildError::NoIdentity)?;
+        if self.contact_points.is_empty() {
+            return Err(BuildError::NoContactPoint);
+        }
+        let connector = Connector::new(identity)?;
+        let first = self.first_contact(&connector).await?;
+        let settings = Settings { timeout: self.timeout, in_flight_max: self.in_flight_max };
+        Ok(Client::new(Session::start(connector, first, settings)?))
+    }
+
+    /// Dials all contact points at once; the first that answers wins.
+    async fn first_contact(&self, connector: &Connector) -> Result<(String, ClientConnection), BuildError> {
+        let mut dials = JoinSet::new();
+        for address in &self.contact_points {
+            let (connector, address) = (connector.clone(), address.clone());
+            dials.spawn(async move { (dial(&connector, &address).await, address) });
+        }
+        let mut attempts = Vec::new();
+        let deadline = tokio::time::Instant::now() + self.connect_timeout;
+        while let Ok(Some(dialled)) = tokio::time::timeout_at(deadline, dials.join_next()).await {
+            match dialled {
+                Ok((Ok(connection), address)) => return Ok((address, connection)),
+                Ok((Err(reason), _)) => attempts.push(reason),
+                Err(error) => attempts.push(error.to_string()),
+            }
+        }
+        if attempts.is_empty() {
+            attempts.push(format!("{}: no answer in time", self.contact_points.join(", ")));
+        }
+        Err(BuildError::Unreachable { attempts })
+    }
+}
+
+const TIMEOUT: Duration = Duration::from_secs(5);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+const IN_FLIGHT_MAX: usize = 4096;

@@ -1,0 +1,136 @@
+//! Questions about tables and the cluster, and making tables.
+
+use std::{
+    future::{Future, IntoFuture},
+    pin::Pin,
+    time::Duration,
+};
+
+use quorate_ring::{Table, TableKind};
+
+use super::{
+    CatalogError, Client, CreateTableError, TableHandle,
+    errors::{CallError, Cause},
+    policy::Nature,
+    routing::Route,
+};
+use crate::wire::{self, ClientMessage, ClusterInfo, DescribeCluster, Failure, ListTables};
+
+impl Client {
+    /// The table called `name`, to read and write it.
+    ///
+    /// ```no_run
+    /// # async fn example(client: quorate::client::Client) -> Result<(), Box<dyn std::error::Error>> {
+    /// let carts = client.table("carts").await?;
+    /// carts.put("alice", "2 apples").await?;
+    /// assert_eq!(carts.get("alice").await?.value()?.map(|v| &v[..]), Some(&b"2 apples"[..]));
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// [`Failure::UnknownTable`] if there is none, and what [`Client::tables`] gives.
+    pub async fn table(&self, name: &str) -> Result<TableHandle, CatalogError> {
+        let table = self.find_table(name).await?;
+        Ok(TableHandle::new(self.clone(), table))
+    }
+
+    /// All tables, in the order of their names.
+    ///
+    /// # Errors
+    /// See [`CatalogError`].
+    pub async fn tables(&self) -> Result<Vec<Table>, CatalogError> {
+        match self.ask(ListTables {}.into()).await? {
+            (_, ClientMessage::Tables(tables)) => Ok(tables.tables),
+            (node, _) => Err(CallError::not_applied(Cause::UnexpectedAnswer { node }).into()),
+        }
+    }
+
+    /// The cluster as one of its nodes sees it.
+    ///
+    /// # Errors
+    /// See [`CatalogError`].
+    pub async fn cluster_info(&self) -> Result<ClusterInfo, CatalogError> {
+        match self.ask(DescribeCluster {}.into()).await? {
+            (_, ClientMessage::ClusterInfo(info)) => Ok(info),
+            (node, _) => Err(CallError::not_applied(Cause::UnexpectedAnswer { node }).into()),
+        }
+    }
+
+    /// Creates a table. All founders must be up.
+    ///
+    /// ```no_run
+    /// # async fn example(client: quorate::client::Client) -> Result<(), Box<dyn std::error::Error>> {
+    /// use quorate::client::TableKind;
+    /// client.create_table("locks").kind(TableKind::Register).replication(3).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn create_table(&self, name: impl Into<String>) -> CreateTable {
+        let request = wire::CreateTable { name: name.into(), kind: TableKind::default(), replication: None };
+        CreateTable { client: self.clone(), request, timeout: None }
+    }
+
+    /// The definition of the table called `name`.
+    pub(super) async fn find_table(&self, name: &str) -> Result<Table, CatalogError> {
+        let found = self.tables().await?.into_iter().find(|table| table.name == name);
+        let unknown = Failure::UnknownTable { name: name.to_owned() };
+        found.ok_or_else(|| CallError::not_applied(Cause::Failed(unknown)).into())
+    }
+
+    async fn ask(
+        &self,
+        message: ClientMessage,
+    ) -> Result<(quorate_ring::NodeId, ClientMessage), CatalogError> {
+        let session = self.session();
+        Ok(session.request(message, Route::Anyone, Nature::Read, session.deadline(None)).await?)
+    }
+}
+
+/// A table about to be created: set what differs from the defaults, then await it.
+#[derive(Clone, Debug)]
+#[must_use = "nothing is sent before it is awaited"]
+pub struct CreateTable {
+    client: Client,
+    request: wire::CreateTable,
+    timeout: Option<Duration>,
+}
+
+impl CreateTable {
+    /// How versions of a key merge. By default `siblings`.
+    pub fn kind(mut self, kind: TableKind) -> Self {
+        self.request.kind = kind;
+        self
+    }
+
+    /// N, on how many nodes each key lives. By default 3, or the number of nodes if fewer.
+    pub fn replication(mut self, replication: u8) -> Self {
+        self.request.replication = Some(replication);
+        self
+    }
+
+    /// How long it may take.
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = Some(timeout);
+        self
+    }
+
+    async fn send(self) -> Result<Table, CreateTableError> {
+        let session = self.client.session();
+        let deadline = session.deadline(self.timeout);
+        let nature = Nature::Write { idempotent: false };
+        match session.request(self.request.into(), Route::Anyone, nature, deadline).await? {
+            (_, ClientMessage::TableCreated(created)) => Ok(created.table),
+            (node, _) => Err(CallError::unknown(Cause::UnexpectedAnswer { node }).into()),
+        }
+    }
+}
+
+impl IntoFuture for CreateTable {
+    type Output = Result<Table, CreateTableError>;
+    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(self.send())
+    }
+}

@@ -1,0 +1,96 @@
+//! One node's connection, shared by all requests to it.
+
+use std::sync::Arc;
+
+use quorate_ring::{Epoch, Instant, NodeId};
+use tokio::{
+    sync::Semaphore,
+    time::{self, Instant as Deadline},
+};
+
+use super::{
+    errors::{CallError, Cause},
+    pending::Pending,
+};
+use crate::{
+    transport::{FrameReceiver, FrameSender, SendError},
+    wire::{ClientMessage, Frame, Header},
+};
+
+/// Requests in, answers out, in any order. Whoever holds the receiving half calls [`Connection::receive`].
+#[derive(Debug)]
+pub(super) struct Connection {
+    node: NodeId,
+    sender: FrameSender,
+    pending: Arc<Pending>,
+    /// One for each request in flight.
+    permits: Semaphore,
+}
+
+impl Connection {
+    pub(super) fn new(node: NodeId, sender: FrameSender, in_flight_max: usize) -> Self {
+        Self { node, sender, pending: Arc::default(), permits: Semaphore::new(in_flight_max) }
+    }
+
+    /// Sends a request and waits for its answer until `deadline`. Dropping the future frees its place; the
+    /// answer that comes then is ignored.
+    ///
+    /// # Errors
+    /// Not applied before the request was queued, unknown after (rule Q10).
+    pub(super) async fn call(
+        &self,
+        message: ClientMessage,
+        epoch: Epoch,
+        deadline: Deadline,
+    ) -> Result<ClientMessage, CallError> {
+        let lost = |reason| Cause::ConnectionLost { node: self.node, reason };
+        let permit = time::timeout_at(deadline, self.permits.acquire()).await;
+        let _permit = permit.map_err(|_| CallError::not_applied(Cause::Full { node: self.node }))?;
+        let mut ticket = self.pending.register().map_err(|reason| CallError::not_applied(lost(reason)))?;
+
+        let left = deadline.saturating_duration_since(Deadline::now());
+        let header =
+            Header { id: ticket.id, epoch, deadline: Instant::ZERO + left - left.min(MARGIN).min(left / 8) };
+        self.sender.send(&Frame { header, message }, Instant::ZERO).map_err(|error| {
+            CallError::not_applied(match error {
+                SendError::Full => Cause::Full { node: self.node },
+                SendError::Closed => lost(error.to_string()),
+            })
+        })?;
+
+        match time::timeout_at(deadline, &mut ticket.answer).await {
+            Ok(Ok(Ok(ClientMessage::RequestError(error)))) => {
+                Err(CallError { cause: Cause::Failed(error.failure), outcome: error.outcome })
+            }
+            Ok(Ok(Ok(answer))) => Ok(answer),
+            Ok(Ok(Err(reason))) => Err(CallError::unknown(lost(reason))),
+            Ok(Err(_)) => Err(CallError::unknown(lost("closed by this client".to_owned()))),
+            Err(_) => Err(CallError::unknown(Cause::TimedOut)),
+        }
+    }
+
+    /// Tells everyone who waits that no answer will come.
+    pub(super) fn close(&self) {
+        self.pending.lose("closed by this client");
+    }
+
+    /// Hands answers out until the connection is lost, and says why it was. `newer` hears of each answer's
+    /// epoch.
+    pub(super) async fn receive(&self, receiver: &mut FrameReceiver, newer: impl Fn(Epoch)) -> String {
+        loop {
+            match receiver.receive().await {
+                Ok(frame) => {
+                    newer(frame.header.epoch);
+                    self.pending.complete(frame.header.id, frame.message);
+                }
+                Err(lost) => {
+                    self.pending.lose(&lost.reason);
+                    return lost.reason;
+                }
+            }
+        }
+    }
+}
+
+/// The node gives up a little before we do, so that its own, more exact error arrives in time.
+const MARGIN: std::time::Duration = std::time::Duration::from_millis(20);

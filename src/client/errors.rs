@@ -1,0 +1,204 @@
+//! One error for each kind of operation. Each says what became of it.
+
+use std::fmt;
+
+use quorate_ring::NodeId;
+
+use crate::{
+    transport::ConnectError,
+    wire::{Failure, Outcome},
+};
+
+/// Why a request failed, for retries to judge.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct CallError {
+    pub(super) cause: Cause,
+    pub(super) outcome: Outcome,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Cause {
+    /// A node said so.
+    Failed(Failure),
+    /// No answer in time.
+    TimedOut,
+    /// No connection to any node.
+    Unreachable { reason: String },
+    /// The connection broke.
+    ConnectionLost { node: NodeId, reason: String },
+    /// Too much is on its way to the node already.
+    Full { node: NodeId },
+    /// The node answered something else.
+    UnexpectedAnswer { node: NodeId },
+}
+
+impl CallError {
+    pub(super) fn not_applied(cause: Cause) -> Self {
+        Self { cause, outcome: Outcome::NotApplied }
+    }
+
+    pub(super) fn unknown(cause: Cause) -> Self {
+        Self { cause, outcome: Outcome::Unknown }
+    }
+
+    /// Whether nothing happened because the node does not know the table.
+    pub(super) fn is_unknown_table(&self) -> bool {
+        self.outcome == Outcome::NotApplied
+            && matches!(self.cause, Cause::Failed(Failure::UnknownTable { .. }))
+    }
+}
+
+/// Declares the error of an operation: the causes that all share.
+macro_rules! operation_error {
+    ($(#[$doc:meta])* $name:ident, says_outcome: $says_outcome:literal) => {
+        $(#[$doc])*
+        #[derive(Clone, Debug, PartialEq, Eq)]
+        #[non_exhaustive]
+        pub enum $name {
+            /// A node refused or failed the request.
+            Failed {
+                /// Why.
+                failure: Failure,
+                /// What is known of the effect.
+                outcome: Outcome,
+            },
+            /// No answer before the deadline.
+            TimedOut {
+                /// What is known of the effect.
+                outcome: Outcome,
+            },
+            /// No node could be reached before the deadline. Check the network and that nodes are up.
+            Unreachable {
+                /// What the last attempt met.
+                reason: String,
+                /// What is known of the effect.
+                outcome: Outcome,
+            },
+            /// The connection broke before the answer came.
+            ConnectionLost {
+                /// The node.
+                node: NodeId,
+                /// Why.
+                reason: String,
+                /// What is known of the effect.
+                outcome: Outcome,
+            },
+            /// So many requests are on their way to the node that there was no room before the deadline.
+            TooManyInFlight {
+                /// The node.
+                node: NodeId,
+                /// What is known of the effect.
+                outcome: Outcome,
+            },
+            /// The node's answer is none to the question asked: one side has a bug.
+            UnexpectedAnswer {
+                /// The node.
+                node: NodeId,
+                /// What is known of the effect.
+                outcome: Outcome,
+            },
+        }
+
+        impl $name {
+            /// What is known of the operation's effect (rule Q10).
+            pub fn outcome(&self) -> Outcome {
+                match self {
+                    Self::Failed { outcome, .. }
+                    | Self::TimedOut { outcome }
+                    | Self::Unreachable { outcome, .. }
+                    | Self::ConnectionLost { outcome, .. }
+                    | Self::TooManyInFlight { outcome, .. }
+                    | Self::UnexpectedAnswer { outcome, .. } => *outcome,
+                }
+            }
+
+            /// What the node said, if it was a node that failed the request.
+            pub fn failure(&self) -> Option<&Failure> {
+                match self {
+                    Self::Failed { failure, .. } => Some(failure),
+                    _ => None,
+                }
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                match self {
+                    Self::Failed { failure, .. } => failure.fmt(f)?,
+                    Self::TimedOut { .. } => f.write_str("no answer before the deadline")?,
+                    Self::Unreachable { reason, .. } => write!(f, "no node can be reached: {reason}")?,
+                    Self::ConnectionLost { node, reason, .. } => {
+                        write!(f, "connection to {node} lost: {reason}")?;
+                    }
+                    Self::TooManyInFlight { node, .. } => write!(f, "too many requests in flight to {node}")?,
+                    Self::UnexpectedAnswer { node, .. } => write!(f, "unexpected answer from {node}")?,
+                }
+                if $says_outcome { write!(f, " ({})", self.outcome()) } else { Ok(()) }
+            }
+        }
+
+        impl std::error::Error for $name {}
+
+        impl From<CallError> for $name {
+            fn from(CallError { cause, outcome }: CallError) -> Self {
+                match cause {
+                    Cause::Failed(failure) => Self::Failed { failure, outcome },
+                    Cause::TimedOut => Self::TimedOut { outcome },
+                    Cause::Unreachable { reason } => Self::Unreachable { reason, outcome },
+                    Cause::ConnectionLost { node, reason } => Self::ConnectionLost { node, reason, outcome },
+                    Cause::Full { node } => Self::TooManyInFlight { node, outcome },
+                    Cause::UnexpectedAnswer { node } => Self::UnexpectedAnswer { node, outcome },
+                }
+            }
+        }
+    };
+}
+
+operation_error! {
+    /// Why a read failed. A read has no effect: its outcome is always [`Outcome::NotApplied`].
+    ReadError, says_outcome: false
+}
+operation_error! {
+    /// Why a write or a delete failed, and what became of it.
+    WriteError, says_outcome: true
+}
+operation_error! {
+    /// Why a table was not created, or may not have been.
+    CreateTableError, says_outcome: true
+}
+operation_error! {
+    /// Why a question about tables or the cluster was not answered. It has no effect: its outcome is always
+    /// [`Outcome::NotApplied`].
+    CatalogError, says_outcome: false
+}
+
+/// Why there is no client.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum BuildError {
+    /// The builder was given no contact point.
+    #[error("no contact point given: name at least one node, as in \"127.0.0.1:7000\"")]
+    NoContactPoint,
+    /// The builder was given no identity.
+    #[error("no TLS identity given: clients need a certificate of the cluster's authority")]
+    NoIdentity,
+    /// No endpoint with this identity.
+    #[error(transparent)]
+    Setup(#[from] ConnectError),
+    /// No contact point answered.
+    #[error("no contact point can be reached: {}", .attempts.join("; "))]
+    Unreachable {
+        /// What each contact point met.
+        attempts: Vec<String>,
+    },
+    /// The cluster described itself in a way that makes no ring.
+    #[error("the cluster's description makes no ring: {0}")]
+    BadClusterInfo(#[from] quorate_ring::RingError),
+}
+
+impl BuildError {
+    /// Nothing was asked of the cluster yet.
+    pub fn outcome(&self) -> Outcome {
+        Outcome::NotApplied
+    }
+}

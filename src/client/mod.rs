@@ -1,0 +1,49 @@
+//! The client SDK: what a program uses to read and write.
+//!
+//! [`Client`] finds the cluster through any of its nodes and then talks to the replicas of each key directly,
+//! over one connection per node. It is cheap to clone and works on every kind of tokio runtime. Every call has
+//! a deadline and may be cancelled by dropping its future. Every error says whether a write was
+//! [applied, not applied, or unknown](Outcome).
+//!
+//! ```no_run
+//! use quorate::client::{Client, Consistency, Identity};
+//! # fn merge(values: &[bytes::Bytes]) -> Vec<u8> { values.concat() }
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! let identity = Identity::from_pem_files("ca.crt".as_ref(), "client.crt".as_ref(), "client.key".as_ref())?;
+//! let client = Client::builder().contact_points(["127.0.0.1:7000"]).tls(identity).build().await?;
+//! let carts = client.table("carts").await?;
+//!
+//! let read = carts.get("alice").consistency(Consistency::Quorum).await?;
+//! let merged = merge(read.values());
+//! carts.put("alice", merged).context(read.context()).await?;
+//! # Ok(())
+//! # }
+//! ```
+
+mod backoff;
+mod builder;
+mod catalog;
+mod connection;
+mod errors;
+mod node;
+mod operation;
+mod pending;
+mod policy;
+mod reply;
+mod routing;
+mod session;
+mod table;
+
+pub use builder::ClientBuilder;
+pub use catalog::CreateTable;
+pub use errors::{BuildError, CatalogError, CreateTableError, ReadError, WriteError};
+pub use operation::{Delete, Get, Put};
+pub use quorate_ring::{Consistency, Table as TableDefinition, TableKind};
+pub use reply::{ConcurrentValues, Context, MalformedContext, Read, Written};
+pub use session::Client;
+pub use table::TableHandle;
+
+pub use crate::{
+    transport::{Identity, IdentityError},
+    wire::{ClusterInfo, Failure, Outcome, Receipt},
+};

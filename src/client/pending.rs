@@ -1,0 +1,145 @@
+//! Requests of one connection that wait for their answers.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::oneshot;
+
+use crate::wire::{ClientMessage, RequestId};
+
+/// An answer, or why none will come.
+pub(super) type Answer = Result<ClientMessage, String>;
+
+/// The waiting requests. An id is a slot and the slot's generation, so that it is never used twice and a late
+/// answer finds nobody.
+#[derive(Debug, Default)]
+pub(super) struct Pending {
+    slots: Mutex<Slots>,
+}
+
+#[derive(Debug, Default)]
+struct Slots {
+    slots: Vec<Slot>,
+    free: Vec<u32>,
+    /// Why the connection is gone.
+    lost: Option<String>,
+}
+
+#[derive(Debug, Default)]
+struct Slot {
+    generation: u32,
+    waiter: Option<oneshot::Sender<Answer>>,
+}
+
+/// A place in the queue; dropping it gives the place up.
+#[derive(Debug)]
+pub(super) struct Ticket {
+    pending: Arc<Pending>,
+    /// What the request must carry.
+    pub(super) id: RequestId,
+    /// Where its answer arrives.
+    pub(super) answer: oneshot::Receiver<Answer>,
+}
+
+impl Pending {
+    /// A place for one more request.
+    ///
+    /// # Errors
+    /// Why the connection is gone.
+    pub(super) fn register(self: &Arc<Self>) -> Result<Ticket, String> {
+        let (waiter, answer) = oneshot::channel();
+        let mut slots = self.lock();
+        if let Some(reason) = &slots.lost {
+            return Err(reason.clone());
+        }
+        let index = slots.free.pop().unwrap_or(slots.slots.len() as u32);
+        if index as usize == slots.slots.len() {
+            slots.slots.push(Slot::default());
+        }
+        let slot = &mut slots.slots[index as usize];
+        slot.waiter = Some(waiter);
+        let id = RequestId(u64::from(slot.generation) << 32 | u64::from(index));
+        drop(slots);
+        Ok(Ticket { pending: self.clone(), id, answer })
+    }
+
+    /// Hands an answer to whoever waits for it; nobody may.
+    pub(super) fn complete(&self, id: RequestId, message: ClientMessage) {
+        let waiter = self.lock().take(id);
+        if let Some(waiter) = waiter {
+            // The waiter may have gone in this moment.
+            let _ = waiter.send(Ok(message));
+        }
+    }
+
+    /// The connection is gone: everyone who waits learns it, and so does everyone who comes.
+    pub(super) fn lose(&self, reason: &str) {
+        let mut slots = self.lock();
+        slots.lost.get_or_insert_with(|| reason.to_owned());
+        let waiters: Vec<_> = slots.slots.iter_mut().filter_map(|slot| slot.waiter.take()).collect();
+        drop(slots);
+        for waiter in waiters {
+            let _ = waiter.send(Err(reason.to_owned()));
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Slots> {
+        self.slots.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Slots {
+    /// Takes the waiter of `id` and frees its slot.
+    fn take(&mut self, id: RequestId) -> Option<oneshot::Sender<Answer>> {
+        let (generation, index) = ((id.0 >> 32) as u32, id.0 as u32);
+        let slot = self.slots.get_mut(index as usize).filter(|slot| slot.generation == generation)?;
+        let waiter = slot.waiter.take()?;
+        slot.generation = slot.generation.wrapping_add(1);
+        self.free.push(index);
+        Some(waiter)
+    }
+}
+
+impl Drop for Ticket {
+    fn drop(&mut self) {
+        self.pending.lock().take(self.id);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::{ListTables, Tables};
+
+    fn tables() -> ClientMessage {
+        Tables { tables: Vec::new() }.into()
+    }
+
+    #[test]
+    fn an_answer_finds_its_request_and_a_late_one_nobody() {
+        let pending = Arc::new(Pending::default());
+        let mut first = pending.register().expect("a place");
+        let second = pending.register().expect("a place");
+        assert_ne!(first.id, second.id);
+        pending.complete(first.id, tables());
+        assert_eq!(first.answer.try_recv(), Ok(Ok(tables())));
+
+        let gone = second.id;
+        drop(second);
+        let mut reused = pending.register().expect("a place");
+        assert_ne!(reused.id, gone, "an id is never used twice");
+        pending.complete(gone, ListTables {}.into());
+        pending.complete(RequestId(u64::MAX), ListTables {}.into());
+        assert!(reused.answer.try_recv().is_err(), "the late answer was taken for another's");
+        assert!(pending.lock().slots.len() <= 2, "dropped requests free their slots");
+    }
+
+    #[test]
+    fn a_lost_connection_tells_everyone() {
+        let pending = Arc::new(Pending::default());
+        let mut waiting = pending.register().expect("a place");
+        pending.lose("cut");
+        pending.lose("cut again");
+        assert_eq!(waiting.answer.try_recv(), Ok(Err("cut".to_owned())));
+        assert_eq!(pending.register().err().as_deref(), Some("cut"));
+    }
+}

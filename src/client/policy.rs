@@ -1,0 +1,99 @@
+//! Whether a failed attempt is made again: a pure function of what failed.
+
+use std::time::Duration;
+
+use super::errors::{CallError, Cause};
+use crate::wire::{Failure, Outcome};
+
+/// What a request may do to the data.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Nature {
+    /// Nothing.
+    Read,
+    /// Something, once.
+    Write {
+        /// The caller says that doing it twice is as good as once.
+        idempotent: bool,
+    },
+}
+
+/// What to do after a failed attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Next {
+    /// Give the error to the caller.
+    GiveUp,
+    /// Try another node now.
+    Elsewhere,
+    /// Try again after a pause.
+    After(Duration),
+}
+
+/// What to do after the `attempt`-th attempt (from 1) failed. An unknown write is repeated only if it was
+/// marked idempotent (rule Q10).
+pub(super) fn judge(nature: Nature, attempt: u32, error: &CallError) -> Next {
+    let harmless = match nature {
+        Nature::Read => true,
+        Nature::Write { idempotent } => error.outcome == Outcome::NotApplied || idempotent,
+    };
+    if !harmless || attempt >= ATTEMPTS_MAX || error.outcome == Outcome::Applied {
+        return Next::GiveUp;
+    }
+    match &error.cause {
+        Cause::Failed(Failure::Overloaded { retry_after_ms }) => {
+            Next::After(Duration::from_millis(u64::from(*retry_after_ms).max(1)))
+        }
+        Cause::Failed(Failure::ShuttingDown) | Cause::ConnectionLost { .. } => Next::Elsewhere,
+        Cause::Failed(Failure::ReplicasFailed { .. }) => Next::After(PAUSE * attempt),
+        Cause::Failed(_)
+        | Cause::TimedOut
+        | Cause::Unreachable { .. }
+        | Cause::Full { .. }
+        | Cause::UnexpectedAnswer { .. } => Next::GiveUp,
+    }
+}
+
+/// Deadlines end most retries; this ends those of nodes that fail at once.
+const ATTEMPTS_MAX: u32 = 10;
+const PAUSE: Duration = Duration::from_millis(10);
+
+#[cfg(test)]
+mod tests {
+    use quorate_ring::{Consistency, NodeId};
+
+    use super::*;
+
+    const WRITE: Nature = Nature::Write { idempotent: false };
+    const IDEMPOTENT: Nature = Nature::Write { idempotent: true };
+
+    fn lost() -> Cause {
+        Cause::ConnectionLost { node: NodeId(1), reason: "cut".to_owned() }
+    }
+
+    #[test]
+    fn never_repeats_an_unknown_write_unless_it_is_idempotent() {
+        let unknown = CallError::unknown(lost());
+        assert_eq!(judge(WRITE, 1, &unknown), Next::GiveUp);
+        assert_eq!(judge(IDEMPOTENT, 1, &unknown), Next::Elsewhere);
+        assert_eq!(judge(Nature::Read, 1, &unknown), Next::Elsewhere);
+        assert_eq!(judge(WRITE, 1, &CallError::not_applied(lost())), Next::Elsewhere);
+    }
+
+    #[test]
+    fn waits_as_long_as_an_overloaded_node_asks() {
+        let overloaded = CallError::not_applied(Cause::Failed(Failure::Overloaded { retry_after_ms: 7 }));
+        assert_eq!(judge(WRITE, 1, &overloaded), Next::After(Duration::from_millis(7)));
+        assert_eq!(judge(WRITE, ATTEMPTS_MAX, &overloaded), Next::GiveUp);
+    }
+
+    #[test]
+    fn gives_definite_refusals_to_the_caller() {
+        let consistency = Consistency::Quorum;
+        for failure in [
+            Failure::Unavailable { consistency, required: 2, alive: 1 },
+            Failure::BadRequest("x".to_owned()),
+            Failure::Timeout { required: 2, answered: 1 },
+        ] {
+            assert_eq!(judge(Nature::Read, 1, &CallError::not_applied(Cause::Failed(failure))), Next::GiveUp);
+        }
+    }
+}

@@ -1,0 +1,99 @@
+//! A table to read and write.
+
+use std::sync::{Arc, PoisonError, RwLock};
+
+use bytes::Bytes;
+use quorate_ring::Table;
+use tokio::time::{Instant, timeout_at};
+
+use super::{
+    Client, Delete, Get, Put,
+    errors::{CallError, Cause},
+    policy::Nature,
+    routing::Route,
+};
+use crate::wire::{ClientMessage, Failure};
+
+/// A table of a cluster. Cheap to clone. If the table is dropped and created again, the handle finds the new
+/// one.
+#[derive(Clone, Debug)]
+pub struct TableHandle {
+    client: Client,
+    table: Arc<RwLock<Table>>,
+}
+
+impl TableHandle {
+    pub(super) fn new(client: Client, table: Table) -> Self {
+        Self { client, table: Arc::new(RwLock::new(table)) }
+    }
+
+    /// The table as it was last seen.
+    pub fn definition(&self) -> Table {
+        self.table.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Reads a key.
+    pub fn get(&self, key: impl Into<Bytes>) -> Get {
+        Get::new(self.clone(), key.into())
+    }
+
+    /// Writes a key.
+    pub fn put(&self, key: impl Into<Bytes>, value: impl Into<Bytes>) -> Put {
+        Put::new(self.clone(), key.into(), value.into())
+    }
+
+    /// Deletes a key.
+    pub fn delete(&self, key: impl Into<Bytes>) -> Delete {
+        Delete::new(self.clone(), key.into())
+    }
+
+    pub(super) fn client(&self) -> &Client {
+        &self.client
+    }
+
+    /// Carries out a request about `key`. If the node does not know the table's id any more, the id is looked
+    /// up once more: such a request was not applied.
+    pub(super) async fn request(
+        &self,
+        key: &[u8],
+        nature: Nature,
+        deadline: Instant,
+        message: impl Fn(&Table) -> ClientMessage,
+    ) -> Result<(quorate_ring::NodeId, ClientMessage), CallError> {
+        let send = async || {
+            let (message, replication) = {
+                let table = self.table.read().unwrap_or_else(PoisonError::into_inner);
+                (message(&table), table.replication)
+            };
+            self.client.session().request(message, Route::Key(key, replication), nature, deadline).await
+        };
+        match send().await {
+            Err(error) if error.is_unknown_table() => {
+                if self.refresh(deadline).await {
+                    send().await
+                } else {
+                    Err(self.named(error))
+                }
+            }
+            result => result,
+        }
+    }
+
+    /// Looks the table up again; whether it has another id now.
+    async fn refresh(&self, deadline: Instant) -> bool {
+        let old = self.definition();
+        let found = timeout_at(deadline, self.client.find_table(&old.name)).await;
+        let Ok(Ok(new)) = found else { return false };
+        let changed = new.id != old.id;
+        *self.table.write().unwrap_or_else(PoisonError::into_inner) = new;
+        changed
+    }
+
+    /// Nodes know a table that is gone by its id only; people know its name.
+    fn named(&self, mut error: CallError) -> CallError {
+        if let Cause::Failed(Failure::UnknownTable { name }) = &mut error.cause {
+            *name = self.definition().name;
+        }
+        error
+    }
+}

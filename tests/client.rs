@@ -1,0 +1,146 @@
+//! The client SDK against real nodes.
+
+#![cfg(feature = "cli")]
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+use std::{future::IntoFuture, time::Duration};
+
+use quorate::{
+    client::{BuildError, Client, Consistency, Failure, Outcome, TableHandle, TableKind},
+    runtime::{DemoCluster, demo_cluster},
+};
+use tokio::task::JoinSet;
+
+#[tokio::test]
+async fn reads_back_what_it_writes() {
+    let (cluster, client, table) = start(3).await;
+    assert_eq!(table.get("k").await.unwrap().value(), Ok(None));
+    let written = table.put("k", "v").await.unwrap();
+    assert_eq!(written.receipt().replicas.len(), 3);
+    assert_eq!(
+        written.receipt().replicas[0],
+        written.receipt().coordinator,
+        "the first replica is asked directly"
+    );
+    let read = table.get("k").consistency(Consistency::All).await.unwrap();
+    assert_eq!(read.value(), Ok(Some(&"v".into())));
+    assert_eq!(read.receipt().answered.len(), 3);
+    table.delete("k").await.unwrap();
+    assert!(table.get("k").await.unwrap().values().is_empty());
+
+    let error = client.table("nothing").await.unwrap_err();
+    assert_eq!(error.failure(), Some(&Failure::UnknownTable { name: "nothing".to_owned() }));
+    let error = client.create_table("t").kind(TableKind::Register).await.unwrap_err();
+    assert_eq!(
+        (error.failure(), error.outcome()),
+        (Some(&Failure::TableExists { name: "t".to_owned() }), Outcome::NotApplied)
+    );
+    assert_eq!(client.tables().await.unwrap().len(), 1);
+    assert_eq!(client.cluster_info().await.unwrap().layout.members.len(), 3);
+    cluster.shutdown().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn many_requests_share_the_connections() {
+    let (cluster, _client, table) = start(3).await;
+    let mut writes = JoinSet::new();
+    for i in 0..2_000_u32 {
+        let put = table.put(i.to_be_bytes().to_vec(), i.to_string());
+        writes.spawn(async move { put.await });
+    }
+    while let Some(written) = writes.join_next().await {
+        written.unwrap().unwrap();
+    }
+    for i in (0..2_000_u32).step_by(97) {
+        let read = table.get(i.to_be_bytes().to_vec()).await.unwrap();
+        assert_eq!(read.value(), Ok(Some(&i.to_string().into())));
+    }
+    cluster.shutdown().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_dropped_call_leaves_nothing_behind() {
+    let (cluster, client, table) = start(1).await;
+    let narrow = Client::builder()
+        .contact_points(cluster.addresses().iter().map(ToString::to_string))
+        .tls(cluster.identity().clone())
+        .in_flight_per_node_max(1)
+        .build()
+        .await
+        .unwrap();
+    drop(client);
+    let narrow = narrow.table("t").await.unwrap();
+    for turns in 0..100 {
+        // Dropped as soon as the loop has turned so often: before, while and after it is sent.
+        tokio::select! {
+            biased;
+            _ = narrow.put("k", "dropped").into_future() => {}
+            () = yield_times(turns) => {}
+        }
+    }
+    narrow.put("k", "kept").await.expect("the one place in flight is free again");
+    assert!(table.get("k").await.unwrap().value().unwrap().is_some());
+    cluster.shutdown().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_node_that_stops_is_not_noticed() {
+    let (cluster, _client, table) = start(3).await;
+    for i in 0..50 {
+        table.put(format!("k{i}"), "before").await.unwrap();
+    }
+    cluster.nodes()[0].drain();
+    cluster.nodes()[0].exited().await.unwrap();
+    let mut unknown = 0;
+    for i in 0..50 {
+        assert_eq!(table.get(format!("k{i}")).await.unwrap().value(), Ok(Some(&"before".into())));
+        match table.put(format!("k{i}"), "after").await {
+            Ok(_) => {}
+            Err(error) if error.outcome() == Outcome::Unknown => unknown += 1,
+            Err(error) => panic!("{error}"),
+        }
+    }
+    assert_eq!(unknown, 0, "no write was under way when the node stopped");
+    let error = table.put("k", "v").consistency(Consistency::All).await.unwrap_err();
+    assert_eq!(error.outcome(), Outcome::NotApplied);
+    assert!(matches!(error.failure(), Some(Failure::Unavailable { required: 3, alive: 2, .. })), "{error}");
+    drop(cluster);
+}
+
+#[tokio::test]
+async fn every_call_has_a_deadline() {
+    let (cluster, client, table) = start(1).await;
+    cluster.nodes()[0].drain();
+    cluster.nodes()[0].exited().await.unwrap();
+    let deadline = Duration::from_millis(100);
+    let error = table.put("k", "v").timeout(deadline).await.unwrap_err();
+    assert_ne!(error.outcome(), Outcome::Applied);
+    assert!(table.get("k").timeout(deadline).await.is_err());
+
+    let nobody = Client::builder()
+        .contact_points(cluster.addresses().iter().map(ToString::to_string))
+        .tls(cluster.identity().clone())
+        .connect_timeout(deadline)
+        .build()
+        .await;
+    assert!(matches!(nobody, Err(BuildError::Unreachable { .. })));
+    let no_identity = Client::builder().contact_points(["127.0.0.1:1"]).build().await;
+    assert!(matches!(no_identity, Err(BuildError::NoIdentity)));
+    drop(client);
+}
+
+async fn yield_times(turns: usize) {
+    for _ in 0..turns {
+        tokio::task::yield_now().await;
+    }
+}
+
+async fn start(nodes: usize) -> (DemoCluster, Client, TableHandle) {
+    let cluster = demo_cluster(nodes, None).await.unwrap();
+    let contact_points = cluster.addresses().into_iter().map(|address| address.to_string());
+    let client = Client::builder().contact_points(contact_points).tls(cluster.identity().clone()).build();
+    let client = client.await.unwrap();
+    client.create_table("t").kind(TableKind::Register).await.unwrap();
+    let table = client.table("t").await.unwrap();
+    (cluster, client, table)
+}
