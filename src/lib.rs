@@ -19,6 +19,8 @@ pub mod node;
 pub mod replica;
 #[cfg(feature = "server")]
 pub mod runtime;
+#[cfg(feature = "cli")]
+pub mod shell;
 pub mod transport;
 pub mod wire;
 

@@ -1,0 +1,93 @@
+//! Where answers and complaints go.
+
+use std::{
+    env,
+    fmt::Display,
+    io::{self, IsTerminal, Write},
+};
+
+use crate::cql::render::{Format, Grid};
+
+/// Data goes to standard output, everything else to standard error, so that a script reads data alone.
+#[derive(Clone, Copy, Debug)]
+pub struct Console {
+    format: Format,
+    interactive: bool,
+    color: bool,
+}
+
+impl Console {
+    /// Prints data in `format`; by default a table on a terminal, else raw.
+    pub fn new(format: Option<Format>) -> Self {
+        let default = if io::stdout().is_terminal() { Format::Table } else { Format::Raw };
+        Self { format: format.unwrap_or(default), interactive: false, color: stderr_has_color() }
+    }
+
+    /// The same with confirmations, for a person who waits for them.
+    #[must_use]
+    pub fn interactive(self) -> Self {
+        Self { interactive: true, ..self }
+    }
+
+    /// Whether data is printed for programs that split lines.
+    pub fn is_raw(&self) -> bool {
+        self.format == Format::Raw
+    }
+
+    /// Prints data.
+    ///
+    /// # Errors
+    /// Those of standard output.
+    pub fn data(&self, grid: &Grid) -> io::Result<()> {
+        let mut out = io::BufWriter::new(io::stdout().lock());
+        grid.write(self.format, &mut out)?;
+        out.flush()?;
+        if self.interactive && self.format == Format::Table {
+            self.confirm(format_args!("{} row{}", grid.len(), if grid.len() == 1 { "" } else { "s" }));
+        }
+        Ok(())
+    }
+
+    /// Prints plain text that was asked for.
+    ///
+    /// # Errors
+    /// Those of standard output.
+    pub fn text(&self, text: impl Display) -> io::Result<()> {
+        writeln!(io::stdout().lock(), "{text}")
+    }
+
+    /// Says that something was done, to a person only.
+    pub fn confirm(&self, text: impl Display) {
+        if self.interactive {
+            complain(format_args!("{text}"));
+        }
+    }
+
+    /// Says something beside the data.
+    pub fn note(&self, text: impl Display) {
+        complain(format_args!("{text}"));
+    }
+
+    /// Says that something is odd.
+    pub fn warn(&self, text: impl Display) {
+        let (on, off) = if self.color { ("\u{1b}[33m", "\u{1b}[0m") } else { ("", "") };
+        complain(format_args!("{on}warning:{off} {text}"));
+    }
+
+    /// Says what went wrong.
+    pub fn error(&self, text: impl Display) {
+        let (on, off) = if self.color { ("\u{1b}[31m", "\u{1b}[0m") } else { ("", "") };
+        complain(format_args!("{on}error:{off} {text}"));
+    }
+}
+
+/// Whether standard error is a terminal that takes colours, and `NO_COLOR` does not forbid them.
+pub fn stderr_has_color() -> bool {
+    let forbidden = env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    io::stderr().is_terminal() && !forbidden
+}
+
+/// Nobody can be told if standard error is gone.
+fn complain(text: impl Display) {
+    let _ = writeln!(io::stderr().lock(), "{text}");
+}

@@ -1,0 +1,314 @@
+//! COPY .. FROM: rows of a CSV file into a table.
+
+#![expect(clippy::disallowed_methods, reason = "COPY reads and writes files")]
+
+use std::{
+    collections::BTreeSet,
+    fs::File,
+    io::{self, BufReader},
+};
+
+use bytes::Bytes;
+use csv::ByteRecord;
+use indicatif::{ProgressBar, ProgressStyle};
+use quorate_ring::Consistency;
+use tokio::task::JoinSet;
+
+use super::{Console, ShellError};
+use crate::{
+    client::{TableHandle, WriteError},
+    cql::{CopyFrom, CopyOption},
+    wire::KEY_BYTES_MAX,
+};
+
+/// Writes the rows of a file, many at once; of rows with the same key the later is written later. Rows that are
+/// malformed or whose write fails go with the reason into a file beside; none of them stops the others before
+/// there are `maxerrors`.
+pub(super) async fn copy_from(
+    table: &TableHandle,
+    request: &CopyFrom,
+    consistency: Consistency,
+    console: &Console,
+) -> Result<(), ShellError> {
+    let options = Options::new(&request.options);
+    let fail = |reason: String| ShellError::File { file: request.file.clone(), reason };
+    let file = File::open(&request.file).map_err(|error| fail(error.to_string()))?;
+    let bytes = file.metadata().map_err(|error| fail(error.to_string()))?.len();
+    let mut rows = Rows::open(BufReader::new(file), &options).map_err(fail)?;
+    let mut copy = Copy {
+        table: table.clone(),
+        consistency,
+        rejects: Rejects::new(format!("{}.rejects.csv", request.file)),
+        in_flight: JoinSet::new(),
+        keys: BTreeSet::new(),
+        written: 0,
+    };
+    let bar = progress_bar(bytes);
+    let mut stopped = false;
+    while let Some(row) = rows.next().map_err(fail)? {
+        if row.line % PROGRESS_EVERY == 0 {
+            bar.set_position(rows.position());
+            bar.set_message(format!("{} rows, {} rejected", copy.written, copy.rejects.count));
+        }
+        match row.content {
+            Ok((key, value)) => copy.put(row.line, key, value, options.in_flight).await?,
+            Err((record, reason)) => copy.rejects.write(row.line, record.get(0), record.get(1), &reason)?,
+        }
+        stopped = copy.rejects.count >= options.errors_max;
+        if stopped {
+            break;
+        }
+    }
+    while copy.settle_one().await? {}
+    bar.finish_and_clear();
+    let Copy { written, rejects, .. } = copy;
+    let (rejected, rejects) = rejects.finish()?;
+    if rejected > 0 {
+        return Err(ShellError::CopyRejected { written, rejected, stopped, rejects });
+    }
+    console.note(format_args!("COPY wrote {written} rows"));
+    Ok(())
+}
+
+/// The options of the statement over the defaults.
+struct Options {
+    header: bool,
+    delimiter: u8,
+    in_flight: usize,
+    errors_max: u64,
+}
+
+impl Options {
+    fn new(options: &[CopyOption]) -> Self {
+        let mut all = Self { header: false, delimiter: b',', in_flight: 128, errors_max: 1000 };
+        for option in options {
+            match option {
+                CopyOption::Header(header) => all.header = *header,
+                CopyOption::Delimiter(delimiter) => all.delimiter = *delimiter,
+                CopyOption::InFlight(rows) => all.in_flight = usize::from(*rows),
+                CopyOption::MaxErrors(rows) => all.errors_max = *rows,
+            }
+        }
+        all
+    }
+}
+
+/// Rows on their way into the table.
+struct Copy {
+    table: TableHandle,
+    consistency: Consistency,
+    rejects: Rejects,
+    in_flight: JoinSet<Settled>,
+    /// Keys in flight: the next row with one of them waits.
+    keys: BTreeSet<Bytes>,
+    written: u64,
+}
+
+/// A row whose write has ended.
+struct Settled {
+    line: u64,
+    key: Bytes,
+    value: Bytes,
+    result: Result<(), WriteError>,
+}
+
+impl Copy {
+    async fn put(&mut self, line: u64, key: Bytes, value: Bytes, in_flight: usize) -> Result<(), ShellError> {
+        while self.in_flight.len() >= in_flight || self.keys.contains(&key) {
+            self.settle_one().await?;
+        }
+        self.keys.insert(key.clone());
+        let put = self.table.put(key.clone(), value.clone()).consistency(self.consistency);
+        self.in_flight.spawn(async move {
+            let result = put.await.map(drop);
+            Settled { line, key, value, result }
+        });
+        Ok(())
+    }
+
+    /// Waits for one row; whether there was any.
+    async fn settle_one(&mut self) -> Result<bool, ShellError> {
+        let Some(settled) = self.in_flight.join_next().await else { return Ok(false) };
+        let Settled { line, key, value, result } = settled.map_err(io::Error::other)?;
+        self.keys.remove(&key);
+        match result {
+            Ok(()) => self.written += 1,
+            Err(error) => self.rejects.write(line, Some(&key), Some(&value), &error.to_string())?,
+        }
+        Ok(true)
+    }
+}
+
+/// The file of what was rejected, made when the first row is.
+struct Rejects {
+    path: String,
+    file: Option<csv::Writer<File>>,
+    count: u64,
+}
+
+impl Rejects {
+    fn new(path: String) -> Self {
+        Self { path, file: None, count: 0 }
+    }
+
+    fn write(
+        &mut self,
+        line: u64,
+        key: Option<&[u8]>,
+        value: Option<&[u8]>,
+        reason: &str,
+    ) -> Result<(), ShellError> {
+        let fail = |error: &dyn std::fmt::Display| ShellError::File {
+            file: self.path.clone(),
+            reason: error.to_string(),
+        };
+        self.count += 1;
+        if self.file.is_none() {
+            let mut file = csv::Writer::from_path(&self.path).map_err(|error| fail(&error))?;
+            file.write_record(["line", "key", "value", "reason"]).map_err(|error| fail(&error))?;
+            self.file = Some(file);
+        }
+        let Some(file) = &mut self.file else { return Ok(()) };
+        let line = line.to_string();
+        let record = [line.as_bytes(), key.unwrap_or_default(), value.unwrap_or_default(), reason.as_bytes()];
+        let written = file.write_record(record);
+        written.map_err(|error| ShellError::File { file: self.path.clone(), reason: error.to_string() })
+    }
+
+    fn finish(self) -> Result<(u64, String), ShellError> {
+        if let Some(mut file) = self.file {
+            file.flush()?;
+        }
+        Ok((self.count, self.path))
+    }
+}
+
+/// The rows of a CSV file.
+struct Rows<R> {
+    csv: csv::Reader<R>,
+    /// Where the key and the value stand.
+    columns: (usize, usize),
+}
+
+/// A row: key and value, or the record with what is wrong with it.
+#[derive(Debug, PartialEq, Eq)]
+struct Row {
+    line: u64,
+    content: Result<(Bytes, Bytes), (ByteRecord, String)>,
+}
+
+impl<R: io::Read> Rows<R> {
+    /// Begins to read; the error says what is wrong with the header.
+    fn open(input: R, options: &Options) -> Result<Self, String> {
+        let mut csv = csv::ReaderBuilder::new()
+            .has_headers(options.header)
+            .flexible(true)
+            .delimiter(options.delimiter)
+            .from_reader(input);
+        let mut columns = (0, 1);
+        if options.header {
+            let header = csv.byte_headers().map_err(|error| error.to_string())?;
+            let find = |name: &str| {
+                let found = header
+                    .iter()
+                    .position(|column| column.trim_ascii().eq_ignore_ascii_case(name.as_bytes()));
+                found.ok_or_else(|| format!("the header names no column '{name}'"))
+            };
+            columns = (find("key")?, find("value")?);
+            if header.len() != 2 {
+                return Err(format!(
+                    "the header names {} columns, a table has two: key and value",
+                    header.len()
+                ));
+            }
+        }
+        Ok(Self { csv, columns })
+    }
+
+    /// The next row; the error says why the file cannot be read further.
+    fn next(&mut self) -> Result<Option<Row>, String> {
+        let mut record = ByteRecord::new();
+        if !self.csv.read_byte_record(&mut record).map_err(|error| error.to_string())? {
+            return Ok(None);
+        }
+        let line = record.position().map_or(0, csv::Position::line);
+        let (key, value) = self.columns;
+        let content = match (record.len(), record.get(key), record.get(value)) {
+            (2, Some(key), _) if !(1..=KEY_BYTES_MAX).contains(&key.len()) => {
+                Err(format!("key of {} bytes: 1 to {KEY_BYTES_MAX} are allowed", key.len()))
+            }
+            (2, Some(key), Some(value)) => Ok((Bytes::copy_from_slice(key), Bytes::copy_from_slice(value))),
+            (count, ..) => Err(format!("{count} columns instead of 2")),
+        };
+        Ok(Some(Row { line, content: content.map_err(|reason| (record, reason)) }))
+    }
+
+    /// Bytes of the file read so far.
+    fn position(&self) -> u64 {
+        self.csv.position().byte()
+    }
+}
+
+/// Shown on a terminal only.
+fn progress_bar(bytes: u64) -> ProgressBar {
+    let bar = ProgressBar::new(bytes);
+    if let Ok(style) = ProgressStyle::with_template("{bar:30} {percent}% {msg} {elapsed}, {eta} left") {
+        bar.set_style(style);
+    }
+    bar
+}
+
+const PROGRESS_EVERY: u64 = 64;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rows(text: &str, options: &[CopyOption]) -> Result<Vec<Row>, String> {
+        let mut rows = Rows::open(text.as_bytes(), &Options::new(options))?;
+        std::iter::from_fn(|| rows.next().transpose()).collect()
+    }
+
+    #[test]
+    fn reads_rows_with_quotes_line_ends_and_any_bytes() {
+        let rows = rows("a,1\n\"b\nb\",\"x, \"\"y\"\"\"\nc,\n", &[]).expect("rows");
+        let good: Vec<_> = rows.into_iter().map(|row| (row.line, row.content.expect("a good row"))).collect();
+        let row =
+            |line, key: &'static str, value: &'static str| (line, (Bytes::from(key), Bytes::from(value)));
+        assert_eq!(good, [row(1, "a", "1"), row(2, "b\nb", "x, \"y\""), row(4, "c", "")]);
+    }
+
+    #[test]
+    fn a_header_says_which_column_is_which() {
+        let options = [CopyOption::Header(true), CopyOption::Delimiter(b';')];
+        let read = rows("Value;Key\n1;a\n", &options).expect("rows");
+        assert_eq!(read[0].content, Ok(("a".into(), "1".into())));
+        assert_eq!(rows("a;b\n", &options), Err("the header names no column 'key'".to_owned()));
+        assert!(rows("key;value;more\n", &options).is_err());
+    }
+
+    #[test]
+    fn rejects_malformed_rows_with_their_lines_and_reasons() {
+        let read = rows("a,1\nb\nc,1,2\n,empty\nd,4\n", &[]).expect("rows");
+        let wrong: Vec<_> = read
+            .into_iter()
+            .filter_map(|row| row.content.err().map(|(_, reason)| (row.line, reason)))
+            .collect();
+        let expected = [
+            (2, "1 columns instead of 2"),
+            (3, "3 columns instead of 2"),
+            (4, &format!("key of 0 bytes: 1 to {KEY_BYTES_MAX} are allowed")),
+        ];
+        assert_eq!(wrong, expected.map(|(line, reason)| (line, reason.to_owned())));
+    }
+
+    #[test]
+    fn the_rejects_file_keeps_rows_and_reasons() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("x.rejects.csv").to_string_lossy().into_owned();
+        let mut rejects = Rejects::new(path.clone());
+        rejects.write(7, Some(b"k"), None, "no value").expect("written");
+        assert_eq!(rejects.finish().expect("written"), (1, path.clone()));
+        assert_eq!(std::fs::read_to_string(path).expect("a file"), "line,key,value,reason\n7,k,,no value\n");
+    }
+}

@@ -1,0 +1,50 @@
+//! DESCRIBE: tables and the cluster as grids.
+
+use quorate_ring::Table;
+
+use crate::{
+    cql::render::{Cell, Grid},
+    wire::ClusterInfo,
+};
+
+pub(super) fn tables(tables: &[Table]) -> Grid {
+    let mut grid = Grid::new(&["table", "kind", "replication", "id"]);
+    for table in tables {
+        grid.push(vec![
+            Cell::Text(table.name.clone()),
+            Cell::Text(table.kind.to_string()),
+            Cell::Number(u64::from(table.replication)),
+            Cell::Text(table.id.to_string()),
+        ]);
+    }
+    grid
+}
+
+/// One row for each member.
+pub(super) fn cluster(info: &ClusterInfo) -> Grid {
+    let mut grid = Grid::new(&["node", "name", "address", "rack", "tokens", "state"]);
+    for member in &info.layout.members {
+        let state = if info.up.contains(&member.id) { "up" } else { "down" };
+        grid.push(vec![
+            Cell::Text(member.id.to_string()),
+            Cell::Text(member.name.clone()),
+            Cell::Text(member.address.clone()),
+            Cell::Text(member.rack.clone()),
+            Cell::Number(member.tokens.len() as u64),
+            Cell::Text(state.to_owned()),
+        ]);
+    }
+    grid
+}
+
+/// What stands above the members.
+pub(super) fn headline(info: &ClusterInfo) -> String {
+    let ClusterInfo { cluster_name, layout, node, up, .. } = info;
+    format!(
+        "cluster '{cluster_name}' ({}) at {}: {} of {} nodes up, as {node} sees it",
+        layout.cluster,
+        layout.epoch,
+        up.len(),
+        layout.members.len(),
+    )
+}

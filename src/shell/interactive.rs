@@ -1,0 +1,83 @@
+//! The shell for a person: prompt, line editing, history.
+
+#![expect(clippy::disallowed_methods, reason = "the history is a file")]
+
+use std::{env, fs, io, path::PathBuf};
+
+use rustyline::{DefaultEditor, error::ReadlineError};
+
+use super::{Flow, Session, ShellError, script::Chunks, script::run_chunk};
+
+/// Reads statements from the terminal until EXIT or the end of input. Errors are shown and forgotten; Ctrl-C
+/// gives up the statement that is being written or carried out.
+///
+/// # Errors
+/// Those of the terminal.
+pub async fn run_interactive(session: &mut Session) -> Result<(), ShellError> {
+    let mut editor = DefaultEditor::new().map_err(terminal)?;
+    let history = history_file();
+    if let Some(file) = &history {
+        // The first time there is none.
+        let _ = editor.load_history(file);
+    }
+    session.console().note("HELP lists the statements, EXIT leaves.");
+    let mut chunks = Chunks::default();
+    loop {
+        let prompt = prompt(session, &chunks);
+        let reading = tokio::task::spawn_blocking(move || (editor.readline(&prompt), editor));
+        let (line, back) = reading.await.map_err(io::Error::other)?;
+        editor = back;
+        match line {
+            Ok(line) => {
+                let Some((chunk, _)) = chunks.push(&format!("{line}\n")) else { continue };
+                if !chunk.trim().is_empty() {
+                    // A history that cannot be kept is no reason to stop.
+                    let _ = editor.add_history_entry(chunk.trim());
+                }
+                if carry_out(session, &chunk).await == Flow::Exit {
+                    break;
+                }
+            }
+            Err(ReadlineError::Interrupted) => chunks = Chunks::default(),
+            Err(ReadlineError::Eof) => break,
+            Err(error) => return Err(terminal(error)),
+        }
+    }
+    if let Some(file) = &history {
+        let _ = editor.save_history(file);
+    }
+    Ok(())
+}
+
+async fn carry_out(session: &mut Session, chunk: &str) -> Flow {
+    let result = tokio::select! {
+        result = run_chunk(session, chunk, 1) => result,
+        _ = tokio::signal::ctrl_c() => {
+            session.console().warn("cancelled; a write that was on its way may have been applied (outcome unknown)");
+            return Flow::Continue;
+        }
+    };
+    result.unwrap_or_else(|error| {
+        session.console().error(error);
+        Flow::Continue
+    })
+}
+
+/// `quorate:quorum> `, and as many dots while a statement goes on.
+fn prompt(session: &Session, chunks: &Chunks) -> String {
+    let prompt = format!("quorate:{}> ", session.consistency().to_string().to_lowercase());
+    if chunks.is_empty() { prompt } else { format!("{}> ", ".".repeat(prompt.len() - 2)) }
+}
+
+/// `$XDG_STATE_HOME/quorate/history`, by default below `~/.local/state`; its directory is made.
+fn history_file() -> Option<PathBuf> {
+    let path = |name| env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    let state = path("XDG_STATE_HOME").or_else(|| Some(path("HOME")?.join(".local/state")))?;
+    let dir = state.join("quorate");
+    fs::create_dir_all(&dir).ok()?;
+    Some(dir.join("history"))
+}
+
+fn terminal(error: ReadlineError) -> ShellError {
+    ShellError::Console(io::Error::other(format!("terminal: {error}")))
+}
