@@ -1,0 +1,248 @@
+//! What the program can be told.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+use quorate::{client::Context, config::Overrides, cql::render::Format, ring::Consistency};
+
+/// A leaderless key-value store: every node is a peer, QUORUM is linearizable
+#[derive(Debug, Parser)]
+#[command(version, propagate_version = true, arg_required_else_help = true, after_help = EXAMPLES)]
+pub(crate) struct Arguments {
+    /// How to print data: a table on a terminal by default, else raw (tab-separated)
+    #[arg(long, global = true, value_enum, value_name = "FORMAT")]
+    pub(crate) output: Option<Format>,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Start a cluster of real nodes in this process and talk to it
+    #[command(after_help = DEMO_EXAMPLES)]
+    Demo(Demo),
+    /// Talk to a cluster in its CQL-like language
+    #[command(after_help = SHELL_EXAMPLES)]
+    Shell(Shell),
+    /// Read a key
+    Get(Get),
+    /// Write a key
+    #[command(
+        after_help = "Examples:\n  quorate put carts alice '2 apples'\n  quorate put carts alice - < basket.bin"
+    )]
+    Put(Put),
+    /// Delete a key
+    Del(Del),
+    /// Run a node
+    #[command(after_help = SERVE_EXAMPLES)]
+    Serve(Serve),
+    /// Check and print configurations
+    #[command(subcommand)]
+    Config(Config),
+    /// Make the certificates that nodes and clients prove themselves with
+    #[command(subcommand, after_help = CERTS_EXAMPLES)]
+    Certs(Certs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Demo {
+    /// How many nodes
+    #[arg(long, default_value_t = 3, value_name = "N")]
+    pub(crate) nodes: usize,
+    /// Keep the data in this directory, and find it there again
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data: Option<PathBuf>,
+    /// Carry these statements out and exit
+    #[arg(short, long, value_name = "STATEMENTS")]
+    pub(crate) execute: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Shell {
+    #[command(flatten)]
+    pub(crate) cluster: Cluster,
+    /// Carry these statements out and exit
+    #[arg(short, long, value_name = "STATEMENTS", conflicts_with = "file")]
+    pub(crate) execute: Option<String>,
+    /// Carry out the statements of this file and exit
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) file: Option<PathBuf>,
+}
+
+/// How to reach a cluster.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Cluster")]
+pub(crate) struct Cluster {
+    /// Nodes to connect to; one that is up suffices
+    #[arg(
+        long,
+        env = "QUORATE_CONNECT",
+        value_delimiter = ',',
+        value_name = "HOST:PORT,..",
+        default_value = "127.0.0.1:7000"
+    )]
+    pub(crate) connect: Vec<String>,
+    /// Directory of ca.crt, client.crt and client.key
+    #[arg(long, env = "QUORATE_CERTS", value_name = "DIR", default_value = "certs")]
+    pub(crate) certs: PathBuf,
+    /// Certificate of the cluster's authority, if not in --certs
+    #[arg(long, env = "QUORATE_CA", value_name = "FILE")]
+    pub(crate) ca: Option<PathBuf>,
+    /// The client's certificate, if not in --certs
+    #[arg(long, env = "QUORATE_CERT", value_name = "FILE", requires = "private_key")]
+    pub(crate) cert: Option<PathBuf>,
+    /// The client's private key, if not in --certs
+    #[arg(long = "key", env = "QUORATE_KEY", value_name = "FILE", requires = "cert")]
+    pub(crate) private_key: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Request {
+    #[command(flatten)]
+    pub(crate) cluster: Cluster,
+    /// How many replicas: ONE, TWO, THREE, QUORUM, ALL, ANY or a number
+    #[arg(long, default_value = "QUORUM", value_name = "LEVEL")]
+    pub(crate) consistency: Consistency,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Get {
+    /// The table
+    pub(crate) table: String,
+    /// The key; 0x.. for bytes
+    pub(crate) key: String,
+    #[command(flatten)]
+    pub(crate) request: Request,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Put {
+    /// The table
+    pub(crate) table: String,
+    /// The key; 0x.. for bytes
+    pub(crate) key: String,
+    /// The value; `-` reads it from standard input
+    #[arg(allow_hyphen_values = true)]
+    pub(crate) value: String,
+    /// The context of the read whose values this write replaces
+    #[arg(long, value_name = "TOKEN")]
+    pub(crate) context: Option<Context>,
+    #[command(flatten)]
+    pub(crate) request: Request,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Del {
+    /// The table
+    pub(crate) table: String,
+    /// The key; 0x.. for bytes
+    pub(crate) key: String,
+    /// The context of the read whose values this delete removes
+    #[arg(long, value_name = "TOKEN")]
+    pub(crate) context: Option<Context>,
+    #[command(flatten)]
+    pub(crate) request: Request,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Serve {
+    /// The configuration file; flags and the environment win over it
+    #[arg(long, env = "QUORATE_CONFIG", value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) overrides: Overrides,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Config {
+    /// Find mistakes in a configuration file, each with its line and what to do
+    Check {
+        /// The configuration file
+        file: PathBuf,
+    },
+    /// Print what would run, every setting included
+    Print {
+        /// What would run: file, environment and flags together
+        #[arg(long, required = true)]
+        effective: bool,
+        #[command(flatten)]
+        node: Box<Serve>,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Certs {
+    /// Make the cluster's authority: ca.crt and ca.key
+    Init {
+        /// The directory, made if missing
+        dir: PathBuf,
+    },
+    /// Make a node's certificate, signed by the authority in the directory
+    Node {
+        /// The authority's directory
+        dir: PathBuf,
+        /// The node's name, as in the founders' list
+        name: String,
+        /// A further DNS name or IP address that it is valid for; may be given several times
+        #[arg(long = "host", value_name = "HOST")]
+        hosts: Vec<String>,
+    },
+    /// Make a client's certificate, signed by the authority in the directory
+    Client {
+        /// The authority's directory
+        dir: PathBuf,
+        /// The client's name; the shell looks for `client`
+        name: String,
+    },
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  quorate demo                                     a cluster of three nodes and a shell, in this process
+  quorate demo -e \"CREATE TABLE t (key TEXT PRIMARY KEY, value BLOB) WITH kind = 'register'\"
+  quorate shell --connect 10.0.0.1:7000 --certs certs
+  quorate put carts alice '2 apples'
+
+Exit codes: 0 done, 1 could not connect or start, 2 statement or request failed, 3 bad usage or configuration.";
+
+const DEMO_EXAMPLES: &str = "\
+On a terminal a shell opens; otherwise statements come from -e or standard input.
+
+Examples:
+  quorate demo
+  quorate demo --nodes 5 --data ./demo
+  echo \"DESCRIBE CLUSTER\" | quorate demo --output json";
+
+const SHELL_EXAMPLES: &str = "\
+On a terminal a shell opens; otherwise statements come from -e, -f or standard input.
+
+Examples:
+  quorate shell --connect 10.0.0.1:7000,10.0.0.2:7000 --certs ./certs
+  quorate shell -e \"SELECT value FROM carts WHERE key = 'alice'\" --output json
+  quorate shell -f schema.cql";
+
+const SERVE_EXAMPLES: &str = "\
+Every setting of the file is also a flag and a variable QUORATE_*; flags win over the environment, the
+environment over the file. SIGTERM drains the node.
+
+Examples:
+  quorate serve --config n1.toml
+  quorate config check n1.toml";
+
+const CERTS_EXAMPLES: &str = "\
+Examples:
+  quorate certs init certs
+  quorate certs node certs n1 --host db1.example.org
+  quorate certs client certs client";
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn arguments_do_not_contradict_each_other() {
+        Arguments::command().debug_assert();
+    }
+}

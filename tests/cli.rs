@@ -1,0 +1,190 @@
+//! The `quorate` program from outside: what it prints where, and the exit codes that scripts rely on.
+
+#![cfg(feature = "cli")]
+#![allow(clippy::disallowed_methods, reason = "a test of the program writes its files")]
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+use std::{
+    fs,
+    io::{BufRead, BufReader, Write},
+    path::Path,
+    process::{Child, Command, Output, Stdio},
+};
+
+#[test]
+fn a_demo_prints_the_value_and_nothing_else() {
+    let done = quorate(Path::new("."), &["demo", "-e", &format!("{CREATE} {INSERT} {SELECT}")]);
+    assert_eq!(outcome(&done), (0, "b\n", ""));
+}
+
+#[test]
+fn a_demo_keeps_its_data_and_takes_statements_from_standard_input() {
+    let dir = tempfile::tempdir().unwrap();
+    let done = quorate(dir.path(), &["demo", "--data", "d", "-e", &format!("{CREATE} {INSERT}")]);
+    assert_eq!(outcome(&done), (0, "", ""));
+
+    let mut child = command(dir.path(), &["demo", "--data", "d", "--output", "jsonl"]).spawn().unwrap();
+    let script = "-- what was kept\nSELECT *\n  FROM t WHERE key IN ('a', 'absent');\nDELETE FROM t WHERE key = 'a';\n\
+                  SELECT * FROM t WHERE key = 'a'";
+    child.stdin.take().unwrap().write_all(script.as_bytes()).unwrap();
+    let done = child.wait_with_output().unwrap();
+    assert_eq!(outcome(&done), (0, "{\"key\":\"a\",\"value\":\"b\"}\n", ""));
+
+    let done = quorate(dir.path(), &["demo", "--data", "d", "--nodes", "2", "-e", "HELP"]);
+    assert_eq!(done.status.code(), Some(3));
+}
+
+#[test]
+fn the_first_error_ends_a_script_with_its_place() {
+    let script = format!("{CREATE} {INSERT}\n{SELECT};\nSELECT value\n  FORM t; {SELECT}");
+    let done = quorate(Path::new("."), &["demo", "-e", &script]);
+    let (code, out, error) = outcome(&done);
+    assert_eq!((code, out), (2, "b\n"), "what came before the error is done");
+    assert_eq!(
+        error,
+        "error: syntax error: expected FROM, found 'FORM' at line 4, column 3:\n      FORM t; \
+         SELECT value FROM t WHERE key = 'a'\n      ^^^^\ndid you mean FROM?\n"
+    );
+}
+
+#[test]
+fn failures_say_what_became_of_the_statement() {
+    let failures = [
+        ("CREATE TABLE s (key TEXT PRIMARY KEY, value BLOB)", "(not applied)"),
+        ("SELECT * FROM nothing WHERE key = 'a'", "unknown table 'nothing'"),
+        ("INSERT INTO t (key, value) VALUES ('', 'x')", "(not applied)"),
+        ("SELECT * FROM t WHERE key = 'a' USING CONSISTENCY ANY", "ANY"),
+        ("UPDATE t SET value = 'x' WHERE key = 'a' IF value = 'b'", "not supported yet: UPDATE .. IF"),
+        (CREATE, "exists already (not applied)"),
+    ];
+    for (statement, says) in failures {
+        let done = quorate(Path::new("."), &["demo", "--nodes", "1", "-e", &format!("{CREATE} {statement}")]);
+        let (code, out, error) = outcome(&done);
+        assert_eq!((code, out), (2, ""), "{statement}");
+        assert!(error.contains(says), "{statement}: {error}");
+    }
+}
+
+#[test]
+fn copy_writes_good_rows_and_sets_bad_ones_aside() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut rows = "value;key\n".to_owned();
+    (0..500).for_each(|i| rows += &format!("v{i};k{i}\n"));
+    fs::write(dir.path().join("rows.csv"), rows + "lonely\nlast;k0\n").unwrap();
+    let copy = "COPY t FROM 'rows.csv' WITH header = true AND delimiter = ';'";
+    let done = quorate(dir.path(), &["demo", "--data", "d", "-e", &format!("{CREATE} {copy}")]);
+    let (code, out, error) = outcome(&done);
+    assert_eq!((code, out), (2, ""));
+    assert!(error.contains("COPY wrote 501 rows and rejected 1: see rows.csv.rejects.csv"), "{error}");
+    let rejects = fs::read_to_string(dir.path().join("rows.csv.rejects.csv")).unwrap();
+    assert_eq!(rejects, "line,key,value,reason\n502,lonely,,1 columns instead of 2\n");
+
+    let select = "SELECT value FROM t WHERE key IN ('k0', 'k1', 'k499')";
+    let done = quorate(dir.path(), &["demo", "--data", "d", "-e", select]);
+    assert_eq!(outcome(&done), (0, "last\nv1\nv499\n", ""), "of rows with one key the last one stays");
+}
+
+#[test]
+fn a_node_serves_shells_and_one_shot_commands() {
+    let dir = tempfile::tempdir().unwrap();
+    let run = |arguments: &[&str]| quorate(dir.path(), arguments);
+    for arguments in [
+        &["certs", "init", "certs"][..],
+        &["certs", "node", "certs", "n1"],
+        &["certs", "client", "certs", "client"],
+    ] {
+        assert!(run(arguments).status.success(), "{arguments:?}");
+    }
+    let node = Node::start(dir.path());
+    let address = node.address.clone();
+    let at = |arguments: &[&str]| run(&[arguments, &["--connect", &address]].concat());
+    assert_eq!(outcome(&at(&["shell", "-e", CREATE])), (0, "", ""));
+    assert_eq!(outcome(&at(&["put", "t", "k", "0x00ff"])), (0, "", ""));
+    assert_eq!(outcome(&at(&["get", "t", "k"])), (0, "0x00ff\n", ""));
+    assert_eq!(outcome(&at(&["put", "t", "0x6b", "two words", "--consistency", "ALL"])), (0, "", ""));
+    assert_eq!(outcome(&at(&["get", "t", "k", "--consistency", "one"])), (0, "two words\n", ""));
+    assert_eq!(outcome(&at(&["del", "t", "k"])), (0, "", ""));
+    assert_eq!(outcome(&at(&["get", "t", "k"])), (0, "", ""), "an absent key has no rows");
+    assert_eq!(at(&["get", "nothing", "k"]).status.code(), Some(2));
+    assert_eq!(at(&["get", "t", "k", "--consistency", "most"]).status.code(), Some(3));
+    node.stop();
+    assert_eq!(at(&["get", "t", "k"]).status.code(), Some(1));
+}
+
+#[test]
+fn bad_usage_and_bad_configuration_are_code_3() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("bad.toml"), "node = 5\n").unwrap();
+    for arguments in [&["nonsense"][..], &["put", "t"], &["config", "check", "bad.toml"], &["get", "t", "k"]]
+    {
+        let done = quorate(dir.path(), arguments);
+        let (code, out, error) = outcome(&done);
+        assert_eq!((code, out), (3, ""), "{arguments:?}");
+        assert!(!error.is_empty());
+    }
+    assert!(quorate(dir.path(), &["--help"]).status.success());
+}
+
+/// A node in a process of its own.
+struct Node {
+    process: Child,
+    address: String,
+}
+
+impl Node {
+    fn start(dir: &Path) -> Self {
+        // A port that was free a moment ago: a founder's address must be known before the node starts.
+        let free = std::net::UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let config = format!(
+            "cluster = \"test\"\nfounders = [\"n1={free}\"]\nnode = \"n1\"\ndata_dir = \"data\"\n\
+             tls = {{ ca = \"certs/ca.crt\", cert = \"certs/n1.crt\", key = \"certs/n1.key\" }}\n"
+        );
+        fs::write(dir.join("n1.toml"), config).unwrap();
+        assert!(quorate(dir, &["config", "check", "n1.toml"]).status.success());
+        let mut process =
+            command(dir, &["serve", "--config", "n1.toml"]).stderr(Stdio::null()).spawn().unwrap();
+        let mut line = String::new();
+        BufReader::new(process.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        assert_eq!(line, format!("listening n1 {free}\n"));
+        Self { process, address: free.to_string() }
+    }
+
+    /// Stops it as an operator does.
+    fn stop(mut self) {
+        let pid = self.process.id().to_string();
+        assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+        assert!(self.process.wait().unwrap().success(), "a drained node exits in order");
+    }
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        // It may have stopped already.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+fn quorate(dir: &Path, arguments: &[&str]) -> Output {
+    command(dir, arguments).stdin(Stdio::null()).output().unwrap()
+}
+
+fn command(dir: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_quorate"));
+    command.current_dir(dir).args(arguments);
+    for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("QUORATE_")) {
+        command.env_remove(name);
+    }
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}
+
+fn outcome(done: &Output) -> (i32, &str, &str) {
+    let text = |bytes| std::str::from_utf8(bytes).unwrap();
+    (done.status.code().unwrap_or(-1), text(&done.stdout), text(&done.stderr))
+}
+
+const CREATE: &str =
+    "CREATE TABLE t (key TEXT PRIMARY KEY, value BLOB) WITH kind = 'register' AND replication = 1;";
+const INSERT: &str = "INSERT INTO t (key, value) VALUES ('a', 'b');";
+const SELECT: &str = "SELECT value FROM t WHERE key = 'a'";
