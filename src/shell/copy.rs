@@ -118,7 +118,8 @@ impl Copy {
             self.settle_one().await?;
         }
         self.keys.insert(key.clone());
-        let put = self.table.put(key.clone(), value.clone()).consistency(self.consistency);
+        // A row says what its key is to hold: sending it again when nobody knows whether it arrived changes nothing.
+        let put = self.table.put(key.clone(), value.clone()).consistency(self.consistency).idempotent(true);
         self.in_flight.spawn(async move {
             let result = put.await.map(drop);
             Settled { line, key, value, result }
