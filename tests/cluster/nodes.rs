@@ -1,0 +1,169 @@
+//! Node processes with their own directories, certificates and logs; killed when the test ends, however it ends.
+
+#![expect(clippy::disallowed_methods, reason = "this starts processes and waits for them")]
+
+use std::{
+    fmt::Write as _,
+    fs::{self, File},
+    io::{BufRead, BufReader},
+    net::UdpSocket,
+    path::PathBuf,
+    process::{Child, Command, Stdio},
+};
+
+use quorate::transport::Identity;
+use tempfile::TempDir;
+
+pub(crate) struct Nodes {
+    dir: TempDir,
+    ports: Vec<u16>,
+    processes: Vec<Option<Child>>,
+}
+
+impl Nodes {
+    /// Makes certificates and configurations, and starts `count` nodes.
+    pub(crate) fn start(count: usize) -> Self {
+        let dir = tempfile::tempdir().expect("a directory");
+        let sockets: Vec<_> = (0..count).map(|_| UdpSocket::bind("127.0.0.1:0").expect("a port")).collect();
+        let ports = sockets.iter().map(|s| s.local_addr().expect("an address").port()).collect();
+        drop(sockets);
+        let mut nodes = Self { dir, ports, processes: (0..count).map(|_| None).collect() };
+        nodes.quorate(&["certs", "init", "certs"]);
+        nodes.quorate(&["certs", "client", "certs", "client"]);
+        for node in 0..count {
+            nodes.quorate(&["certs", "node", "certs", &name(node)]);
+            fs::write(nodes.path(&format!("{}.toml", name(node))), nodes.configuration(node))
+                .expect("written");
+            nodes.restart(node);
+        }
+        nodes
+    }
+
+    /// Kills a node with SIGKILL.
+    pub(crate) fn kill(&mut self, node: usize) {
+        let mut process = self.processes[node].take().expect("the node runs");
+        process.kill().expect("killed");
+        process.wait().expect("gone");
+    }
+
+    /// Starts a node and waits until it says that it listens.
+    pub(crate) fn restart(&mut self, node: usize) {
+        let log = File::options().create(true).append(true).open(self.path(&format!("{}.log", name(node))));
+        let mut command = self.command(&["serve", "--config", &format!("{}.toml", name(node))]);
+        let mut process =
+            command.stdout(Stdio::piped()).stderr(log.expect("a log")).spawn().expect("a node starts");
+        let output = process.stdout.take().expect("it was piped");
+        self.processes[node] = Some(process);
+        let mut line = String::new();
+        BufReader::new(output).read_line(&mut line).expect("a line");
+        assert!(line.starts_with("listening"), "{} says '{line}'; its log:\n{}", name(node), self.log(node));
+    }
+
+    /// Ends all nodes and checks that they end well.
+    pub(crate) fn stop(mut self) {
+        for node in 0..self.processes.len() {
+            let Some(mut process) = self.processes[node].take() else {
+                continue;
+            };
+            let pid = process.id().to_string();
+            assert!(Command::new("kill").args(["-TERM", &pid]).status().expect("kill runs").success());
+            let status = process.wait().expect("it ends");
+            assert!(status.success(), "{} ended with {status}; its log:\n{}", name(node), self.log(node));
+        }
+    }
+
+    /// A shell on the cluster that carries out `statements`.
+    pub(crate) fn shell(&self, statements: &str) -> Child {
+        let connect = self.addresses().join(",");
+        let mut command =
+            self.command(&["shell", "--connect", &connect, "--certs", "certs", "-e", statements]);
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("a shell")
+    }
+
+    pub(crate) fn addresses(&self) -> Vec<String> {
+        self.ports.iter().map(|port| format!("127.0.0.1:{port}")).collect()
+    }
+
+    pub(crate) fn identity(&self) -> Identity {
+        let file = |name: &str| self.path("certs").join(name);
+        Identity::from_pem_files(&file("ca.crt"), &file("client.crt"), &file("client.key"))
+            .expect("an identity")
+    }
+
+    /// Resident memory of each node that runs, in KiB.
+    #[allow(dead_code, reason = "the bench asks, the tests do not")]
+    pub(crate) fn resident_kib(&self) -> Vec<u64> {
+        self.running().map(|pid| proc_file(pid, "status")).map(|text| number_after(&text, "VmRSS:")).collect()
+    }
+
+    /// CPU time that the running nodes have used, in microseconds.
+    #[allow(dead_code, reason = "the bench asks, the tests do not")]
+    pub(crate) fn cpu_micros(&self) -> u64 {
+        let ticks = |pid| {
+            let stat = proc_file(pid, "stat");
+            let fields: Vec<_> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
+            // Fields 14 and 15 of stat(5), counted from behind the name; a tick is a hundredth of a second.
+            fields[11..13].iter().map(|field| field.parse::<u64>().expect("a number")).sum::<u64>()
+        };
+        self.running().map(ticks).sum::<u64>() * 10_000
+    }
+
+    fn running(&self) -> impl Iterator<Item = u32> {
+        self.processes.iter().flatten().map(Child::id)
+    }
+
+    fn configuration(&self, node: usize) -> String {
+        let founders: Vec<_> =
+            (0..).zip(self.addresses()).map(|(n, address)| format!("\"{}={address}\"", name(n))).collect();
+        let name = name(node);
+        let mut text = String::new();
+        let _ = writeln!(text, "cluster = \"test\"\nnode = \"{name}\"\ndata_dir = \"{name}\"");
+        let _ = writeln!(text, "founders = [{}]", founders.join(", "));
+        let _ = writeln!(
+            text,
+            "tls = {{ ca = \"certs/ca.crt\", cert = \"certs/{name}.crt\", key = \"certs/{name}.key\" }}"
+        );
+        text
+    }
+
+    fn quorate(&self, arguments: &[&str]) {
+        let done = self.command(arguments).output().expect("quorate runs");
+        assert!(done.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&done.stderr));
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_quorate"));
+        command.args(arguments).current_dir(self.dir.path());
+        command
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    fn log(&self, node: usize) -> String {
+        fs::read_to_string(self.path(&format!("{}.log", name(node)))).unwrap_or_default()
+    }
+}
+
+impl Drop for Nodes {
+    fn drop(&mut self) {
+        for process in self.processes.iter_mut().flatten() {
+            let _ = process.kill();
+            let _ = process.wait();
+        }
+    }
+}
+
+fn proc_file(pid: u32, name: &str) -> String {
+    fs::read_to_string(format!("/proc/{pid}/{name}")).expect("Linux tells")
+}
+
+fn number_after(text: &str, label: &str) -> u64 {
+    let rest = text.split(label).nth(1).expect("the label is there");
+    rest.split_whitespace().next().and_then(|word| word.parse().ok()).expect("a number")
+}
+
+fn name(node: usize) -> String {
+    format!("n{}", node + 1)
+}
