@@ -135,6 +135,9 @@ impl Coordinator {
         header: Header,
         planned: Result<(plan::Plan, Work), RequestError>,
     ) {
+        if header.deadline <= turn.now.mono {
+            return turn.effects.push(Effect::Observe(Observation::Expired));
+        }
         let (plan, work) = match planned {
             Ok(planned) => planned,
             Err(error) => return refuse(turn, client, header, error),

@@ -104,7 +104,9 @@ impl Read {
                     answer => answer,
                 };
                 match (answer, round) {
-                    (Answer::State(state), _) => self.heard[place] = Some(Heard::State(state)),
+                    (Answer::State(state), ASKING | CONSULTING) => {
+                        self.heard[place] = Some(Heard::State(state))
+                    }
                     (Answer::Digest(digest), ASKING) => self.heard[place] = Some(Heard::Digest(digest)),
                     _ => return None,
                 }

@@ -116,6 +116,13 @@ impl CreateTables {
                 turn.effects.push(Effect::Halt(why.to_string()));
             }
             failed => {
+                // Not held ready, and the coordinator may know. Any other answer must be durable first.
+                if matches!(record.stage, TableStage::Prepared { .. }) {
+                    for (peer, header) in waiters.unwrap_or_default() {
+                        let standing = TableStanding::Refused("its disk has no room".to_owned());
+                        reply(turn, peer, header, attempt, standing);
+                    }
+                }
                 if matches!(record.stage, TableStage::Committed { .. }) {
                     self.timers.set(turn.now.mono + INQUIRE_EVERY, Alarm::Rewrite(attempt));
                 }

@@ -29,6 +29,7 @@ async fn real_data_survives_killed_nodes() {
 
     // Import, with one node killed under it.
     let import = nodes.shell(&format!("COPY packages FROM '{}' WITH header = true", csv.display()));
+    until_present(&table, expected.keys().nth(expected.len() / 20).expect("rows")).await;
     nodes.kill(1);
     let done = import.wait_with_output().expect("the shell ends");
     assert!(done.status.success(), "COPY: {}", String::from_utf8_lossy(&done.stderr));
@@ -112,6 +113,17 @@ async fn assert_holds(table: &TableHandle, expected: &Rows, level: Consistency) 
         let held = held.map(|bytes| String::from_utf8(bytes).expect("text"));
         assert_eq!(held.as_ref(), Some(value), "{key} at {level}");
     }
+}
+
+/// Waits until an import that is under way has come to `key`.
+async fn until_present(table: &TableHandle, key: &str) {
+    for _ in 0..ATTEMPTS * 100 {
+        if read(table, key, Consistency::Quorum).await.value().expect("registers have no siblings").is_some()
+        {
+            return;
+        }
+    }
+    panic!("the import does not come to {key}");
 }
 
 async fn read(table: &TableHandle, key: &str, level: Consistency) -> quorate::client::Read {
