@@ -38,6 +38,7 @@ pub(crate) const SCENES: &[(&str, &str)] = &[
     ("hedge", include_str!("transcripts/hedge.txt")),
     ("create_table_crash", include_str!("transcripts/create_table_crash.txt")),
     ("create_table_full_disk", include_str!("transcripts/create_table_full_disk.txt")),
+    ("create_table_no_room", include_str!("transcripts/create_table_no_room.txt")),
     ("concurrent_writes", include_str!("transcripts/concurrent_writes.txt")),
     ("own_write_slow_disk", include_str!("transcripts/own_write_slow_disk.txt")),
 ];
