@@ -26,3 +26,6 @@ pub use machine::Node;
 pub use mutant::Mutant;
 pub use timers::Timers;
 pub use turn::Turn;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,93 @@
+//! Single steps of a node that whole clusters hardly ever reach.
+
+use bytes::Bytes;
+use quorate_ring::{
+    Actor, Consistency, Duration, Epoch, Founder, Hlc, Instant, NodeId, Now, Ring, Table, TableId, TableKind,
+    Tag,
+};
+use quorate_storage::{Content, Recovered, Register, State, TableRecord, TableStage};
+
+use super::*;
+use crate::wire::{Answer, ClientMessage, Fetched, Frame, Get, Header, PeerMessage, RequestId, Stored};
+
+const TAG: Tag = Tag { hlc: Hlc(5), actor: Actor(9) };
+const NOW: Now = Now { mono: Instant(1_000_000_000), wall: quorate_ring::WallMicros(1) };
+
+/// n1 of three nodes that all hold the one table, with both peers up.
+fn node() -> Node {
+    let founders = ["n1", "n2", "n3"].map(|name| Founder::new(name, format!("{name}:1")));
+    let ring = Ring::found("test", &founders).unwrap();
+    let table = Table { id: TableId(1), name: "t".to_owned(), kind: TableKind::Register, replication: 3 };
+    let tables = vec![TableRecord { table, stage: TableStage::Committed { attempt: TAG } }];
+    let recovered = Recovered { identity: None, hlc_bound: Hlc(0), tables };
+    let mut node = Node::new(NodeConfig::new(NodeId(1), Actor(1), "test"), ring, recovered);
+    for peer in [2, 3] {
+        handle(&mut node, Input::PeerUp(NodeId(peer)));
+    }
+    node
+}
+
+fn handle(node: &mut Node, input: Input) -> Vec<Effect> {
+    let mut effects = Effects::default();
+    node.handle(NOW, input, &mut effects);
+    node.validate();
+    effects.drain().collect()
+}
+
+fn get(deadline: Instant) -> Input {
+    let get = Get { table: TableId(1), key: Bytes::from_static(b"k"), consistency: Consistency::Quorum };
+    let header = Header { id: RequestId(1), epoch: Epoch(1), deadline };
+    Input::Client { client: ClientId(1), frame: Frame { header, message: get.into() } }
+}
+
+fn says(from: u32, id: RequestId, message: impl Into<PeerMessage>) -> Input {
+    let header = Header { id, epoch: Epoch(1), deadline: NOW.mono + Duration::from_secs(1) };
+    Input::Peer { from: NodeId(from), frame: Frame { header, message: message.into() } }
+}
+
+fn request_to(peer: u32, effects: &[Effect]) -> RequestId {
+    let sent = effects.iter().find_map(|effect| match effect {
+        Effect::ToPeer { peer: to, frame } if *to == NodeId(peer) => Some(frame.header.id),
+        _ => None,
+    });
+    sent.unwrap_or_else(|| panic!("nothing was sent to n{peer}: {effects:?}"))
+}
+
+fn is_answered(effects: &[Effect]) -> bool {
+    effects.iter().any(
+        |e| matches!(e, Effect::ToClient { frame, .. } if matches!(frame.message, ClientMessage::Got(_))),
+    )
+}
+
+#[test]
+fn a_request_past_its_deadline_is_dropped() {
+    let effects = handle(&mut node(), get(NOW.mono));
+    assert!(matches!(effects[..], [Effect::Observe(Observation::Expired)]), "rule Q11: {effects:?}");
+}
+
+/// Only the word that it is stored ends a write-back (rule Q5).
+#[test]
+fn a_state_is_no_acknowledgement_of_a_write_back() {
+    let mut node = node();
+    let asked = handle(&mut node, get(NOW.mono + Duration::from_secs(1)));
+    let first = request_to(3, &asked);
+    let own = asked.into_iter().find_map(|effect| match effect {
+        Effect::Disk(request) => Some(request.ticket),
+        _ => None,
+    });
+    let held = State::Register(Register { tag: TAG, content: Content::Value(Bytes::from_static(b"v")) });
+    let ticket = own.expect("the own replica is asked");
+    handle(&mut node, Input::DiskDone { ticket, result: DiskResult::Read(Ok(Some(held.clone()))) });
+    // n3's digest disagrees with the own state: everybody is asked for theirs, then for keeping the merge.
+    let mut second = handle(&mut node, says(3, first, Fetched { answer: Answer::Digest(None) }));
+    let absent = || Fetched { answer: Answer::State(None) };
+    for peer in [2, 3] {
+        second = handle(&mut node, says(peer, request_to(peer, &second), absent()))
+            .into_iter()
+            .chain(second)
+            .collect();
+    }
+    let store = request_to(2, &second);
+    assert!(!is_answered(&handle(&mut node, says(2, store, Fetched { answer: Answer::State(Some(held)) }))));
+    assert!(is_answered(&handle(&mut node, says(2, store, Stored { held: TAG }))));
+}
