@@ -4,7 +4,7 @@ use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
-use crate::TableId;
+use crate::{Consistency, TableId};
 
 /// How concurrent versions of a key are merged.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -57,9 +57,19 @@ pub struct Table {
     pub kind: TableKind,
     /// N: on how many distinct nodes each key lives, 1 to [`Table::REPLICATION_MAX`].
     pub replication: u8,
+    /// The level of reads that name none.
+    pub read_consistency: Consistency,
+    /// The level of writes that name none.
+    pub write_consistency: Consistency,
 }
 
 impl Table {
+    /// A table whose reads and writes are at QUORUM unless they say otherwise.
+    pub fn new(id: TableId, name: impl Into<String>, kind: TableKind, replication: u8) -> Self {
+        let (read_consistency, write_consistency) = (Consistency::default(), Consistency::default());
+        Self { id, name: name.into(), kind, replication, read_consistency, write_consistency }
+    }
+
     /// The longest table name, in bytes.
     pub const NAME_BYTES_MAX: usize = 64;
     /// The largest replication factor.

@@ -67,7 +67,7 @@ impl Client {
     /// # }
     /// ```
     pub fn create_table(&self, name: impl Into<String>) -> CreateTable {
-        let request = wire::CreateTable { name: name.into(), kind: TableKind::default(), replication: None };
+        let request = wire::CreateTable::new(name, TableKind::default());
         CreateTable { client: self.clone(), request, timeout: None }
     }
 

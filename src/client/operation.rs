@@ -46,8 +46,7 @@ impl Get {
     async fn send(self) -> Result<Read, ReadError> {
         let Self { table, key, consistency, timeout } = self;
         let deadline = table.client().session().deadline(timeout);
-        let message =
-            |table: &quorate_ring::Table| wire::Get { table: table.id, key: key.clone(), consistency }.into();
+        let message = |table: &quorate_ring::Table| wire::Get::new(table.id, key.clone(), consistency).into();
         match table.request(&key, Nature::Read, deadline, message).await? {
             (_, ClientMessage::Got(got)) => Ok(Read::new(got)),
             (node, _) => Err(CallError::not_applied(Cause::UnexpectedAnswer { node }).into()),
@@ -145,7 +144,8 @@ impl Put {
         let context = context.map(Context::into_bytes);
         let message = |table: &quorate_ring::Table| {
             let (key, value, context) = (key.clone(), value.clone(), context.clone());
-            wire::Put { table: table.id, key, value, consistency, context }.into()
+            wire::Put { table: table.id, key, value, consistency, context, ttl_ms: None, sloppy: false }
+                .into()
         };
         written(table.request(&key, Nature::Write { idempotent }, deadline, message).await?)
     }
@@ -173,7 +173,8 @@ impl Delete {
         let deadline = table.client().session().deadline(timeout);
         let context = context.map(Context::into_bytes);
         let message = |table: &quorate_ring::Table| {
-            wire::Delete { table: table.id, key: key.clone(), consistency, context: context.clone() }.into()
+            let (key, context) = (key.clone(), context.clone());
+            wire::Delete { table: table.id, key, consistency, context, sloppy: false }.into()
         };
         written(table.request(&key, Nature::Write { idempotent }, deadline, message).await?)
     }

@@ -4,11 +4,12 @@ use std::{fmt, str::FromStr};
 
 use bytes::Bytes;
 
-use crate::wire::{self, Receipt};
+use crate::wire::{self, Receipt, VersionedValue};
 
 /// What was read of a key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Read {
+    values: Vec<Bytes>,
     got: wire::Got,
 }
 
@@ -39,12 +40,17 @@ pub struct MalformedContext;
 
 impl Read {
     pub(super) fn new(got: wire::Got) -> Self {
-        Self { got }
+        Self { values: got.values.iter().map(|version| version.value.clone()).collect(), got }
     }
 
     /// Every concurrent value: none if the key is absent, and never more than one in `register` and `cas`
     /// tables.
     pub fn values(&self) -> &[Bytes] {
+        &self.values
+    }
+
+    /// The same values with the write that made each, and when it expires.
+    pub fn versions(&self) -> &[VersionedValue] {
         &self.got.values
     }
 

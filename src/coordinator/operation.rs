@@ -14,8 +14,8 @@ use super::{
 use crate::{
     node::{ClientId, DiskOperation, DiskRequest, Effect, Observation, Ticket, Turn},
     wire::{
-        Answer, ClientMessage, Failure, Fetch, Frame, Header, Outcome, PeerMessage, Receipt, RequestError,
-        RequestId, Store, Want,
+        Advanced, ClientMessage, Failure, Fetch, Fetched, Frame, Header, Outcome, PeerMessage, Receipt,
+        RequestError, RequestId, Store, Stored, Want,
     },
 };
 
@@ -62,9 +62,11 @@ impl Step {
 #[derive(Clone, Debug)]
 pub enum ReplicaAnswer {
     /// What it holds.
-    Fetched(Answer),
+    Fetched(Fetched),
     /// It holds what was sent, or more, durably.
-    Stored(Tag),
+    Stored(Stored),
+    /// Its clock has passed what was sent, durably (rule D1).
+    Advanced(Advanced),
     /// It did not do it; the text says why.
     Failed(String),
 }
@@ -253,7 +255,7 @@ impl Task {
         if self.plan.own == Some(place) {
             let operation = match want {
                 Want::State | Want::Digest => DiskOperation::Read(row.clone()),
-                Want::Tag => DiskOperation::ReadTag(row.clone()),
+                Want::Version => DiskOperation::ReadVersion(row.clone()),
             };
             return self.use_own_disk(turn, round, operation);
         }
@@ -265,10 +267,11 @@ impl Task {
     pub(super) fn store(&self, turn: &mut Turn<'_>, place: usize, round: u8, state: &State) {
         let (row, state) = (&self.plan.row, state.clone());
         if self.plan.own == Some(place) {
-            let write = quorate_storage::Write::Store { row: row.clone(), state };
+            let write = quorate_storage::Write::store(row.clone(), state);
             return self.use_own_disk(turn, round, DiskOperation::Write(write));
         }
-        let store = Store { table: row.table, key: row.key.clone(), state };
+        let (table, key) = (row.table, row.key.clone());
+        let store = Store { table, key, state, report: false, defer: false };
         self.send(turn, place, round, store.into());
     }
 
@@ -303,6 +306,11 @@ impl Task {
             answered: answered.iter().map(|place| self.plan.replicas[place]).collect(),
             tag,
             repaired,
+            monotone: false,
+            rounds: 1,
+            reports: Vec::new(),
+            hinted: Vec::new(),
+            forwarded_by: None,
         }
     }
 

@@ -5,8 +5,7 @@
 //! answer is given only when a quorum holds the merged state durably: a later read meets that quorum, so
 //! it cannot see less. For a `register` one write-back suffices, because tags are totally ordered.
 
-use quorate_ring::Tag;
-use quorate_storage::{MergeError, Merged, State, merge};
+use quorate_storage::{MergeError, Merged, State, Version, merge};
 
 use super::{
     operation::{Conclusion, ReplicaAnswer, Task},
@@ -16,7 +15,7 @@ use super::{
 use crate::node::Mutant;
 use crate::{
     node::{Alarm, Effect, Observation, Turn},
-    wire::{Answer, Failure, Got, RequestError, Want},
+    wire::{Answer, Failure, Fetched, Got, RequestError, VersionedValue, Want},
 };
 
 /// How far a read has come.
@@ -48,14 +47,14 @@ impl Default for Phase {
 #[derive(Clone, Debug)]
 enum Heard {
     State(Option<State>),
-    Digest(Option<(Tag, u128)>),
+    Digest(Option<(Version, u128)>),
 }
 
 impl Heard {
-    fn digest(&self) -> Option<(Tag, u128)> {
+    fn digest(&self) -> Option<(Version, u128)> {
         match self {
-            Self::State(state) => state.as_ref().map(|state| (state.tag(), state.digest())),
-            Self::Digest(digest) => *digest,
+            Self::State(state) => state.as_ref().map(|state| (state.version(), state.digest())),
+            Self::Digest(digest) => digest.clone(),
         }
     }
 }
@@ -92,12 +91,12 @@ impl Read {
             | Phase::WritingBack { tracker, .. } => tracker,
         };
         match answer {
-            ReplicaAnswer::Fetched(answer) => {
+            ReplicaAnswer::Fetched(Fetched { answer, .. }) => {
                 #[cfg(feature = "mutants")]
                 let answer = match answer {
                     Answer::State(Some(state))
                         if turn.config.mutant == Some(Mutant::TombstoneForgotten)
-                            && state.value().is_none() =>
+                            && state.values().next().is_none() =>
                     {
                         Answer::State(None)
                     }
@@ -113,7 +112,7 @@ impl Read {
                 tracker.succeed(place);
             }
             ReplicaAnswer::Stored(_) if round == WRITING_BACK => tracker.succeed(place),
-            ReplicaAnswer::Stored(_) => return None,
+            ReplicaAnswer::Stored(_) | ReplicaAnswer::Advanced(_) => return None,
             ReplicaAnswer::Failed(_) => {
                 tracker.fail(place);
                 self.ask_the_rest(task, turn);
@@ -232,7 +231,7 @@ impl Read {
             Ok(None) => return Some(self.conclude(task, turn, None, false)),
             Err(_) => return Some(Err(self.conflict(task, turn))),
         };
-        let target = Some((joined.tag(), joined.digest()));
+        let target = Some((joined.version(), joined.digest()));
         let holders: Places = self.places(|heard| heard.digest() == target);
         let settled = !task.plan.is_strict() || holders.len() >= task.plan.quorum();
         let Phase::Consulting { tracker, patient } = self.phase else {
@@ -268,6 +267,7 @@ impl Read {
             if let Heard::State(Some(state)) = heard {
                 match merge(joined.as_ref(), state)? {
                     Merged::Incoming => joined = Some(state.clone()),
+                    Merged::Joined(state) => joined = Some(state),
                     Merged::Held => {}
                 }
             }
@@ -291,7 +291,12 @@ impl Read {
             _ => self.places(|_| true),
         };
         let receipt = task.receipt(turn, answered, state.as_ref().map(State::tag), repaired);
-        let values = state.iter().filter_map(State::value).cloned().collect();
+        let contents = state.iter().flat_map(State::contents);
+        let values = contents.filter_map(|(tag, content)| {
+            let value = content.value()?.clone();
+            Some(VersionedValue { value, tag, expires: content.expires() })
+        });
+        let values = values.collect();
         Ok(Got { values, context: bytes::Bytes::new(), receipt }.into())
     }
 

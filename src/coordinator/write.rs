@@ -9,7 +9,7 @@
 //! Once a store was sent the outcome of a failure is unknown: the replica may have it.
 
 use quorate_ring::Tag;
-use quorate_storage::{Content, Register, State};
+use quorate_storage::{Content, Register, State, Version};
 
 use super::{
     operation::{Conclusion, ReplicaAnswer, Task},
@@ -19,7 +19,7 @@ use super::{
 use crate::node::Mutant;
 use crate::{
     node::Turn,
-    wire::{Answer, RequestError, Want, Written},
+    wire::{Answer, Fetched, RequestError, Want, Written},
 };
 
 /// How far a write has come.
@@ -66,7 +66,7 @@ impl Write {
         let tracker = task.tracker(turn, to_ask);
         let order = task.plan.asking_order(turn);
         let asked: Places = order.iter().copied().take(to_ask).collect();
-        asked.iter().for_each(|place| task.fetch(turn, place, ASKING, Want::Tag));
+        asked.iter().for_each(|place| task.fetch(turn, place, ASKING, Want::Version));
         if asked.len() < order.len() {
             task.hedge_after_delay(turn);
         }
@@ -86,9 +86,14 @@ impl Write {
             return None;
         }
         match (&mut self.phase, answer) {
-            (Phase::Asking { tracker, floor, .. }, ReplicaAnswer::Fetched(Answer::Tag(tag))) => {
+            (
+                Phase::Asking { tracker, floor, .. },
+                ReplicaAnswer::Fetched(Fetched { answer: Answer::Version(version), .. }),
+            ) => {
                 tracker.succeed(place);
-                *floor = (*floor).max(tag);
+                if let Some(Version::Tag(tag)) = version {
+                    *floor = (*floor).max(Some(tag));
+                }
                 self.asking_judged(task, turn)
             }
             (Phase::Asking { tracker, .. }, ReplicaAnswer::Failed(_)) => {
@@ -122,7 +127,7 @@ impl Write {
             for place in task.plan.asking_order(turn) {
                 if !asked.contains(place) {
                     asked.insert(place);
-                    task.fetch(turn, place, ASKING, Want::Tag);
+                    task.fetch(turn, place, ASKING, Want::Version);
                 }
             }
         }

@@ -187,7 +187,7 @@ impl CreateTables {
     }
 
     fn checked(&self, turn: &Turn<'_>, attempt: Tag, create: CreateTable) -> Result<Table, Failure> {
-        let CreateTable { name, kind, replication } = create;
+        let CreateTable { name, kind, replication, read_consistency, write_consistency } = create;
         let nodes = turn.ring.members().len();
         if !Table::is_valid_name(&name) {
             let why = "a table name has 1 to 64 of a-z, 0-9 and _, and does not start with a digit";
@@ -203,7 +203,8 @@ impl CreateTables {
                 "replication = {replication}: 1 to {most} are possible here"
             )));
         }
-        let table = Table { id: table_id(&name, attempt), name, kind, replication };
+        let id = table_id(&name, attempt);
+        let table = Table { id, name, kind, replication, read_consistency, write_consistency };
         if let Some(rival) = self.rival_of(turn, &table) {
             return Err(match rival.stage {
                 TableStage::Committed { .. } => Failure::TableExists { name: table.name },

@@ -1,7 +1,7 @@
 //! What can happen to a node.
 
-use quorate_ring::{Hlc, Instant, NodeId, Tag};
-use quorate_storage::{ReadError, Row, State, TableRecord, Write, WriteError, Written};
+use quorate_ring::{Hlc, Instant, NodeId};
+use quorate_storage::{ReadError, Row, State, TableRecord, Version, Write, WriteError, Written};
 
 use crate::{
     coordinator::Step,
@@ -66,8 +66,8 @@ pub struct DiskRequest {
 pub enum DiskOperation {
     /// Read a key's durable state.
     Read(Row),
-    /// Read the tag of a key's durable state.
-    ReadTag(Row),
+    /// Read what a key's durable state has seen.
+    ReadVersion(Row),
     /// Merge or set something; done once it is durable (rule S1).
     Write(Write),
 }
@@ -77,8 +77,8 @@ pub enum DiskOperation {
 pub enum DiskResult {
     /// Of [`DiskOperation::Read`].
     Read(Result<Option<State>, ReadError>),
-    /// Of [`DiskOperation::ReadTag`].
-    ReadTag(Result<Option<Tag>, ReadError>),
+    /// Of [`DiskOperation::ReadVersion`].
+    ReadVersion(Result<Option<Version>, ReadError>),
     /// Of [`DiskOperation::Write`]: durable.
     Written(Result<Written, WriteError>),
     /// Dropped unexecuted: its deadline had passed.

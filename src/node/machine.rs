@@ -11,8 +11,8 @@ use crate::{
     membership::CreateTables,
     replica::{self, Replica},
     wire::{
-        ClientMessage, ClusterInfo, Failure, Fetched, Frame, PROTOCOL_VERSION, PeerMessage, Refused,
-        RequestError, Stored, Tables,
+        ClientMessage, ClusterInfo, Failure, Frame, PROTOCOL_VERSION, PeerMessage, Refused, RequestError,
+        Tables,
     },
 };
 
@@ -144,10 +144,15 @@ impl Node {
         match message {
             PeerMessage::Fetch(fetch) => self.replica.fetch(turn, from, header, fetch),
             PeerMessage::Store(store) => self.replica.store(turn, from, header, store),
-            PeerMessage::Fetched(_) | PeerMessage::Stored(_) | PeerMessage::Refused(_) => {
+            PeerMessage::Fetched(_)
+            | PeerMessage::Stored(_)
+            | PeerMessage::Advanced(_)
+            | PeerMessage::Forwarded(_)
+            | PeerMessage::Refused(_) => {
                 let step = Step::from_request_id(header.id);
                 self.answered(now, from, step, message, effects);
             }
+            PeerMessage::Forward(_) | PeerMessage::Advance(_) => {}
             PeerMessage::PrepareTable(_)
             | PeerMessage::CommitTable(_)
             | PeerMessage::AbortTable(_)
@@ -160,8 +165,9 @@ impl Node {
     fn answered(&mut self, now: Now, from: NodeId, step: Step, message: PeerMessage, effects: &mut Effects) {
         let turn = &mut self.surroundings.turn(now, effects);
         let answer = match message {
-            PeerMessage::Fetched(Fetched { answer }) => ReplicaAnswer::Fetched(answer),
-            PeerMessage::Stored(Stored { held }) => ReplicaAnswer::Stored(held),
+            PeerMessage::Fetched(fetched) => ReplicaAnswer::Fetched(fetched),
+            PeerMessage::Stored(stored) => ReplicaAnswer::Stored(stored),
+            PeerMessage::Advanced(advanced) => ReplicaAnswer::Advanced(advanced),
             PeerMessage::Refused(Refused { refusal }) => ReplicaAnswer::Failed(refusal.to_string()),
             _ => return,
         };

@@ -17,7 +17,7 @@ const NOW: Now = Now { mono: Instant(1_000_000_000), wall: quorate_ring::WallMic
 fn node() -> Node {
     let founders = ["n1", "n2", "n3"].map(|name| Founder::new(name, format!("{name}:1")));
     let ring = Ring::found("test", &founders).unwrap();
-    let table = Table { id: TableId(1), name: "t".to_owned(), kind: TableKind::Register, replication: 3 };
+    let table = Table::new(TableId(1), "t", TableKind::Register, 3);
     let tables = vec![TableRecord { table, stage: TableStage::Committed { attempt: TAG } }];
     let recovered = Recovered { identity: None, hlc_bound: Hlc(0), tables };
     let mut node = Node::new(NodeConfig::new(NodeId(1), Actor(1), "test"), ring, recovered);
@@ -35,7 +35,7 @@ fn handle(node: &mut Node, input: Input) -> Vec<Effect> {
 }
 
 fn get(deadline: Instant) -> Input {
-    let get = Get { table: TableId(1), key: Bytes::from_static(b"k"), consistency: Consistency::Quorum };
+    let get = Get::new(TableId(1), Bytes::from_static(b"k"), Consistency::Quorum);
     let header = Header { id: RequestId(1), epoch: Epoch(1), deadline };
     Input::Client { client: ClientId(1), frame: Frame { header, message: get.into() } }
 }
@@ -79,8 +79,8 @@ fn a_state_is_no_acknowledgement_of_a_write_back() {
     let ticket = own.expect("the own replica is asked");
     handle(&mut node, Input::DiskDone { ticket, result: DiskResult::Read(Ok(Some(held.clone()))) });
     // n3's digest disagrees with the own state: everybody is asked for theirs, then for keeping the merge.
-    let mut second = handle(&mut node, says(3, first, Fetched { answer: Answer::Digest(None) }));
-    let absent = || Fetched { answer: Answer::State(None) };
+    let mut second = handle(&mut node, says(3, first, Fetched { answer: Answer::Digest(None), clock: None }));
+    let absent = || Fetched { answer: Answer::State(None), clock: None };
     for peer in [2, 3] {
         second = handle(&mut node, says(peer, request_to(peer, &second), absent()))
             .into_iter()
@@ -88,6 +88,9 @@ fn a_state_is_no_acknowledgement_of_a_write_back() {
             .collect();
     }
     let store = request_to(2, &second);
-    assert!(!is_answered(&handle(&mut node, says(2, store, Fetched { answer: Answer::State(Some(held)) }))));
-    assert!(is_answered(&handle(&mut node, says(2, store, Stored { held: TAG }))));
+    assert!(!is_answered(&handle(
+        &mut node,
+        says(2, store, Fetched { answer: Answer::State(Some(held)), clock: None })
+    )));
+    assert!(is_answered(&handle(&mut node, says(2, store, Stored { held: TAG, more: None }))));
 }

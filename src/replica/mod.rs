@@ -2,7 +2,7 @@
 //! not its own. Answers leave only when the disk is done (rule S1).
 
 use quorate_ring::{NodeId, Table, token_of};
-use quorate_storage::{ReadError, Row, State, Write, WriteError, Written};
+use quorate_storage::{ReadError, Row, State, StoreTerms, Write, WriteError, Written};
 
 use crate::{
     node::{Alarm, DiskOperation, DiskRequest, DiskResult, Effect, Observation, Ticket, Turn},
@@ -36,19 +36,20 @@ impl Replica {
         let row = Row { token: token_of(&key), table, key };
         let operation = match want {
             Want::State | Want::Digest => DiskOperation::Read(row.clone()),
-            Want::Tag => DiskOperation::ReadTag(row.clone()),
+            Want::Version => DiskOperation::ReadVersion(row.clone()),
         };
         self.serve(turn, Errand { peer, header, row, want }, operation, None);
     }
 
     /// A coordinator sends a state to be kept.
     pub fn store(&mut self, turn: &mut Turn<'_>, peer: NodeId, header: Header, store: Store) {
-        let Store { table, key, state } = store;
+        let Store { table, key, state, report, .. } = store;
         let row = Row { token: token_of(&key), table, key };
         let tag = state.tag();
         let kind = state.kind();
-        let operation = DiskOperation::Write(Write::Store { row: row.clone(), state });
-        if self.serve(turn, Errand { peer, header, row, want: Want::Tag }, operation, Some(kind)) {
+        let terms = StoreTerms { report, ..StoreTerms::default() };
+        let operation = DiskOperation::Write(Write::Store { row: row.clone(), state, terms });
+        if self.serve(turn, Errand { peer, header, row, want: Want::Version }, operation, Some(kind)) {
             turn.clock.observe(tag.hlc);
         }
     }
@@ -122,17 +123,21 @@ impl Replica {
 /// `Err` with the reason why this node must stop (rule S2).
 pub fn outcome(turn: &mut Turn<'_>, row: &Row, result: DiskResult) -> Result<PeerMessage, String> {
     let message = match result {
-        DiskResult::Read(Ok(state)) => Fetched { answer: Answer::State(state) }.into(),
-        DiskResult::ReadTag(Ok(tag)) => Fetched { answer: Answer::Tag(tag) }.into(),
-        DiskResult::Written(Ok(Written::Stored { held } | Written::Covered { held })) => {
-            Stored { held }.into()
+        DiskResult::Read(Ok(state)) => Fetched { answer: Answer::State(state), clock: None }.into(),
+        DiskResult::ReadVersion(Ok(version)) => {
+            Fetched { answer: Answer::Version(version), clock: None }.into()
         }
-        DiskResult::Written(Ok(Written::Meta)) => unasked("a meta write was reported for a key"),
+        DiskResult::Written(Ok(Written::Stored { held, more } | Written::Covered { held, more })) => {
+            Stored { held, more }.into()
+        }
+        DiskResult::Written(Ok(Written::Minted(_) | Written::Meta)) => {
+            unasked("a write of another sort was reported for a store")
+        }
         DiskResult::Expired => {
             turn.effects.push(Effect::Observe(Observation::Expired));
             refused(PeerRefusal::Overloaded)
         }
-        DiskResult::Read(Err(error)) | DiskResult::ReadTag(Err(error)) => read_failed(turn, row, error)?,
+        DiskResult::Read(Err(error)) | DiskResult::ReadVersion(Err(error)) => read_failed(turn, row, error)?,
         DiskResult::Written(Err(error)) => write_failed(turn, row, error)?,
     };
     Ok(message)
@@ -178,9 +183,9 @@ fn damaged(turn: &mut Turn<'_>, row: &Row, reason: &str) {
 /// A digest is made from the state that was read; what was not wanted does not travel.
 fn narrowed(message: PeerMessage, want: Want) -> PeerMessage {
     match (message, want) {
-        (PeerMessage::Fetched(Fetched { answer: Answer::State(state) }), Want::Digest) => {
-            let digest = state.as_ref().map(|state: &State| (state.tag(), state.digest()));
-            Fetched { answer: Answer::Digest(digest) }.into()
+        (PeerMessage::Fetched(Fetched { answer: Answer::State(state), clock }), Want::Digest) => {
+            let digest = state.as_ref().map(|state: &State| (state.version(), state.digest()));
+            Fetched { answer: Answer::Digest(digest), clock }.into()
         }
         (message, _) => message,
     }

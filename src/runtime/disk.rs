@@ -19,7 +19,7 @@ use metrics::{counter, histogram};
 use quorate_ring::{ClusterId, Incarnation, NodeId};
 use quorate_storage::{
     Committer, Engine, EngineError, FjallEngine, FjallOptions, Identity, MetaError, MetaWrite, Recovered,
-    Write, read, read_tag, recover,
+    Write, read, read_version, recover,
 };
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tracing::{info, warn};
@@ -168,7 +168,7 @@ impl Disk {
         for request in requests.drain(..) {
             match request.operation {
                 DiskOperation::Write(_) => self.commits.push(request),
-                DiskOperation::Read(_) | DiskOperation::ReadTag(_) => self.reads.push(request),
+                DiskOperation::Read(_) | DiskOperation::ReadVersion(_) => self.reads.push(request),
             }
         }
         self.commit.hand_over(&mut self.commits)?;
@@ -272,8 +272,8 @@ fn commit_all(
                 writes.push(write);
             }
             DiskOperation::Read(row) => done.push((request.ticket, DiskResult::Read(read(engine, &row)))),
-            DiskOperation::ReadTag(row) => {
-                done.push((request.ticket, DiskResult::ReadTag(read_tag(engine, &row))))
+            DiskOperation::ReadVersion(row) => {
+                done.push((request.ticket, DiskResult::ReadVersion(read_version(engine, &row))))
             }
         }
     }
@@ -305,7 +305,7 @@ fn read_all(engine: &dyn Engine, requests: &mut Vec<DiskRequest>, done: &mut Res
     for request in requests.drain(..) {
         let result = match request.operation {
             DiskOperation::Read(row) => DiskResult::Read(read(engine, &row)),
-            DiskOperation::ReadTag(row) => DiskResult::ReadTag(read_tag(engine, &row)),
+            DiskOperation::ReadVersion(row) => DiskResult::ReadVersion(read_version(engine, &row)),
             // Writes are never sorted here; one that were would be refused, not lost in silence.
             DiskOperation::Write(_) => DiskResult::Expired,
         };

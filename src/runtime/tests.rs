@@ -45,7 +45,7 @@ impl Client {
     }
 
     async fn create_table(&mut self) -> quorate_ring::TableId {
-        let create = CreateTable { name: "t".to_owned(), kind: TableKind::Register, replication: None };
+        let create = CreateTable::new("t", TableKind::Register);
         match self.ask(create).await {
             ClientMessage::TableCreated(created) => created.table.id,
             other => panic!("{other:?}"),
@@ -53,20 +53,14 @@ impl Client {
     }
 
     async fn put(&mut self, table: quorate_ring::TableId, key: &'static str, value: &'static str) {
-        let put = Put {
-            table,
-            key: key.into(),
-            value: value.into(),
-            consistency: Consistency::Quorum,
-            context: None,
-        };
+        let put = Put::new(table, key.into(), value.into(), Consistency::Quorum);
         let answer = self.ask(put).await;
         assert!(matches!(answer, ClientMessage::Written(_)), "{answer:?}");
     }
 
     async fn get(&mut self, table: quorate_ring::TableId, key: &'static str) -> Vec<bytes::Bytes> {
-        match self.ask(Get { table, key: key.into(), consistency: Consistency::Quorum }).await {
-            ClientMessage::Got(got) => got.values,
+        match self.ask(Get::new(table, key.into(), Consistency::Quorum)).await {
+            ClientMessage::Got(got) => got.values.into_iter().map(|version| version.value).collect(),
             other => panic!("{other:?}"),
         }
     }

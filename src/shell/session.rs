@@ -299,7 +299,7 @@ impl Session {
 
 /// A receipt on one line.
 pub fn receipt_text(receipt: &Receipt) -> String {
-    let Receipt { coordinator, epoch, consistency, replicas, answered, tag, repaired } = receipt;
+    let Receipt { coordinator, epoch, consistency, replicas, answered, tag, repaired, .. } = receipt;
     let nodes =
         |ids: &[quorate_ring::NodeId]| ids.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
     format!(

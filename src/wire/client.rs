@@ -1,7 +1,7 @@
 //! What clients and nodes say to each other.
 
 use bytes::Bytes;
-use quorate_ring::{Consistency, Layout, NodeId, Table, TableId, TableKind};
+use quorate_ring::{Consistency, Hlc, Layout, NodeId, Table, TableId, TableKind, Tag};
 use serde::{Deserialize, Serialize};
 
 use super::{Receipt, RequestError, frame::messages};
@@ -15,6 +15,8 @@ pub struct Get {
     pub key: Bytes,
     /// How many replicas must answer.
     pub consistency: Consistency,
+    /// Settle for a read that never goes backward and sees every write that was complete (rule Q5).
+    pub monotone: bool,
 }
 
 /// Write one key.
@@ -30,6 +32,10 @@ pub struct Put {
     pub consistency: Consistency,
     /// The context of the read that this write resolves (`siblings` tables).
     pub context: Option<Bytes>,
+    /// After how many milliseconds the value is as good as deleted (rule D1); none for never.
+    pub ttl_ms: Option<u64>,
+    /// Whether fallback nodes may count (`siblings` tables; claims no linearizability).
+    pub sloppy: bool,
 }
 
 /// Delete one key.
@@ -43,6 +49,8 @@ pub struct Delete {
     pub consistency: Consistency,
     /// The context of the read that this delete resolves (`siblings` tables).
     pub context: Option<Bytes>,
+    /// Whether fallback nodes may count (`siblings` tables; claims no linearizability).
+    pub sloppy: bool,
 }
 
 /// Create a table on every founder, or on none.
@@ -54,6 +62,10 @@ pub struct CreateTable {
     pub kind: TableKind,
     /// N; none for the default: 3, or the number of nodes if fewer.
     pub replication: Option<u8>,
+    /// The level of reads that name none.
+    pub read_consistency: Consistency,
+    /// The level of writes that name none.
+    pub write_consistency: Consistency,
 }
 
 /// List the tables.
@@ -64,11 +76,51 @@ pub struct ListTables {}
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DescribeCluster {}
 
+/// One of the values of a key.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VersionedValue {
+    /// The value.
+    pub value: Bytes,
+    /// The write that made it.
+    pub tag: Tag,
+    /// The first clock reading at which it is absent; none if it stays.
+    pub expires: Option<Hlc>,
+}
+
+impl Get {
+    /// A read with nothing out of the ordinary.
+    pub const fn new(table: TableId, key: Bytes, consistency: Consistency) -> Self {
+        Self { table, key, consistency, monotone: false }
+    }
+}
+
+impl Put {
+    /// A write with nothing out of the ordinary.
+    pub const fn new(table: TableId, key: Bytes, value: Bytes, consistency: Consistency) -> Self {
+        Self { table, key, value, consistency, context: None, ttl_ms: None, sloppy: false }
+    }
+}
+
+impl Delete {
+    /// A delete with nothing out of the ordinary.
+    pub const fn new(table: TableId, key: Bytes, consistency: Consistency) -> Self {
+        Self { table, key, consistency, context: None, sloppy: false }
+    }
+}
+
+impl CreateTable {
+    /// A table with the default replication and levels.
+    pub fn new(name: impl Into<String>, kind: TableKind) -> Self {
+        let (read_consistency, write_consistency) = (Consistency::default(), Consistency::default());
+        Self { name: name.into(), kind, replication: None, read_consistency, write_consistency }
+    }
+}
+
 /// The answer to [`Get`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Got {
-    /// Every concurrent value; none for an absent key, one in `register` and `cas` tables.
-    pub values: Vec<Bytes>,
+    /// Every concurrent value; none for an absent key, at most one in `register` and `cas` tables.
+    pub values: Vec<VersionedValue>,
     /// What a write that resolves these values must carry; opaque.
     pub context: Bytes,
     /// How the answer came about.

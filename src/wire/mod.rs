@@ -12,15 +12,15 @@ mod peer;
 
 pub use client::{
     ClientMessage, ClusterInfo, CreateTable, Delete, DescribeCluster, Get, Got, ListTables, Put,
-    TableCreated, Tables, Written,
+    TableCreated, Tables, VersionedValue, Written,
 };
 pub use frame::{Frame, FrameError, Header, Message, RequestId, decode, encode, split};
 pub use handshake::{ClientHello, HandshakeMessage, HandshakeRefusal, PeerHello, PeerWelcome, Refusal};
-pub use outcome::{Failure, Outcome, Receipt, RequestError};
+pub use outcome::{Failure, Outcome, Part, Receipt, ReplicaReport, RequestError};
 #[cfg(feature = "server")]
 pub use peer::{
-    AbortTable, Answer, CommitTable, Fetch, Fetched, InquireTable, PeerMessage, PeerRefusal, PrepareTable,
-    Refused, Store, Stored, TableStanding, TableStatus, Want,
+    AbortTable, Advance, Advanced, Answer, CommitTable, Fetch, Fetched, Forward, Forwarded, InquireTable,
+    PeerMessage, PeerRefusal, PrepareTable, Refused, Store, Stored, TableStanding, TableStatus, Want,
 };
 
 /// The version of frames, header and bodies together. Peers and clients of another version are refused

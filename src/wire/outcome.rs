@@ -44,6 +44,38 @@ pub struct Receipt {
     pub tag: Option<Tag>,
     /// Whether replicas disagreed and were brought together.
     pub repaired: bool,
+    /// Whether the read settled for less than linearizable, as its request allowed (rule Q5).
+    pub monotone: bool,
+    /// How often replicas were asked or told something, one round after the other.
+    pub rounds: u8,
+    /// What each replica did, in the order in which they were heard.
+    pub reports: Vec<ReplicaReport>,
+    /// Replicas for which a hint was left, because they did not confirm the write (rule H1).
+    pub hinted: Vec<NodeId>,
+    /// The node that the client asked, if that one had to forward the write (rule V5).
+    pub forwarded_by: Option<NodeId>,
+}
+
+/// One replica's part in an answer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReplicaReport {
+    /// The replica.
+    pub node: NodeId,
+    /// Its slowest answer, in microseconds since it was asked.
+    pub latency_us: u32,
+    /// What it did.
+    pub part: Part,
+}
+
+/// What a replica did for a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Part {
+    /// It held what was answered, or stored what was sent.
+    Agreed,
+    /// It held something else and was sent the merge.
+    Repaired,
+    /// It failed, refused or was lost.
+    Failed,
 }
 
 /// Why a request failed, and what is known of its effect.
@@ -102,6 +134,32 @@ pub enum Failure {
         /// What the last of them said.
         reason: String,
     },
+    /// The replicas never agreed before the deadline because others kept writing the key (rule Q5).
+    #[error("contended: {rounds} rounds did not make a quorum agree; try again, or read with MONOTONE")]
+    Contended {
+        /// Rounds made.
+        rounds: u8,
+    },
+    /// The key has as many concurrent values as it may (rule V6).
+    #[error("the key has {siblings} concurrent values: read it, and write with the context of the read")]
+    TooManySiblings {
+        /// How many.
+        siblings: u32,
+        /// What a write that resolves them all must carry.
+        context: bytes::Bytes,
+    },
+    /// The context is not of this key, or no context at all (rule V6).
+    #[error("bad context: {0}")]
+    BadContext(String),
+    /// The node's clock is ahead of its peers' and mints nothing until it is right again (rule V2).
+    #[error("the node's clock is {ahead_ms} ms ahead of its peers': correct it, or ask another node")]
+    ClockAhead {
+        /// By how much, in milliseconds.
+        ahead_ms: u64,
+    },
+    /// The node lost its state and has not recovered it yet (rule R7).
+    #[error("the node is recovering its state: ask another node")]
+    Recovering,
     /// The node has no room for more work (rule Q11).
     #[error("overloaded: retry after {retry_after_ms} ms")]
     Overloaded {

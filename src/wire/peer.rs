@@ -1,21 +1,21 @@
 //! What nodes say to each other.
 
 use bytes::Bytes;
-use quorate_ring::{Epoch, Table, TableId, Tag};
-use quorate_storage::State;
+use quorate_ring::{Epoch, Hlc, Table, TableId, Tag};
+use quorate_storage::{State, Version};
 use serde::{Deserialize, Serialize};
 
-use super::frame::messages;
+use super::{Delete, Put, RequestError, Written, frame::messages};
 
 /// How much of a key's state a coordinator wants.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Want {
     /// The whole state.
     State,
-    /// Its tag and digest (rules Q5, Q7).
+    /// Its version and digest (rules Q5, Q7).
     Digest,
-    /// Its tag alone (rule Q4, round 1).
-    Tag,
+    /// Its version alone (rule Q4, round 1).
+    Version,
 }
 
 /// Ask a replica for a key's durable state.
@@ -34,10 +34,10 @@ pub struct Fetch {
 pub enum Answer {
     /// The whole state.
     State(Option<State>),
-    /// Tag and digest.
-    Digest(Option<(Tag, u128)>),
-    /// Tag alone.
-    Tag(Option<Tag>),
+    /// Version and digest.
+    Digest(Option<(Version, u128)>),
+    /// Version alone.
+    Version(Option<Version>),
 }
 
 /// The answer to [`Fetch`].
@@ -45,6 +45,9 @@ pub enum Answer {
 pub struct Fetched {
     /// What was wanted.
     pub answer: Answer,
+    /// What the replica's clock shows, durably so, if a value of the state expires: whether it has depends on
+    /// the clocks of a quorum (rule D1).
+    pub clock: Option<Hlc>,
 }
 
 /// Merge a state into what the replica holds.
@@ -56,13 +59,50 @@ pub struct Store {
     pub key: Bytes,
     /// The whole state.
     pub state: State,
+    /// Whether the answer is to carry what is then held, if that is more (rule Q5).
+    pub report: bool,
+    /// Whether new writes of the key should wait a little, because readers cannot agree (rule Q5).
+    pub defer: bool,
 }
 
 /// The answer to [`Store`]: the state, or one that covers it, is durable (rule S1).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Stored {
-    /// The tag that the replica now holds.
+    /// The greatest tag that the replica now holds.
     pub held: Tag,
+    /// What it now holds, if that is more than it was sent and the sender wanted to know.
+    pub more: Option<State>,
+}
+
+/// A client's write, from a node that cannot mint for its key to one that can (rule V5). Forwarded once: the
+/// receiver carries it out or refuses it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Forward {
+    /// A value.
+    Put(Put),
+    /// A tombstone.
+    Delete(Delete),
+}
+
+/// The answer to [`Forward`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Forwarded {
+    /// What the client is to hear.
+    pub result: Result<Written, RequestError>,
+}
+
+/// Let the clock pass a reading, durably: an expiry that some replicas have passed and others not (rule D1).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Advance {
+    /// The reading.
+    pub to: Hlc,
+}
+
+/// The answer to [`Advance`]: the clock will never again show less, whatever becomes of the process.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Advanced {
+    /// The reading.
+    pub to: Hlc,
 }
 
 /// The replica did not do what was asked.
@@ -88,6 +128,12 @@ pub enum PeerRefusal {
     /// It does not know the table.
     #[error("does not know the table")]
     UnknownTable,
+    /// It lost its state and has not recovered it yet (rule R7).
+    #[error("is recovering its state")]
+    Recovering,
+    /// The tag is further ahead than a working clock can be (rule V2).
+    #[error("refuses a version from a clock that is ahead: {0}")]
+    ClockAhead(String),
     /// It has no room for more work (rule Q11).
     #[error("is overloaded")]
     Overloaded,
@@ -161,6 +207,10 @@ messages! {
         0x10 => Fetch,
         /// Write at a replica.
         0x11 => Store,
+        /// A client's write for a replica to carry out.
+        0x16 => Forward,
+        /// Move the clock.
+        0x17 => Advance,
         /// Create a table, first step.
         0x12 => PrepareTable,
         /// Create a table, last step.
@@ -173,6 +223,10 @@ messages! {
         0x20 => Fetched,
         /// Answer to a write.
         0x21 => Stored,
+        /// Answer to a forwarded write.
+        0x23 => Forwarded,
+        /// The clock has moved.
+        0x24 => Advanced,
         /// Answer about a table.
         0x22 => TableStatus,
         /// No.

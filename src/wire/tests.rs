@@ -14,7 +14,7 @@ fn frame<M>(message: M) -> Frame<M> {
 }
 
 fn get() -> ClientMessage {
-    let get = Get { table: TableId(9), key: Bytes::from_static(b"alice"), consistency: Consistency::Quorum };
+    let get = Get::new(TableId(9), Bytes::from_static(b"alice"), Consistency::Quorum);
     get.into()
 }
 
@@ -34,19 +34,20 @@ fn decoded<M: Message>(mut bytes: BytesMut) -> Frame<M> {
 fn golden_get() {
     let bytes = encoded(&frame(get()));
     let hex: String = bytes.iter().map(|b| format!("{b:02x}")).collect();
-    // length, kind 0x40, id, epoch, 250,000 microseconds, [9, bin "alice", "Quorum"]
+    // length, kind 0x40, id, epoch, 250,000 microseconds, [9, bin "alice", "Quorum", false]
     assert_eq!(
         hex,
         concat!(
-            "00000025",
+            "00000026",
             "40",
             "0000000000000102",
             "0000000000000003",
             "0003d090",
-            "93",
+            "94",
             "09",
             "c405616c696365",
-            "a651756f72756d"
+            "a651756f72756d",
+            "c2"
         )
     );
     assert_eq!(decoded::<ClientMessage>(bytes), frame(get()));
@@ -114,9 +115,12 @@ fn requests() -> impl Strategy<Value = ClientMessage> {
         |(table, key, value, consistency, context)| {
             let table = TableId(table);
             prop_oneof![
-                Just(ClientMessage::from(Get { table, key: key.clone(), consistency })),
-                Just(Put { table, key: key.clone(), value, consistency, context: context.clone() }.into()),
-                Just(Delete { table, key, consistency, context }.into()),
+                Just(ClientMessage::from(Get::new(table, key.clone(), consistency))),
+                Just(
+                    Put { context: context.clone(), ..Put::new(table, key.clone(), value, consistency) }
+                        .into()
+                ),
+                Just(Delete { context, ..Delete::new(table, key, consistency) }.into()),
             ]
         },
     )
@@ -153,7 +157,7 @@ proptest! {
 #[cfg(feature = "server")]
 mod peers {
     use quorate_ring::{Actor, Hlc, Tag};
-    use quorate_storage::{Content, Register, State};
+    use quorate_storage::{Content, Register, State, Version, VersionVector};
 
     use super::*;
 
@@ -165,7 +169,8 @@ mod peers {
 
     #[test]
     fn golden_store() {
-        let store = Store { table: TableId(9), key: Bytes::from_static(b"k"), state: state() };
+        let (table, key) = (TableId(9), Bytes::from_static(b"k"));
+        let store = Store { table, key, state: state(), report: false, defer: true };
         let bytes = encoded(&frame(PeerMessage::from(store)));
         let hex: String = bytes[25..].iter().map(|b| format!("{b:02x}")).collect();
         assert_eq!(hex, GOLDEN_STORE);
@@ -176,12 +181,12 @@ mod peers {
         let answers = [
             Answer::State(Some(state())),
             Answer::State(None),
-            Answer::Digest(Some((TAG, u128::MAX - 5))),
+            Answer::Digest(Some((Version::Tag(TAG), u128::MAX - 5))),
             Answer::Digest(None),
-            Answer::Tag(Some(TAG)),
+            Answer::Version(Some(Version::Vector(VersionVector::from_entries([(TAG.actor, TAG.hlc)])))),
         ];
         for answer in answers {
-            let frame = frame(PeerMessage::from(Fetched { answer }));
+            let frame = frame(PeerMessage::from(Fetched { answer, clock: Some(TAG.hlc) }));
             assert_eq!(decoded::<PeerMessage>(encoded(&frame)), frame);
         }
         let refused =
@@ -189,6 +194,6 @@ mod peers {
         assert_eq!(decoded::<PeerMessage>(encoded(&refused)), refused);
     }
 
-    /// [9, bin "k", {"Register": [[clock, actor], {"Value": bin "v"}]}]
-    const GOLDEN_STORE: &str = "9309c4016b81a852656769737465729292ce000100000281a556616c7565c40176";
+    /// [9, bin "k", {"Register": [[clock, actor], {"Value": bin "v"}]}, false, true]
+    const GOLDEN_STORE: &str = "9509c4016b81a852656769737465729292ce000100000281a556616c7565c40176c2c3";
 }

@@ -6,11 +6,11 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use quorate_ring::{Hlc, Tag};
+use quorate_ring::{Hlc, TableKind, Tag};
 
 use crate::{
-    Batch, Engine, EngineError, MergeError, Merged, MetaWrite, RecordError, Recovered, Row, Space, State,
-    merge, meta, record,
+    Batch, Content, Engine, EngineError, MergeError, Merged, MetaWrite, RecordError, Recovered, Row,
+    Siblings, Space, State, VersionVector, merge, meta, record,
 };
 
 /// Something to make durable.
@@ -23,27 +23,79 @@ pub enum Write {
         row: Row,
         /// What.
         state: State,
+        /// On which terms.
+        terms: StoreTerms,
+    },
+    /// Write a row of a `siblings` table under a new dot, on the newest state of the row, whether that is
+    /// durable yet or not: writes of one row are one chain (rule V5).
+    Mint {
+        /// Where.
+        row: Row,
+        /// The new dot. It exceeds every reading that the node has observed.
+        dot: Tag,
+        /// What the writer had seen, and so supersedes.
+        seen: Seen,
+        /// What is written.
+        content: Content,
     },
     /// Change what the node knows about itself.
     Meta(MetaWrite),
+}
+
+impl Write {
+    /// A store on the usual terms.
+    pub fn store(row: Row, state: State) -> Self {
+        Self::Store { row, state, terms: StoreTerms::default() }
+    }
+}
+
+/// On which terms a state is stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StoreTerms {
+    /// Tags above it are refused, unless what is held has come as far (rule V2).
+    pub horizon: Hlc,
+    /// Whether the sender wants to know what else is held.
+    pub report: bool,
+}
+
+impl Default for StoreTerms {
+    /// Any tag, and no report.
+    fn default() -> Self {
+        Self { horizon: Hlc(u64::MAX), report: false }
+    }
+}
+
+/// What a writer had seen of a key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Seen {
+    /// This much.
+    Context(VersionVector),
+    /// What is durable on this node when the write is staged.
+    Durable,
 }
 
 /// What became of one write.
 pub type WriteResult = Result<Written, WriteError>;
 
 /// A write that is durable.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Written {
-    /// The state was stored, or a newer one of the same batch.
+    /// The state was merged in.
     Stored {
-        /// The tag it was stored under.
+        /// The greatest tag then held.
         held: Tag,
+        /// What was then held, if that is more than was sent and the sender wanted to know.
+        more: Option<State>,
     },
     /// What is held already covers the state; the write is as good as stored.
     Covered {
         /// The greatest tag held.
         held: Tag,
+        /// What is held, if that is more than was sent and the sender wanted to know.
+        more: Option<State>,
     },
+    /// The row's state after the new write: what the other replicas are sent, whole (rule V5).
+    Minted(State),
     /// A change to the node's own state.
     Meta,
 }
@@ -69,6 +121,30 @@ pub enum WriteError {
     /// The tag leaves no reading above it for any clock.
     #[error("the tag {0} is at the end of time")]
     TagOutOfRange(Tag),
+    /// The tag is further ahead than a working clock can be (rule V2).
+    #[error("the tag {tag} is ahead of every clock that is right: at most {limit} is accepted here")]
+    TagAhead {
+        /// The tag.
+        tag: Tag,
+        /// The last reading that is accepted.
+        limit: Hlc,
+    },
+    /// The row has as many concurrent writes as it may (rule V6). A write with this context resolves them.
+    #[error("the key has {siblings} siblings already: read it, and write with the context of the read")]
+    TooManySiblings {
+        /// How many there are.
+        siblings: usize,
+        /// What covers them all.
+        context: VersionVector,
+    },
+    /// The dot does not exceed what it would join; nothing was written (rule V5).
+    #[error("the new version {dot} is not above {seen}, which the key has seen")]
+    DotTooLow {
+        /// The dot.
+        dot: Tag,
+        /// What it would have to exceed.
+        seen: Tag,
+    },
     /// The engine failed. Unless it was only full, the write may still turn out to be there after a restart.
     #[error(transparent)]
     Engine(#[from] EngineError),
@@ -158,12 +234,15 @@ struct Slot {
     state: Option<State>,
     /// Whether it differs from what is durable.
     dirty: bool,
+    /// What the durable state has seen, of siblings.
+    durable: VersionVector,
 }
 
 impl Stage<'_> {
     fn add(&mut self, write: &Write) -> WriteResult {
         match write {
-            Write::Store { row, state } => self.store(row, state),
+            Write::Store { row, state, terms } => self.store(row, state, *terms),
+            Write::Mint { row, dot, seen, content } => self.mint(row, *dot, seen, content),
             Write::Meta(MetaWrite::HlcBound(bound)) => {
                 self.hlc_bound = self.hlc_bound.max(*bound);
                 Ok(Written::Meta)
@@ -175,22 +254,66 @@ impl Stage<'_> {
         }
     }
 
-    fn store(&mut self, row: &Row, state: &State) -> WriteResult {
+    fn store(&mut self, row: &Row, state: &State, terms: StoreTerms) -> WriteResult {
         check_size(row.key.len(), Row::KEY_BYTES_MAX)?;
-        check_size(state.bytes_len(), State::VALUE_BYTES_MAX)?;
+        state.values().try_for_each(|value| check_size(value.len(), State::VALUE_BYTES_MAX))?;
         let tag = state.tag();
         if tag.hlc == Hlc(u64::MAX) {
             return Err(WriteError::TagOutOfRange(tag));
         }
         let slot = self.slot(row)?;
-        match merge(slot.state.as_ref(), state)? {
-            Merged::Incoming => {
-                *slot = Slot { state: Some(state.clone()), dirty: true };
-                self.hlc_bound = self.hlc_bound.max(tag.hlc.next());
-                Ok(Written::Stored { held: tag })
-            }
-            Merged::Held => Ok(Written::Covered { held: slot.state.as_ref().map_or(tag, State::tag) }),
+        let limit = slot.state.as_ref().map_or(terms.horizon, |held| held.tag().hlc.max(terms.horizon));
+        if tag.hlc > limit {
+            return Err(WriteError::TagAhead { tag, limit });
         }
+        let (held, covered) = match merge(slot.state.as_ref(), state)? {
+            Merged::Incoming => (state.clone(), false),
+            Merged::Joined(joined) => (joined, false),
+            Merged::Held => (slot.state.take().unwrap_or_else(|| state.clone()), true),
+        };
+        let more = (terms.report && held != *state).then(|| held.clone());
+        let tag = held.tag();
+        slot.dirty |= !covered;
+        slot.state = Some(held);
+        if covered {
+            return Ok(Written::Covered { held: tag, more });
+        }
+        self.hlc_bound = self.hlc_bound.max(tag.hlc.next());
+        Ok(Written::Stored { held: tag, more })
+    }
+
+    fn mint(&mut self, row: &Row, dot: Tag, seen: &Seen, content: &Content) -> WriteResult {
+        check_size(row.key.len(), Row::KEY_BYTES_MAX)?;
+        check_size(content.value().map_or(0, Bytes::len), State::VALUE_BYTES_MAX)?;
+        if dot.hlc == Hlc(u64::MAX) {
+            return Err(WriteError::TagOutOfRange(dot));
+        }
+        let slot = self.slot(row)?;
+        let held = match &slot.state {
+            None => None,
+            Some(State::Siblings(held)) => Some(held),
+            Some(held) => {
+                let kinds = (held.kind(), TableKind::Siblings);
+                return Err(MergeError::KindMismatch { held: kinds.0, incoming: kinds.1 }.into());
+            }
+        };
+        let seen = match seen {
+            Seen::Context(context) => context,
+            Seen::Durable => &slot.durable,
+        };
+        let above = held.and_then(|held| held.vector().greatest()).max(seen.greatest());
+        if let Some(above) = above.filter(|above| above.hlc >= dot.hlc) {
+            return Err(WriteError::DotTooLow { dot, seen: above });
+        }
+        let minted = match held {
+            Some(held) => held.written(dot, seen, content.clone()),
+            None => Siblings::first(dot, seen, content.clone()),
+        };
+        check_growth(held, &minted)?;
+        let minted = State::Siblings(minted);
+        *slot = Slot { state: Some(minted.clone()), dirty: true, durable: std::mem::take(&mut slot.durable) };
+        self.hlc_bound = self.hlc_bound.max(dot.hlc.next());
+        Ok(Written::Minted(minted))
     }
 
     /// The newest state of `row`: that of this batch, or what is durable.
@@ -202,7 +325,11 @@ impl Stage<'_> {
                 let record = self.engine.get(Space::Data, vacant.key())?;
                 let state = record.map(|bytes| record::decode(vacant.key(), bytes)).transpose();
                 let state = state.map_err(WriteError::Corrupt)?;
-                Ok(vacant.insert(Slot { state, dirty: false }))
+                let durable = match &state {
+                    Some(State::Siblings(held)) => held.vector().clone(),
+                    _ => VersionVector::new(),
+                };
+                Ok(vacant.insert(Slot { state, dirty: false, durable }))
             }
         }
     }
@@ -219,6 +346,16 @@ impl Stage<'_> {
         }
         Staged { batch: self.batch, results, hlc_bound: self.hlc_bound }
     }
+}
+
+/// Concurrent writes are bounded in number and in bytes; what makes them fewer is always welcome (rule V6).
+fn check_growth(held: Option<&Siblings>, minted: &Siblings) -> Result<(), WriteError> {
+    let (before, after) = (held.map_or(0, |held| held.siblings().len()), minted.siblings().len());
+    if after > Siblings::SIBLINGS_MAX && after > before {
+        let context = held.map(|held| held.vector().clone()).unwrap_or_default();
+        return Err(WriteError::TooManySiblings { siblings: before, context });
+    }
+    if after <= before { Ok(()) } else { check_size(minted.bytes_len(), State::VALUE_BYTES_MAX) }
 }
 
 fn check_size(bytes: usize, bytes_max: usize) -> Result<(), WriteError> {

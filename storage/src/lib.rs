@@ -16,9 +16,10 @@ mod read;
 mod record;
 mod row;
 mod state;
+mod version_vector;
 
 pub use clock::{BoundReached, HlcClock};
-pub use commit::{Committer, Staged, Write, WriteError, WriteResult, Written};
+pub use commit::{Committer, Seen, Staged, StoreTerms, Write, WriteError, WriteResult, Written};
 pub use engine::{
     Batch, Engine, EngineError, EngineStats, FjallEngine, FjallOptions, Kept, MemoryEngine, MemoryImage,
     PendingId, Space,
@@ -26,7 +27,8 @@ pub use engine::{
 pub use envelope::RecordError;
 pub use merge::{MergeError, Merged, merge};
 pub use meta::{Identity, MetaError, MetaWrite, Recovered, TableRecord, TableStage, recover};
-pub use read::{ReadError, read, read_tag};
-pub use record::{decode, decode_tag, encode};
+pub use read::{ReadError, read, read_version};
+pub use record::{decode, decode_version, encode};
 pub use row::Row;
-pub use state::{Content, Register, State};
+pub use state::{Content, MalformedSiblings, Register, Sibling, Siblings, State, Version};
+pub use version_vector::{UnorderedVector, VersionVector};

@@ -6,13 +6,15 @@
 use quorate_ring::TableKind;
 use std::cmp::Ordering;
 
-use crate::{Register, State};
+use crate::{Register, Siblings, State};
 
 /// What a merge leaves to do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Merged {
     /// The incoming state is the merge: store it.
     Incoming,
+    /// Each has something that the other lacks: store this.
+    Joined(State),
     /// What is held already covers the incoming state: nothing to write.
     Held,
 }
@@ -44,6 +46,10 @@ pub fn merge(held: Option<&State>, incoming: &State) -> Result<Merged, MergeErro
     match (held, incoming) {
         (None, _) => Ok(Merged::Incoming),
         (Some(State::Register(held)), State::Register(incoming)) => merge_registers(held, incoming),
+        (Some(State::Siblings(held)), State::Siblings(incoming)) => merge_siblings(held, incoming),
+        (Some(held), incoming) => {
+            Err(MergeError::KindMismatch { held: held.kind(), incoming: incoming.kind() })
+        }
     }
 }
 
@@ -55,6 +61,18 @@ fn merge_registers(held: &Register, incoming: &Register) -> Result<Merged, Merge
         Ordering::Equal if incoming.content == held.content => Ok(Merged::Held),
         Ordering::Equal => Err(MergeError::EqualTagDifferentBytes),
     }
+}
+
+/// Everything that either has seen and neither has superseded.
+fn merge_siblings(held: &Siblings, incoming: &Siblings) -> Result<Merged, MergeError> {
+    let joined = held.join(incoming).map_err(|_| MergeError::EqualTagDifferentBytes)?;
+    Ok(if joined == *held {
+        Merged::Held
+    } else if joined == *incoming {
+        Merged::Incoming
+    } else {
+        Merged::Joined(State::Siblings(joined))
+    })
 }
 
 #[cfg(test)]
@@ -71,6 +89,7 @@ mod tests {
     fn join(held: Option<State>, incoming: &State) -> Option<State> {
         match merge(held.as_ref(), incoming).unwrap() {
             Merged::Incoming => Some(incoming.clone()),
+            Merged::Joined(joined) => Some(joined),
             Merged::Held => held,
         }
     }

@@ -1,8 +1,6 @@
 //! Reading a key back, with its checksum verified before anything is believed (rule S3).
 
-use quorate_ring::Tag;
-
-use crate::{Engine, EngineError, RecordError, Row, Space, State, record};
+use crate::{Engine, EngineError, RecordError, Row, Space, State, Version, record};
 
 /// Why a key could not be read.
 #[non_exhaustive]
@@ -27,13 +25,13 @@ pub fn read(engine: &dyn Engine, row: &Row) -> Result<Option<State>, ReadError> 
     Ok(record.map(|bytes| record::decode(&key, bytes)).transpose()?)
 }
 
-/// The greatest tag that `row` holds: what the first round of a write asks for (rule Q4).
+/// What `row` has seen of its key's writes: what the first round of a write asks for (rule Q4).
 ///
 /// # Errors
 ///
 /// See [`ReadError`].
-pub fn read_tag(engine: &dyn Engine, row: &Row) -> Result<Option<Tag>, ReadError> {
+pub fn read_version(engine: &dyn Engine, row: &Row) -> Result<Option<Version>, ReadError> {
     let key = row.to_storage_key();
     let record = engine.get(Space::Data, &key)?;
-    Ok(record.map(|bytes| record::decode_tag(&key, &bytes)).transpose()?)
+    Ok(record.map(|bytes| record::decode_version(&key, bytes)).transpose()?)
 }

@@ -1,76 +1,102 @@
 //! The on-disk form of a key's state.
 //!
-//! Inside the envelope, the content of a register (kind 1) is
+//! Inside the envelope, integers big-endian, the content of a register (kind 1) is
 //!
 //! ```text
-//! 0..8     the tag's clock reading (big-endian)
-//! 8..16    the tag's actor (big-endian)
-//! 16       flags: bit 0, a tombstone; the others are zero
-//! 17..     the value; nothing for a tombstone
+//! 0..8     the tag's clock reading
+//! 8..16    the tag's actor
+//! 16       flags: bit 0, a tombstone; bit 1, the value expires; the others are zero
+//! 17..25   only with bit 1: the first clock reading at which it is absent
+//! ..       the value; nothing for a tombstone
 //! ```
 //!
-//! Kinds 2 (`siblings`) and 3 (`cas`) are set aside.
+//! and of siblings (kind 2)
+//!
+//! ```text
+//! 0..4     how many actors the version vector has; for each, by actor:
+//!            actor (8 bytes), the greatest clock reading seen of it (8 bytes)
+//! ..+4     how many siblings; for each, by dot:
+//!            length of what follows (4 bytes), then as a register
+//! ```
+//!
+//! Kind 3 (`cas`) is set aside.
 
-use bytes::{Buf, BufMut, Bytes, BytesMut};
+mod cursor;
+
+use bytes::{BufMut, Bytes, BytesMut};
 use quorate_ring::{Actor, Hlc, Tag};
 use xxhash_rust::xxh3::Xxh3;
 
+use self::cursor::Cursor;
 use crate::{
-    Content, RecordError, Register, State,
+    Content, RecordError, Register, Sibling, Siblings, State, Version, VersionVector,
     envelope::{self, HEADER_BYTES},
 };
 
 const KIND_REGISTER: u8 = 1;
-
-/// Bytes before the value of a register.
-const REGISTER_HEAD_BYTES: usize = 17;
+const KIND_SIBLINGS: u8 = 2;
 
 const FLAG_TOMBSTONE: u8 = 1;
+const FLAG_EXPIRES: u8 = 2;
+
+/// Bytes of a write before its value, an expiry included.
+const WRITE_HEAD_BYTES_MAX: usize = 25;
 
 /// The record of `state`, to be stored under the storage key `key`.
 pub fn encode(key: &[u8], state: &State) -> Bytes {
-    match state {
-        State::Register(register) => {
-            let value = register.content.value().map_or(&[][..], |value| value);
-            envelope::seal(key, KIND_REGISTER, REGISTER_HEAD_BYTES + value.len(), |bytes: &mut BytesMut| {
-                bytes.put_slice(&register_head(register));
-                bytes.put_slice(value);
-            })
+    let (kind, capacity) = match state {
+        State::Register(_) => (KIND_REGISTER, WRITE_HEAD_BYTES_MAX),
+        State::Siblings(siblings) => {
+            let framing =
+                16 * siblings.vector().len() + (WRITE_HEAD_BYTES_MAX + 4) * siblings.siblings().len();
+            (KIND_SIBLINGS, 8 + framing)
         }
-    }
+    };
+    envelope::seal(key, kind, capacity + state.bytes_len(), |bytes: &mut BytesMut| put_state(bytes, state))
 }
 
-/// The state in the record found under the storage key `key`. Its value shares the memory of `bytes`.
+/// The state in the record found under the storage key `key`. Its values share the memory of `bytes`.
 ///
 /// # Errors
 ///
 /// Says what is wrong with the bytes. No input panics.
-pub fn decode(key: &[u8], mut bytes: Bytes) -> Result<State, RecordError> {
-    let (kind, content) = envelope::open(key, &bytes)?;
+pub fn decode(key: &[u8], bytes: Bytes) -> Result<State, RecordError> {
+    let (kind, _) = envelope::open(key, &bytes)?;
+    let mut content = Cursor::new(bytes.slice(HEADER_BYTES..), HEADER_BYTES);
     match kind {
         KIND_REGISTER => {
-            let (tag, tombstone) = parse_register_head(content)?;
-            let content = if tombstone {
-                Content::Tombstone
-            } else {
-                bytes.advance(HEADER_BYTES + REGISTER_HEAD_BYTES);
-                Content::Value(bytes)
-            };
+            let (tag, content) = parse_write(content)?;
             Ok(State::Register(Register { tag, content }))
+        }
+        KIND_SIBLINGS => {
+            let vector = parse_vector(&mut content)?;
+            let count = content.take_u32()?;
+            let mut siblings = Vec::new();
+            for _ in 0..count {
+                let bytes = content.take_u32()? as usize;
+                let (dot, content) = parse_write(content.take(bytes)?)?;
+                siblings.push(Sibling { dot, content });
+            }
+            content.finish()?;
+            let siblings = Siblings::try_from((vector, siblings));
+            Ok(State::Siblings(siblings.map_err(|why| RecordError::Malformed(why.to_string()))?))
         }
         kind => Err(RecordError::UnknownKind(kind)),
     }
 }
 
-/// The greatest tag in the record found under the storage key `key`, after the same checks as [`decode`].
+/// What the record found under the storage key `key` has seen of the key's writes; the checksum is
+/// verified, values are not looked at.
 ///
 /// # Errors
 ///
-/// Those of [`decode`].
-pub fn decode_tag(key: &[u8], bytes: &[u8]) -> Result<Tag, RecordError> {
-    let (kind, content) = envelope::open(key, bytes)?;
+/// As [`decode`].
+pub fn decode_version(key: &[u8], bytes: Bytes) -> Result<Version, RecordError> {
+    let (kind, _) = envelope::open(key, &bytes)?;
+    let mut content = Cursor::new(bytes.slice(HEADER_BYTES..), HEADER_BYTES);
     match kind {
-        KIND_REGISTER => parse_register_head(content).map(|(tag, _)| tag),
+        KIND_REGISTER => parse_write(content).map(|(tag, _)| Version::Tag(tag)),
+        KIND_SIBLINGS => parse_vector(&mut content).map(Version::Vector),
         kind => Err(RecordError::UnknownKind(kind)),
     }
 }
@@ -81,37 +107,82 @@ pub(crate) fn digest(state: &State) -> u128 {
     match state {
         State::Register(register) => {
             hasher.update(&[KIND_REGISTER]);
-            hasher.update(&register_head(register));
+            let mut head = BytesMut::with_capacity(WRITE_HEAD_BYTES_MAX);
+            put_write_head(&mut head, register.tag, &register.content);
+            hasher.update(&head);
             hasher.update(register.content.value().map_or(&[], |value| value));
+        }
+        State::Siblings(_) => {
+            let mut content = BytesMut::new();
+            put_state(&mut content, state);
+            hasher.update(&[KIND_SIBLINGS]);
+            hasher.update(&content);
         }
     }
     hasher.digest128()
 }
 
-fn register_head(register: &Register) -> [u8; REGISTER_HEAD_BYTES] {
-    let mut head = [0; REGISTER_HEAD_BYTES];
-    head[..8].copy_from_slice(&register.tag.hlc.0.to_be_bytes());
-    head[8..16].copy_from_slice(&register.tag.actor.0.to_be_bytes());
-    head[16] = match register.content {
-        Content::Value(_) => 0,
-        Content::Tombstone => FLAG_TOMBSTONE,
-    };
-    head
+fn put_state(bytes: &mut BytesMut, state: &State) {
+    match state {
+        State::Register(register) => put_write(bytes, register.tag, &register.content),
+        State::Siblings(siblings) => {
+            bytes.put_u32(siblings.vector().len() as u32);
+            for dot in siblings.vector().entries() {
+                bytes.put_u64(dot.actor.0);
+                bytes.put_u64(dot.hlc.0);
+            }
+            bytes.put_u32(siblings.siblings().len() as u32);
+            for sibling in siblings.siblings() {
+                let start = bytes.len();
+                bytes.put_u32(0);
+                put_write(bytes, sibling.dot, &sibling.content);
+                let length = (bytes.len() - start - 4) as u32;
+                bytes[start..start + 4].copy_from_slice(&length.to_be_bytes());
+            }
+        }
+    }
 }
 
-/// The tag, and whether the register is a tombstone.
-fn parse_register_head(content: &[u8]) -> Result<(Tag, bool), RecordError> {
-    let truncated = || RecordError::Truncated { len: HEADER_BYTES + content.len() };
-    let (hlc, rest) = content.split_first_chunk::<8>().ok_or_else(truncated)?;
-    let (actor, rest) = rest.split_first_chunk::<8>().ok_or_else(truncated)?;
-    let (&flags, value) = rest.split_first().ok_or_else(truncated)?;
-    let tag = Tag { hlc: Hlc(u64::from_be_bytes(*hlc)), actor: Actor(u64::from_be_bytes(*actor)) };
-    match flags {
-        0 => Ok((tag, false)),
-        FLAG_TOMBSTONE if value.is_empty() => Ok((tag, true)),
-        FLAG_TOMBSTONE => Err(RecordError::Malformed("a tombstone with a value".into())),
-        flags => Err(RecordError::Malformed(format!("unknown flags {flags:#04x}"))),
+fn put_write(bytes: &mut BytesMut, tag: Tag, content: &Content) {
+    put_write_head(bytes, tag, content);
+    bytes.put_slice(content.value().map_or(&[], |value| value));
+}
+
+fn put_write_head(bytes: &mut BytesMut, tag: Tag, content: &Content) {
+    bytes.put_u64(tag.hlc.0);
+    bytes.put_u64(tag.actor.0);
+    match content {
+        Content::Value(_) => bytes.put_u8(0),
+        Content::Tombstone => bytes.put_u8(FLAG_TOMBSTONE),
+        Content::Expiring { expires, .. } => {
+            bytes.put_u8(FLAG_EXPIRES);
+            bytes.put_u64(expires.0);
+        }
     }
+}
+
+/// One write, which is all of `bytes`.
+fn parse_write(mut bytes: Cursor) -> Result<(Tag, Content), RecordError> {
+    let (hlc, actor) = (bytes.take_u64()?, bytes.take_u64()?);
+    let tag = Tag { hlc: Hlc(hlc), actor: Actor(actor) };
+    let content = match bytes.take_u8()? {
+        0 => Content::Value(bytes.rest()),
+        FLAG_EXPIRES => Content::Expiring { expires: Hlc(bytes.take_u64()?), value: bytes.rest() },
+        FLAG_TOMBSTONE if bytes.is_empty() => Content::Tombstone,
+        FLAG_TOMBSTONE => return Err(RecordError::Malformed("a tombstone with a value".into())),
+        flags => return Err(RecordError::Malformed(format!("unknown flags {flags:#04x}"))),
+    };
+    Ok((tag, content))
+}
+
+fn parse_vector(bytes: &mut Cursor) -> Result<VersionVector, RecordError> {
+    let count = bytes.take_u32()?;
+    let mut entries = Vec::new();
+    for _ in 0..count {
+        let (actor, hlc) = (bytes.take_u64()?, bytes.take_u64()?);
+        entries.push((Actor(actor), Hlc(hlc)));
+    }
+    VersionVector::try_from(entries).map_err(|why| RecordError::Malformed(why.to_string()))
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use quorate_ring::{Actor, Hlc, TableId, Tag, Token};
 use quorate_storage::{
     Committer, Content, FjallEngine, FjallOptions, MetaWrite, Register, Row, State, Write, Written, read,
-    read_tag, recover,
+    read_version, recover,
 };
 
 /// Distinct keys written to.
@@ -81,7 +81,7 @@ impl<'a> Store<'a> {
                 for _ in 0..100 {
                     let row = row(key(reads));
                     if tag_only {
-                        std::hint::black_box(read_tag(self.engine, &row).unwrap());
+                        std::hint::black_box(read_version(self.engine, &row).unwrap());
                     } else {
                         std::hint::black_box(read(self.engine, &row).unwrap());
                     }
@@ -96,7 +96,7 @@ impl<'a> Store<'a> {
         self.written += 1;
         let tag = Tag { hlc: Hlc(self.written), actor: Actor(1) };
         let state = State::Register(Register { tag, content: Content::Value(self.value.clone()) });
-        Write::Store { row: row(key), state }
+        Write::store(row(key), state)
     }
 
     fn run(&mut self, writes: &[Write]) {

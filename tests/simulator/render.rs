@@ -3,8 +3,8 @@
 use bytes::Bytes;
 use quorate::{
     ring::{NodeId, Tag},
-    storage::{State, Write},
-    wire::{Answer, ClientMessage, PeerMessage, TableStanding},
+    storage::{State, Version, Write},
+    wire::{Answer, ClientMessage, Forward, PeerMessage, TableStanding},
 };
 
 /// What a node says to a node.
@@ -16,9 +16,9 @@ pub(crate) fn peer(message: &PeerMessage) -> String {
         PeerMessage::Store(store) => format!("store {} {}", text(&store.key), state(&store.state)),
         PeerMessage::Fetched(fetched) => match &fetched.answer {
             Answer::State(Some(held)) => format!("holds {}", state(held)),
-            Answer::Digest(Some((held, _))) => format!("holds digest {}", tag(held)),
-            Answer::Tag(Some(held)) => format!("holds tag {}", tag(held)),
-            Answer::State(None) | Answer::Digest(None) | Answer::Tag(None) => "holds nothing".to_owned(),
+            Answer::Digest(Some((held, _))) => format!("holds digest {}", version(held)),
+            Answer::Version(Some(held)) => format!("holds tag {}", version(held)),
+            Answer::State(None) | Answer::Digest(None) | Answer::Version(None) => "holds nothing".to_owned(),
         },
         PeerMessage::Stored(stored) => format!("stored {}", tag(&stored.held)),
         PeerMessage::Refused(refused) => format!("refused: {}", refused.refusal),
@@ -30,6 +30,16 @@ pub(crate) fn peer(message: &PeerMessage) -> String {
             TableStanding::Refused(why) => format!("table is refused: {why}"),
             standing => format!("table is {}", format!("{standing:?}").to_lowercase()),
         },
+        PeerMessage::Forward(Forward::Put(put)) => {
+            format!("forward put {}={}", text(&put.key), text(&put.value))
+        }
+        PeerMessage::Forward(Forward::Delete(delete)) => format!("forward delete {}", text(&delete.key)),
+        PeerMessage::Forwarded(forwarded) => match &forwarded.result {
+            Ok(_) => "written".to_owned(),
+            Err(error) => format!("error: {error}"),
+        },
+        PeerMessage::Advance(advance) => format!("advance to {}", advance.to),
+        PeerMessage::Advanced(advanced) => format!("advanced to {}", advanced.to),
     }
 }
 
@@ -43,7 +53,7 @@ pub(crate) fn client(message: &ClientMessage) -> String {
         ClientMessage::Delete(delete) => format!("delete {} at {}", text(&delete.key), delete.consistency),
         ClientMessage::CreateTable(create) => format!("create table {}", create.name),
         ClientMessage::Got(got) => {
-            let values: Vec<_> = got.values.iter().map(text).collect();
+            let values: Vec<_> = got.values.iter().map(|version| text(&version.value)).collect();
             let values = if values.is_empty() { "nothing".to_owned() } else { values.join(" and ") };
             let repaired = if got.receipt.repaired { ", repaired" } else { "" };
             format!("got {values} from {}{repaired}", nodes(&got.receipt.answered))
@@ -61,7 +71,7 @@ pub(crate) fn client(message: &ClientMessage) -> String {
 /// What became durable.
 pub(crate) fn write(write: &Write) -> String {
     match write {
-        Write::Store { row, state: stored } => format!("{} {}", text(&row.key), state(stored)),
+        Write::Store { row, state: stored, .. } => format!("{} {}", text(&row.key), state(stored)),
         Write::Meta(quorate::storage::MetaWrite::PutTable(record)) => {
             let stage = format!("{:?}", record.stage);
             let stage = stage.split(' ').next().unwrap_or_default().to_lowercase();
@@ -74,8 +84,16 @@ pub(crate) fn write(write: &Write) -> String {
 
 /// A state.
 pub(crate) fn state(state: &State) -> String {
-    let value = state.value().map_or("deleted".to_owned(), text);
+    let values: Vec<_> = state.values().map(text).collect();
+    let value = if values.is_empty() { "deleted".to_owned() } else { values.join(" | ") };
     format!("{value} {}", tag(&state.tag()))
+}
+
+fn version(version: &Version) -> String {
+    match version {
+        Version::Tag(held) => tag(held),
+        Version::Vector(vector) => vector.entries().map(|dot| tag(&dot)).collect::<Vec<_>>().join(" "),
+    }
 }
 
 fn tag(tag: &Tag) -> String {

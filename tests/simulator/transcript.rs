@@ -141,17 +141,13 @@ impl Scene {
     fn ask(&mut self, node: usize, request: &[&str]) -> Result<(), String> {
         let table = TableId(7);
         let message: ClientMessage = match request {
-            ["get", key, level] => Get { table, key: bytes(key), consistency: consistency(level)? }.into(),
+            ["get", key, level] => Get::new(table, bytes(key), consistency(level)?).into(),
             ["put", key, value, level] => {
                 let (key, value) = (bytes(key), bytes(value));
-                Put { table, key, value, consistency: consistency(level)?, context: None }.into()
+                Put::new(table, key, value, consistency(level)?).into()
             }
-            ["delete", key, level] => {
-                Delete { table, key: bytes(key), consistency: consistency(level)?, context: None }.into()
-            }
-            ["create", name] => {
-                CreateTable { name: (*name).to_owned(), kind: TableKind::Register, replication: None }.into()
-            }
+            ["delete", key, level] => Delete::new(table, bytes(key), consistency(level)?).into(),
+            ["create", name] => CreateTable::new(*name, TableKind::Register).into(),
             other => return Err(format!("{other:?} is no request")),
         };
         self.clients += 1;

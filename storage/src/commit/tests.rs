@@ -17,7 +17,7 @@ fn state(hlc: u64, value: &str) -> State {
 }
 
 fn store(key: u8, state: State) -> Write {
-    Write::Store { row: row(key), state }
+    Write::store(row(key), state)
 }
 
 fn start() -> (MemoryEngine, Committer) {
@@ -31,11 +31,11 @@ fn one_by_one(held: &mut BTreeMap<Row, State>, row: &Row, state: &State) -> Writ
         return if present.tag() == state.tag() && present != state {
             Err(MergeError::EqualTagDifferentBytes.into())
         } else {
-            Ok(Written::Covered { held: present.tag() })
+            Ok(Written::Covered { held: present.tag(), more: None })
         };
     }
     held.insert(row.clone(), state.clone());
-    Ok(Written::Stored { held: state.tag() })
+    Ok(Written::Stored { held: state.tag(), more: None })
 }
 
 proptest! {
@@ -93,7 +93,7 @@ proptest! {
         clock.reserved(Hlc(1 << 40));
         let reading = clock.tick(WallMicros(0)).unwrap();
         for result in acknowledged {
-            let (Written::Stored { held } | Written::Covered { held }) = result.unwrap() else { continue };
+            let (Written::Stored { held, .. } | Written::Covered { held, .. }) = result.unwrap() else { continue };
             prop_assert!(reading > held.hlc);
         }
         for key in 0..3 {
@@ -112,9 +112,9 @@ fn stores_of_one_key_become_one_record_and_each_gets_its_result() {
     engine.commit(&staged.batch).unwrap();
     let tag = |hlc| state(hlc, "").tag();
     let expected = [
-        Ok(Written::Stored { held: tag(5) }),
-        Ok(Written::Stored { held: tag(9) }),
-        Ok(Written::Covered { held: tag(9) }),
+        Ok(Written::Stored { held: tag(5), more: None }),
+        Ok(Written::Stored { held: tag(9), more: None }),
+        Ok(Written::Covered { held: tag(9), more: None }),
     ];
     assert_eq!(committer.committed(staged), expected);
     assert_eq!(read(&engine, &row(1)), Ok(Some(state(9, "b"))));
@@ -126,7 +126,10 @@ fn a_covered_write_costs_no_sync() {
     assert!(committer.run(&engine, &[store(1, state(9, "b"))])[0].is_ok());
     engine.fail_next_commit();
     let held = state(9, "b").tag();
-    assert_eq!(committer.run(&engine, &[store(1, state(3, "a"))]), [Ok(Written::Covered { held })]);
+    assert_eq!(
+        committer.run(&engine, &[store(1, state(3, "a"))]),
+        [Ok(Written::Covered { held, more: None })]
+    );
 }
 
 #[test]
@@ -151,7 +154,7 @@ fn one_bad_write_does_not_harm_its_neighbours() {
     let writes = [
         store(1, state(5, "b")),
         store(2, state(6, "b")),
-        Write::Store { row: long, state: state(1, "") },
+        Write::store(long, state(1, "")),
         store(3, State::Register(Register { tag: end, content: Content::Tombstone })),
         store(3, state(6, "c")),
     ];
@@ -160,7 +163,7 @@ fn one_bad_write_does_not_harm_its_neighbours() {
     assert!(matches!(results[1], Err(WriteError::Corrupt(_))));
     assert!(matches!(results[2], Err(WriteError::TooLarge { .. })));
     assert_eq!(results[3], Err(WriteError::TagOutOfRange(end)));
-    assert_eq!(results[4], Ok(Written::Stored { held: state(6, "").tag() }));
+    assert_eq!(results[4], Ok(Written::Stored { held: state(6, "").tag(), more: None }));
     assert!(matches!(read(&engine, &row(2)), Err(crate::ReadError::Corrupt(_))));
     assert_eq!(read(&engine, &row(3)), Ok(Some(state(6, "c"))));
 }

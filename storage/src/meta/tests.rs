@@ -4,8 +4,7 @@ use super::*;
 use crate::MemoryEngine;
 
 fn table(id: u32, stage: TableStage) -> TableRecord {
-    let table =
-        Table { id: TableId(id), name: format!("table_{id}"), kind: TableKind::Register, replication: 3 };
+    let table = Table::new(TableId(id), format!("table_{id}"), TableKind::Register, 3);
     TableRecord { table, stage }
 }
 

@@ -91,12 +91,7 @@ impl Key {
 
 impl Oracle {
     pub(crate) fn new(options: &Options, ring: &Ring) -> Self {
-        let data_table = Table {
-            id: TableId(7),
-            name: "data".to_owned(),
-            kind: TableKind::Register,
-            replication: options.replication,
-        };
+        let data_table = Table::new(TableId(7), "data", TableKind::Register, options.replication);
         let strict = (0..options.strict_keys).map(|n| (format!("strict{n}"), true));
         let one = (0..options.one_keys).map(|n| (format!("one{n}"), false));
         let keys =
@@ -184,7 +179,7 @@ impl Oracle {
         reply: &Reply,
         now: u64,
     ) -> Result<(), String> {
-        if let Reply::Answer(ClientMessage::RequestError(error)) = reply
+        if let Some(ClientMessage::RequestError(error)) = reply.answer()
             && let Failure::UnknownTable { name } = &error.failure
         {
             return Err(format!("a node does not know the table {name}, which is there"));
@@ -196,7 +191,7 @@ impl Oracle {
             }
             What::Delete { key, .. } => self.written(connection, *key, None, request.invoked, reply, now),
             What::CreateTable { .. } => {
-                if let Reply::Answer(ClientMessage::TableCreated(created)) = reply {
+                if let Some(ClientMessage::TableCreated(created)) = reply.answer() {
                     let name = format!("in {}", created.table.id);
                     self.keys.push(Key::new(&created.table, name, true, ring));
                     self.tables.acknowledged(&created.table)?;
@@ -214,15 +209,18 @@ impl Oracle {
         last: bool,
         reply: &Reply,
     ) -> Result<(), String> {
-        let Reply::Answer(ClientMessage::Got(got)) = reply else {
+        let Some(ClientMessage::Got(got)) = reply.answer() else {
             return Ok(());
         };
         let key = &mut self.keys[at];
         if got.values.len() > 1 {
             return Err("a register shows several values".to_owned());
         }
-        let value =
-            got.values.first().map(|bytes| from_bytes(bytes).ok_or("a value is cut off")).transpose()?;
+        let value = got
+            .values
+            .first()
+            .map(|version| from_bytes(&version.value).ok_or("a value is cut off"))
+            .transpose()?;
         if key.strict {
             key.history.read(connection, invoked, now, value);
             if last {
@@ -249,7 +247,7 @@ impl Oracle {
         if key.strict {
             key.history.written(connection, invoked, now, value, reply.outcome());
         }
-        let Reply::Answer(ClientMessage::Written(written)) = reply else {
+        let Some(ClientMessage::Written(written)) = reply.answer() else {
             return Ok(());
         };
         debug_assert_eq!(reply.outcome(), Outcome::Applied);

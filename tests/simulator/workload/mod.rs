@@ -146,7 +146,7 @@ impl World {
             return;
         }
         if let Some(request) = client.current.take() {
-            self.finished(place, request, Reply::Answer(frame.message));
+            self.finished(place, request, Reply::Answer(Box::new(frame.message)));
         }
     }
 

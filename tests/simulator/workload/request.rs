@@ -44,7 +44,7 @@ pub(crate) enum What {
 /// What came back.
 #[derive(Clone, Debug)]
 pub(crate) enum Reply {
-    Answer(ClientMessage),
+    Answer(Box<ClientMessage>),
     /// The node was down: it has never seen the request.
     Refused,
     /// Nothing came back.
@@ -90,37 +90,43 @@ impl What {
         match self {
             Self::Get { key, level, .. } => {
                 let (table, key) = row(key);
-                Get { table, key, consistency: *level }.into()
+                Get::new(table, key, *level).into()
             }
             Self::Put { key, level, value, bytes } => {
                 let (table, key) = row(key);
-                Put { table, key, value: to_bytes(*value, *bytes), consistency: *level, context: None }.into()
+                Put::new(table, key, to_bytes(*value, *bytes), *level).into()
             }
             Self::Delete { key, level } => {
                 let (table, key) = row(key);
-                Delete { table, key, consistency: *level, context: None }.into()
+                Delete::new(table, key, *level).into()
             }
-            Self::CreateTable { name } => {
-                CreateTable { name: name.clone(), kind: TableKind::Register, replication: None }.into()
-            }
+            Self::CreateTable { name } => CreateTable::new(name.clone(), TableKind::Register).into(),
         }
     }
 }
 
 impl Reply {
+    /// The node's answer, if there was one.
+    pub(crate) fn answer(&self) -> Option<&ClientMessage> {
+        match self {
+            Self::Answer(answer) => Some(answer),
+            Self::Refused | Self::None => None,
+        }
+    }
+
     /// What is known of a write's effect.
     pub(crate) fn outcome(&self) -> Outcome {
-        match self {
-            Self::Answer(ClientMessage::RequestError(error)) => error.outcome,
-            Self::Answer(_) => Outcome::Applied,
-            Self::Refused => Outcome::NotApplied,
-            Self::None => Outcome::Unknown,
+        match (self, self.answer()) {
+            (_, Some(ClientMessage::RequestError(error))) => error.outcome,
+            (_, Some(_)) => Outcome::Applied,
+            (Self::Refused, None) => Outcome::NotApplied,
+            (_, None) => Outcome::Unknown,
         }
     }
 
     /// Whether what was asked for was not given.
     pub(crate) fn is_failure(&self) -> bool {
-        !matches!(self, Self::Answer(message) if !matches!(message, ClientMessage::RequestError(_)))
+        matches!(self.answer(), None | Some(ClientMessage::RequestError(_)))
     }
 }
 

@@ -5,7 +5,7 @@ use quorate::{
     ring::Instant,
     storage::{
         Committer, Kept, MemoryEngine, PendingId, ReadError, Recovered, Row, Staged, State, Write,
-        WriteResult, read, read_tag, recover,
+        WriteResult, read, read_version, recover,
     },
 };
 
@@ -115,9 +115,9 @@ impl Disk {
         } else {
             match &request.operation {
                 DiskOperation::Read(row) => DiskResult::Read(self.state(row)),
-                DiskOperation::ReadTag(row) => DiskResult::ReadTag(match self.unsynced(row) {
-                    Some(state) => Ok(Some(state.tag())),
-                    None => read_tag(&self.engine, row),
+                DiskOperation::ReadVersion(row) => DiskResult::ReadVersion(match self.unsynced(row) {
+                    Some(state) => Ok(Some(state.version())),
+                    None => read_version(&self.engine, row),
                 }),
                 DiskOperation::Write(_) => DiskResult::Expired,
             }
@@ -227,7 +227,7 @@ impl Disk {
         }
         let stores = self.syncing.iter().flat_map(|syncing| &syncing.writes);
         let states = stores.filter_map(|write| match write {
-            Write::Store { row: stored, state } if stored == row => Some(state.clone()),
+            Write::Store { row: stored, state, .. } if stored == row => Some(state.clone()),
             _ => None,
         });
         states.chain(read(&self.engine, row).ok().flatten()).max_by_key(State::tag)

@@ -125,8 +125,7 @@ fn records_and_the_nodes_own_state_survive_a_reopen() {
     let state = State::Register(Register { tag, content: Content::Value(vec![9; 5000].into()) });
     let engine = FjallEngine::open(directory.path(), &options()).unwrap();
     let mut committer = Committer::new(&recover(&engine).unwrap());
-    let writes =
-        [Write::Store { row: row.clone(), state: state.clone() }, Write::Meta(MetaWrite::HlcBound(Hlc(50)))];
+    let writes = [Write::store(row.clone(), state.clone()), Write::Meta(MetaWrite::HlcBound(Hlc(50)))];
     assert!(committer.run(&engine, &writes).iter().all(Result::is_ok));
     drop(engine);
     let engine = FjallEngine::open(directory.path(), &options()).unwrap();
