@@ -217,9 +217,11 @@ mod tests {
         assert_eq!(check(&[put(0, 1, None), put(2, 1, None)]), Verdict::Unknown(Undecided::Ambiguous(1)));
     }
 
-    /// A real key under concurrent clients that put over what they read last, or over whatever is there.
+    /// A real key under concurrent clients that put over what they read last, or over what was there at some time
+    /// since they began.
     fn atomic(rng: &mut impl Rng, operations: usize) -> Vec<Op> {
         let (mut live, mut contexts): (Vec<u8>, [Vec<u8>; 3]) = Default::default();
+        let mut past = vec![(0, live.clone())];
         let (mut history, mut busy_until) = (Vec::new(), [0; 3]);
         for at in 0..operations {
             let process = rng.random_range(0..3_usize);
@@ -235,9 +237,13 @@ mod tests {
                 contexts[process] = live.clone();
                 SiblingAction::Read(Some(live.clone()))
             } else {
-                let context = rng.random_bool(0.7).then(|| contexts[process].clone());
-                live.retain(|value| context.as_ref().is_some_and(|context| !context.contains(value)));
+                let context = rng.random_bool(0.6).then(|| contexts[process].clone());
+                let seen_at = rng.random_range(invoked..=now);
+                let visible = past.iter().rfind(|(since, _)| *since <= seen_at).map(|(_, live)| live.clone());
+                let seen = context.clone().or(visible).unwrap_or_default();
+                live.retain(|value| !seen.contains(value));
                 live.push(at as u8);
+                past.push((now, live.clone()));
                 SiblingAction::Put { value: Some(at as u8), context }
             };
             let mut operation = Op::applied(process as u64, invoked, completed, action);

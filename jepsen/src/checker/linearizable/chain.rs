@@ -12,6 +12,9 @@ pub(super) fn decide(initial: State, known: &[Box<[u64]>], calls: &[Call<SetStep
     let bits = |state: State| &*known[state as usize];
     let mut added = bits(initial).to_vec();
     for call in calls {
+        if let SetStep::Supersede { .. } = call.step {
+            return None;
+        }
         if let SetStep::Change { add, remove } = call.step {
             let (word, bit) = add.map(|element| (element as usize / 64, 1 << (element % 64)))?;
             if bits(remove).iter().any(|&word| word != 0) || added[word] & bit != 0 {
@@ -36,7 +39,7 @@ pub(super) fn decide(initial: State, known: &[Box<[u64]>], calls: &[Call<SetStep
             let before = chain.partition_point(|&other| size(bits(other)) < size(bits(state)));
             call.effective_by.map(|_| 2 * before + 1)
         }
-        SetStep::Change { add, .. } => {
+        SetStep::Change { add, .. } | SetStep::Supersede { add, .. } => {
             let before = chain.partition_point(|&state| add.is_some_and(|element| !holds(state, element)));
             (before < chain.len() || call.effective_by.is_some()).then_some(2 * before)
         }
@@ -60,7 +63,7 @@ fn agrees_with_time(order: &[(usize, &Call<SetStep>)]) -> bool {
 fn read(call: &Call<SetStep>) -> Option<State> {
     match call.step {
         SetStep::Read(state) => call.effective_by.map(|_| state),
-        SetStep::Change { .. } => None,
+        SetStep::Change { .. } | SetStep::Supersede { .. } => None,
     }
 }
 

@@ -69,8 +69,10 @@ pub trait Machine: Clone {
 /// Properties of a step that let the search skip orders which cannot matter.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Nature {
-    /// Never changes the state.
+    /// Never changes the object.
     pub reads_only: bool,
+    /// Reads only, but may narrow down what is known of the object: the state after it may differ.
+    pub settles: bool,
     /// Always possible, and the state after it does not depend on the state before.
     pub blind: bool,
     /// The only state in which the step is possible, if there is just one. Such states are small numbers.

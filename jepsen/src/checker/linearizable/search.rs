@@ -3,7 +3,8 @@
 //! Depth first over the operations that may come next, with a cache of the configurations (first completion
 //! left, pending operations not yet linearized, state) that led nowhere. What keeps it short:
 //!
-//! * A step that changes nothing is taken as soon as it is possible: taking it early never hurts.
+//! * A step that changes nothing is taken as soon as it is possible: taking it early never hurts. A read that would
+//!   settle what the state leaves open is tried like a change.
 //! * Of equal steps only the one that must complete first is tried: they are interchangeable.
 //! * A blind write of unknown outcome is tried only where something pending can use it: otherwise the same
 //!   order without it would do.
@@ -162,9 +163,9 @@ impl Search {
             };
             let nature = self.natures[index as usize];
             place = self.timeline.after(place);
-            let possible = !nature.blind && machine.apply(state, calls[index as usize].step).is_some();
-            used |= possible;
-            if possible && nature.reads_only {
+            let after = if nature.blind { None } else { machine.apply(state, calls[index as usize].step) };
+            used |= after.is_some();
+            if after == Some(state) && nature.reads_only {
                 // The place after is never this operation's own completion: at least its invocation lies
                 // between, so step over it if it is.
                 if place == self.timeline.deadline(index) {
@@ -185,7 +186,8 @@ impl Search {
         self.frames.push(Frame { state, trail, candidates: start });
         let mut place = self.timeline.first();
         while let Event::Invocation(index) = self.timeline.event(place) {
-            if !self.natures[index as usize].reads_only {
+            let nature = self.natures[index as usize];
+            if !nature.reads_only || nature.settles {
                 self.candidates.push(index);
             }
             place = self.timeline.after(place);

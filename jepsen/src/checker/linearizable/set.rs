@@ -32,11 +32,14 @@ impl<V: fmt::Debug> fmt::Display for SetAction<V> {
     }
 }
 
-/// A set over numbered elements. A state is the number of a known set of elements.
+/// A set over numbered elements. A state is the number of a known pair of sets: the elements that are there, and
+/// those that may be, each on its own, until a read tells.
 #[derive(Clone, Debug)]
 pub struct SetMachine {
     words: usize,
-    /// Known sets as bits, sorted by content through `order`; states are positions here.
+    /// Whether states have a second half, for elements that may be there.
+    open: bool,
+    /// Known pairs as bits, sorted by content through `order`; states are positions here.
     known: Vec<Box<[u64]>>,
     order: Vec<u32>,
     initial: State,
@@ -52,6 +55,13 @@ pub enum SetStep {
         /// The number of the known set to take out.
         remove: State,
     },
+    /// Take the elements of a known set out, and any others, then put one in.
+    Supersede {
+        /// The element to put in.
+        add: Option<u32>,
+        /// The number of the known set that is taken out in any case.
+        remove: State,
+    },
     /// A read that returned the known set of this number.
     Read(State),
 }
@@ -59,9 +69,18 @@ pub enum SetStep {
 impl SetMachine {
     /// A machine over this many elements; its first state is the empty set.
     pub(super) fn new(elements: usize) -> Self {
+        Self::with_halves(elements, false)
+    }
+
+    /// The same, for histories with [`SetStep::Supersede`].
+    pub(super) fn open(elements: usize) -> Self {
+        Self::with_halves(elements, true)
+    }
+
+    fn with_halves(elements: usize, open: bool) -> Self {
         let words = elements.div_ceil(64).max(1);
-        let mut machine = SetMachine { words, known: Vec::new(), order: Vec::new(), initial: 0 };
-        machine.initial = machine.state_of(&vec![0; words]);
+        let mut machine = SetMachine { words, open, known: Vec::new(), order: Vec::new(), initial: 0 };
+        machine.initial = machine.state_of_elements(std::iter::empty());
         machine
     }
 
@@ -82,9 +101,20 @@ impl SetMachine {
 
     /// The state that holds the elements of these numbers.
     pub(super) fn state_of_elements(&mut self, elements: impl Iterator<Item = u32>) -> State {
-        let mut bits = vec![0; self.words];
+        let mut bits = vec![0; self.words * if self.open { 2 } else { 1 }];
         for element in elements {
             bits[element as usize / 64] |= 1 << (element % 64);
+        }
+        self.state_of(&bits)
+    }
+
+    /// The state of a set after an element is put in.
+    fn with_element(&mut self, mut bits: Box<[u64]>, element: Option<u32>) -> State {
+        if let Some(element) = element {
+            bits[element as usize / 64] |= 1 << (element % 64);
+            if let Some(maybe) = bits.get_mut(self.words + element as usize / 64) {
+                *maybe &= !(1 << (element % 64));
+            }
         }
         self.state_of(&bits)
     }
@@ -103,23 +133,40 @@ impl Machine for SetMachine {
     }
 
     fn apply(&mut self, state: State, step: SetStep) -> Option<State> {
-        match step {
-            SetStep::Read(seen) => (seen == state).then_some(state),
-            SetStep::Change { add, remove } => {
-                let mut bits = self.known[state as usize].clone();
-                for (word, gone) in bits.iter_mut().zip(&self.known[remove as usize]) {
-                    *word &= !gone;
-                }
-                if let Some(element) = add {
-                    bits[element as usize / 64] |= 1 << (element % 64);
-                }
-                Some(self.state_of(&bits))
+        let (words, held) = (self.words, &self.known[state as usize]);
+        let (add, bits) = match step {
+            SetStep::Read(seen) if seen == state => return Some(state),
+            SetStep::Read(seen) => {
+                let seen_bits = &self.known[seen as usize];
+                let fits = |at: usize| {
+                    let (there, maybe) = (held[at], held.get(at + words).copied().unwrap_or(0));
+                    there & !seen_bits[at] == 0 && seen_bits[at] & !(there | maybe) == 0
+                };
+                return (self.open && (0..words).all(fits)).then_some(seen);
             }
-        }
+            SetStep::Change { add, remove } => {
+                let mut bits = held.clone();
+                for half in bits.chunks_mut(words) {
+                    half.iter_mut().zip(&self.known[remove as usize]).for_each(|(word, gone)| *word &= !gone);
+                }
+                (add, bits)
+            }
+            SetStep::Supersede { add, remove } => {
+                let mut bits = held.clone();
+                let (there, maybe) = bits.split_at_mut(words);
+                for (at, word) in maybe.iter_mut().enumerate() {
+                    *word = (*word | there[at]) & !self.known[remove as usize][at];
+                }
+                there.fill(0);
+                (add, bits)
+            }
+        };
+        Some(self.with_element(bits, add))
     }
 
     fn bytes(&self) -> usize {
-        self.known.len() * (8 * self.words + size_of::<Box<[u64]>>() + 4)
+        let words = self.words * if self.open { 2 } else { 1 };
+        self.known.len() * (8 * words + size_of::<Box<[u64]>>() + 4)
     }
 
     fn decide(&self, calls: &[Call<SetStep>]) -> Option<bool> {
@@ -127,7 +174,8 @@ impl Machine for SetMachine {
     }
 
     fn nature(&self, step: SetStep) -> Nature {
-        Nature { reads_only: matches!(step, SetStep::Read(_)), ..Nature::default() }
+        let reads_only = matches!(step, SetStep::Read(_));
+        Nature { reads_only, settles: reads_only && self.open, ..Nature::default() }
     }
 }
 
