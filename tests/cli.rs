@@ -50,7 +50,7 @@ fn the_first_error_ends_a_script_with_its_place() {
 #[test]
 fn failures_say_what_became_of_the_statement() {
     let failures = [
-        ("CREATE TABLE s (key TEXT PRIMARY KEY, value BLOB)", "(not applied)"),
+        ("CREATE TABLE s (key TEXT PRIMARY KEY, value BLOB) WITH kind = 'cas'", "(not applied)"),
         ("SELECT * FROM nothing WHERE key = 'a'", "unknown table 'nothing'"),
         ("INSERT INTO t (key, value) VALUES ('', 'x')", "(not applied)"),
         ("SELECT * FROM t WHERE key = 'a' USING CONSISTENCY ANY", "ANY"),

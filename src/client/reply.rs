@@ -82,9 +82,11 @@ impl Written {
         Self { written }
     }
 
-    /// What a later write must carry to replace what was written, without reading it first.
-    pub fn context(&self) -> Context {
-        Context(self.written.context.clone())
+    /// What a later write may carry to replace what was written, without reading it first; `None` in
+    /// `register` and `cas` tables, and where concurrent values are left beside what was written: read them.
+    pub fn context(&self) -> Option<Context> {
+        let context = &self.written.context;
+        (!context.is_empty()).then(|| Context(context.clone()))
     }
 
     /// How the write came about.

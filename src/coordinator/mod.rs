@@ -5,6 +5,8 @@
 //! is `plan`, a pure function.
 
 mod admission;
+mod context;
+mod forward;
 mod operation;
 mod plan;
 mod quorum;
@@ -13,20 +15,24 @@ mod write;
 
 use std::collections::BTreeMap;
 
-use quorate_ring::{Actor, Instant, NodeId};
+use quorate_ring::{Actor, Duration, Instant, NodeId, TableKind};
 
 pub use operation::{OperationId, ReplicaAnswer, Step};
 pub use quorum::{Tracker, Verdict};
 
 use self::{
     admission::Admission,
-    operation::{Conclusion, Operation, Work},
+    forward::Forwarding,
+    operation::{Conclusion, Operation, Origin, Work},
     read::Read,
-    write::Write,
+    write::{Intent, Write},
 };
 use crate::{
     node::{ClientId, Effect, Observation, Timers, Turn},
-    wire::{ClientMessage, Delete, Failure, Frame, Get, Header, Put, RequestError},
+    wire::{
+        ClientMessage, Delete, Failure, Forward, Forwarded, Frame, Get, Header, PeerMessage, Put,
+        RequestError,
+    },
 };
 
 /// The requests of this node's clients that are under way.
@@ -56,21 +62,42 @@ impl Coordinator {
     /// Starts a read.
     pub fn get(&mut self, turn: &mut Turn<'_>, client: ClientId, header: Header, get: Get) {
         let plan = plan::read(turn, get.table, &get.key, get.consistency);
-        self.begin(turn, client, header, plan.map(|plan| (plan, Work::Read(Read::default()))));
+        let planned = plan.map(|plan| (plan, Work::Read(Read::default())));
+        self.begin(turn, Origin::Client(client), header, planned);
     }
 
     /// Starts a write of a value.
     pub fn put(&mut self, turn: &mut Turn<'_>, client: ClientId, header: Header, put: Put) {
-        let plan = plan::put(turn, &put);
-        let content = quorate_storage::Content::Value(put.value);
-        self.begin(turn, client, header, plan.map(|plan| (plan, Work::Write(Write::new("put", content)))));
+        self.write(turn, Origin::Client(client), header, Forward::Put(put));
     }
 
     /// Starts a write of a tombstone.
     pub fn delete(&mut self, turn: &mut Turn<'_>, client: ClientId, header: Header, delete: Delete) {
-        let plan = plan::delete(turn, &delete);
-        let content = quorate_storage::Content::Tombstone;
-        self.begin(turn, client, header, plan.map(|plan| (plan, Work::Write(Write::new("delete", content)))));
+        self.write(turn, Origin::Client(client), header, Forward::Delete(delete));
+    }
+
+    /// Starts a write of a peer's client, which the peer could not mint.
+    pub fn forwarded(&mut self, turn: &mut Turn<'_>, peer: NodeId, header: Header, forward: Forward) {
+        self.write(turn, Origin::Peer(peer), header, forward);
+    }
+
+    fn write(&mut self, turn: &mut Turn<'_>, origin: Origin, header: Header, request: Forward) {
+        let planned = plan::write(turn, &request).and_then(|(plan, context)| {
+            if plan.kind == TableKind::Siblings && plan.own.is_none() {
+                return match origin {
+                    Origin::Client(_) => Ok((plan, Work::Forward(Forwarding::new(request)))),
+                    Origin::Peer(_) => Err(RequestError::not_applied(Failure::NotAReplica)),
+                };
+            }
+            let intent = match request {
+                Forward::Put(put) => {
+                    Intent::Put { value: put.value, ttl: put.ttl_ms.map(Duration::from_millis) }
+                }
+                Forward::Delete(_) => Intent::Delete,
+            };
+            Ok((plan, Work::Write(Write::new(intent, context))))
+        });
+        self.begin(turn, origin, header, planned);
     }
 
     /// A replica, a peer's or this node's own, made something of a request.
@@ -80,6 +107,7 @@ impl Coordinator {
 
     /// Every request that waits for `peer` goes on without it.
     pub fn peer_down(&mut self, turn: &mut Turn<'_>, peer: NodeId) {
+        self.admission.gone(Origin::Peer(peer));
         let waiting: Vec<_> =
             self.operations.iter().filter(|(_, o)| o.waits_for(peer)).map(|(id, _)| *id).collect();
         for id in waiting {
@@ -97,7 +125,7 @@ impl Coordinator {
     /// Nobody waits for this client's answers any more. Its writes still run to their end: they may
     /// have reached a replica.
     pub fn client_gone(&mut self, client: ClientId) {
-        self.admission.client_gone(client);
+        self.admission.gone(Origin::Client(client));
     }
 
     /// Ends what is past its deadline and asks more replicas where the first were slow.
@@ -131,7 +159,7 @@ impl Coordinator {
     fn begin(
         &mut self,
         turn: &mut Turn<'_>,
-        client: ClientId,
+        origin: Origin,
         header: Header,
         planned: Result<(plan::Plan, Work), RequestError>,
     ) {
@@ -140,17 +168,17 @@ impl Coordinator {
         }
         let (plan, work) = match planned {
             Ok(planned) => planned,
-            Err(error) => return refuse(turn, client, header, error),
+            Err(error) => return conclude(turn, origin, header, Err(error)),
         };
-        if let Err(failure) = self.admission.admit(turn.config, client) {
+        if let Err(failure) = self.admission.admit(turn.config, origin) {
             turn.effects.push(Effect::Observe(Observation::Overloaded));
-            return refuse(turn, client, header, RequestError::not_applied(failure));
+            return conclude(turn, origin, header, Err(RequestError::not_applied(failure)));
         }
         let id = self.next_id;
         self.next_id = id.next();
         let deadline = header.deadline.min(turn.now.mono + turn.config.request_timeout_max);
         let header = Header { deadline, ..header };
-        let operation = Operation::new(id, client, header, turn.now.mono, plan, work);
+        let operation = Operation::new(id, origin, header, turn.now.mono, plan, work);
         self.timers.set(operation.timer_at(), id);
         self.operations.insert(id, operation);
         self.advance(turn, id, Operation::start);
@@ -186,14 +214,29 @@ impl Coordinator {
         let Some(operation) = self.operations.remove(&id) else {
             return;
         };
-        let (client, header) = (operation.client(), operation.header());
-        self.admission.release(client);
+        let (origin, header) = (operation.origin(), operation.header());
+        self.admission.release(origin);
         turn.effects.push(Effect::Observe(operation.observation(turn.now.mono, &conclusion)));
-        let message = match conclusion {
-            Ok(message) => message,
-            Err(error) => ClientMessage::RequestError(error),
-        };
-        answer(turn, client, header, message);
+        conclude(turn, origin, header, conclusion);
+    }
+}
+
+/// Tells whoever waits how a request ended.
+fn conclude(turn: &mut Turn<'_>, origin: Origin, header: Header, conclusion: Conclusion) {
+    match origin {
+        Origin::Client(client) => {
+            answer(turn, client, header, conclusion.unwrap_or_else(ClientMessage::RequestError));
+        }
+        Origin::Peer(peer) => {
+            let result = match conclusion {
+                Ok(ClientMessage::Written(written)) => Ok(written),
+                Ok(_) => Err(RequestError::unknown(Failure::BadRequest("no write was forwarded".to_owned()))),
+                Err(error) => Err(error),
+            };
+            let header = Header { epoch: turn.ring.epoch(), ..header };
+            let message = PeerMessage::Forwarded(Forwarded { result });
+            turn.effects.push(Effect::ToPeer { peer, frame: Frame { header, message } });
+        }
     }
 }
 

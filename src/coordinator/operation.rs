@@ -1,10 +1,11 @@
 //! One request under way: what it is about, who waits for it, and how far it has come.
 
 use quorate_ring::{Actor, Instant, NodeId, Tag};
-use quorate_storage::State;
+use quorate_storage::{Content, Row, Seen, State, WriteError, Written};
 
 use super::{
-    CONNECTION_LOST,
+    CONNECTION_LOST, context,
+    forward::Forwarding,
     plan::Plan,
     quorum::{Places, Tracker},
     read::Read,
@@ -12,10 +13,11 @@ use super::{
     write::Write,
 };
 use crate::{
-    node::{ClientId, DiskOperation, DiskRequest, Effect, Observation, Ticket, Turn},
+    node::{ClientId, DiskOperation, DiskRequest, DiskResult, Effect, Observation, Ticket, Turn},
+    replica,
     wire::{
-        Advanced, ClientMessage, Failure, Fetch, Fetched, Frame, Header, Outcome, PeerMessage, Receipt,
-        RequestError, RequestId, Store, Stored, Want,
+        Advanced, ClientMessage, Failure, Fetch, Fetched, Forward, Forwarded, Frame, Header, Outcome,
+        PeerMessage, Receipt, RequestError, RequestId, Store, Stored, Want,
     },
 };
 
@@ -67,8 +69,30 @@ pub enum ReplicaAnswer {
     Stored(Stored),
     /// Its clock has passed what was sent, durably (rule D1).
     Advanced(Advanced),
+    /// This node's commit step made a state and it is durable, or it made none (rule V5).
+    Minted(Result<State, Failure>),
+    /// What it says of a write that it was to carry out.
+    Forwarded(Box<Forwarded>),
     /// It did not do it; the text says why.
     Failed(String),
+}
+
+impl ReplicaAnswer {
+    /// What this node's commit step says of a state that it was to make.
+    ///
+    /// # Errors
+    /// The result, if it says what any piece of disk work may come to.
+    pub fn of_mint(row: &Row, result: DiskResult) -> Result<Self, DiskResult> {
+        match result {
+            DiskResult::Written(Ok(Written::Minted(state))) => Ok(Self::Minted(Ok(state))),
+            DiskResult::Written(Err(WriteError::TooManySiblings { siblings, context })) => {
+                let siblings = u32::try_from(siblings).unwrap_or(u32::MAX);
+                let context = context::encode(row, &context);
+                Ok(Self::Minted(Err(Failure::TooManySiblings { siblings, context })))
+            }
+            other => Err(other),
+        }
+    }
 }
 
 /// How a request ends.
@@ -88,6 +112,17 @@ pub(super) enum Work {
     Read(Read),
     /// A write.
     Write(Write),
+    /// A write that another node carries out.
+    Forward(Forwarding),
+}
+
+/// Who waits for an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Origin {
+    /// A client of this node.
+    Client(ClientId),
+    /// A peer that forwarded a write of a client of its own.
+    Peer(NodeId),
 }
 
 /// What reads and writes have in common.
@@ -96,8 +131,8 @@ pub(super) struct Task {
     /// Its name.
     pub(super) id: OperationId,
     /// Who waits.
-    pub(super) client: ClientId,
-    /// The client's request id, and the deadline.
+    pub(super) origin: Origin,
+    /// Its request id, and the deadline.
     pub(super) header: Header,
     /// When it began.
     pub(super) started: Instant,
@@ -112,13 +147,13 @@ pub(super) struct Task {
 impl Operation {
     pub(super) fn new(
         id: OperationId,
-        client: ClientId,
+        origin: Origin,
         header: Header,
         started: Instant,
         plan: Plan,
         work: Work,
     ) -> Self {
-        let task = Task { id, client, header, started, plan, hedge_at: None, last_failure: String::new() };
+        let task = Task { id, origin, header, started, plan, hedge_at: None, last_failure: String::new() };
         Self { task, work }
     }
 
@@ -127,6 +162,7 @@ impl Operation {
         match &mut self.work {
             Work::Read(read) => read.start(&mut self.task, turn),
             Work::Write(write) => write.start(&mut self.task, turn),
+            Work::Forward(forwarding) => forwarding.start(&mut self.task, turn),
         }
     }
 
@@ -145,6 +181,7 @@ impl Operation {
         match &mut self.work {
             Work::Read(read) => read.answered(&mut self.task, turn, place, step.round, answer),
             Work::Write(write) => write.answered(&mut self.task, turn, place, step.round, answer),
+            Work::Forward(forwarding) => forwarding.answered(&mut self.task, turn, place, step.round, answer),
         }
     }
 
@@ -153,6 +190,10 @@ impl Operation {
         let round = match &self.work {
             Work::Read(read) => read.round(),
             Work::Write(write) => write.round(),
+            Work::Forward(forwarding) => {
+                self.task.last_failure = reason(peer, &CONNECTION_LOST);
+                return forwarding.peer_down(&self.task, self.task.plan.place(peer)?);
+            }
         };
         let step = Step { operation: self.task.id, round };
         self.answered(turn, peer, step, ReplicaAnswer::Failed(CONNECTION_LOST.to_owned()))
@@ -161,7 +202,7 @@ impl Operation {
     /// The clock may go on.
     pub(super) fn clock_reserved(&mut self, turn: &mut Turn<'_>) -> Option<Conclusion> {
         match &mut self.work {
-            Work::Read(_) => None,
+            Work::Read(_) | Work::Forward(_) => None,
             Work::Write(write) => write.clock_reserved(&mut self.task, turn),
         }
     }
@@ -182,6 +223,7 @@ impl Operation {
         match &mut self.work {
             Work::Read(read) => read.hedge(&mut self.task, turn),
             Work::Write(write) => write.hedge(&mut self.task, turn),
+            Work::Forward(_) => None,
         }
     }
 
@@ -203,6 +245,7 @@ impl Operation {
         match &self.work {
             Work::Read(read) => read.tracker().is_outstanding(place),
             Work::Write(write) => write.tracker().is_some_and(|t| t.is_outstanding(place)),
+            Work::Forward(forwarding) => forwarding.waits_for(place),
         }
     }
 
@@ -210,8 +253,8 @@ impl Operation {
         self.task.id
     }
 
-    pub(super) fn client(&self) -> ClientId {
-        self.task.client
+    pub(super) fn origin(&self) -> Origin {
+        self.task.origin
     }
 
     pub(super) fn header(&self) -> Header {
@@ -223,6 +266,7 @@ impl Operation {
         let (operation, is_write) = match &self.work {
             Work::Read(_) => ("get", false),
             Work::Write(write) => (write.name(), true),
+            Work::Forward(forwarding) => (forwarding.name(), true),
         };
         let outcome = match conclusion {
             Ok(_) => Some(Outcome::Applied),
@@ -237,6 +281,7 @@ impl Operation {
         match &self.work {
             Work::Read(read) => read.validate(),
             Work::Write(write) => write.validate(),
+            Work::Forward(_) => {}
         }
     }
 
@@ -244,6 +289,7 @@ impl Operation {
         match &self.work {
             Work::Read(read) => RequestError::not_applied(read.timeout(&self.task)),
             Work::Write(write) => write.timeout(&self.task),
+            Work::Forward(forwarding) => forwarding.timeout(&self.task),
         }
     }
 }
@@ -267,12 +313,24 @@ impl Task {
     pub(super) fn store(&self, turn: &mut Turn<'_>, place: usize, round: u8, state: &State) {
         let (row, state) = (&self.plan.row, state.clone());
         if self.plan.own == Some(place) {
-            let write = quorate_storage::Write::store(row.clone(), state);
-            return self.use_own_disk(turn, round, DiskOperation::Write(write));
+            turn.clock.observe(state.tag().hlc);
+            let operation = replica::store_operation(row.clone(), state, false);
+            return self.use_own_disk(turn, round, operation);
         }
         let (table, key) = (row.table, row.key.clone());
         let store = Store { table, key, state, report: false, defer: false };
         self.send(turn, place, round, store.into());
+    }
+
+    /// Has this node's commit step make a new state of siblings (rule V5).
+    pub(super) fn mint(&self, turn: &mut Turn<'_>, round: u8, dot: Tag, seen: Seen, content: Content) {
+        let write = quorate_storage::Write::Mint { row: self.plan.row.clone(), dot, seen, content };
+        self.use_own_disk(turn, round, DiskOperation::Write(write));
+    }
+
+    /// Passes a client's write on to the replica at `place`.
+    pub(super) fn forward(&self, turn: &mut Turn<'_>, place: usize, round: u8, request: Forward) {
+        self.send(turn, place, round, request.into());
     }
 
     /// Sets the time after which more replicas are asked, if there are any left.

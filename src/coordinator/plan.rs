@@ -2,14 +2,14 @@
 
 use bytes::Bytes;
 use quorate_ring::{Consistency, ConsistencyError, NodeId, TableId, TableKind, token_of};
-use quorate_storage::Row;
+use quorate_storage::{Row, VersionVector};
 
-use super::{count, quorum::Places};
+use super::{context, count, quorum::Places};
 #[cfg(feature = "mutants")]
 use crate::node::Mutant;
 use crate::{
     node::Turn,
-    wire::{Delete, Failure, KEY_BYTES_MAX, Put, RequestError},
+    wire::{Delete, Failure, Forward, KEY_BYTES_MAX, Put, RequestError},
 };
 
 /// Whom a request concerns and what it needs of them.
@@ -83,39 +83,56 @@ pub(super) fn read(
     plan(turn, table, key, consistency, Consistency::required_reads)
 }
 
-/// Plans a write of a value.
-pub(super) fn put(turn: &mut Turn<'_>, put: &Put) -> Result<Plan, RequestError> {
-    let bytes_max = turn.config.value_bytes_max;
-    if put.value.len() > bytes_max {
-        return Err(RequestError::not_applied(Failure::ValueTooLarge {
-            bytes: put.value.len() as u64,
-            bytes_max: bytes_max as u64,
-        }));
-    }
-    write(turn, put.table, &put.key, put.consistency, put.context.as_ref())
-}
-
-/// Plans a write of a tombstone.
-pub(super) fn delete(turn: &mut Turn<'_>, delete: &Delete) -> Result<Plan, RequestError> {
-    write(turn, delete.table, &delete.key, delete.consistency, delete.context.as_ref())
-}
-
-fn write(
+/// Plans a write, and reads the context that it carries.
+pub(super) fn write(
     turn: &mut Turn<'_>,
-    table: TableId,
-    key: &Bytes,
-    consistency: Consistency,
-    context: Option<&Bytes>,
-) -> Result<Plan, RequestError> {
+    request: &Forward,
+) -> Result<(Plan, Option<VersionVector>), RequestError> {
+    let refuse = |failure| Err(RequestError::not_applied(failure));
+    let (table, key, consistency, context, sloppy) = match request {
+        Forward::Put(Put { table, key, value, consistency, context, ttl_ms, sloppy }) => {
+            if let Err(failure) = check_value(turn, value, *ttl_ms) {
+                return refuse(failure);
+            }
+            (*table, key, *consistency, context, *sloppy)
+        }
+        Forward::Delete(Delete { table, key, consistency, context, sloppy }) => {
+            (*table, key, *consistency, context, *sloppy)
+        }
+    };
     let plan = plan(turn, table, key, consistency, Consistency::required_writes)?;
-    let refuse = |why: &str| Err(RequestError::not_applied(Failure::BadRequest(why.to_owned())));
-    match plan.kind {
-        TableKind::Siblings => Ok(plan),
-        _ if consistency == Consistency::Any => refuse("ANY is for siblings tables only (rule Q2): use ONE"),
-        _ if context.is_some() => refuse("only siblings tables take a context: here the latest write wins"),
-        _ => Ok(plan),
+    let bad = |why: &str| refuse(Failure::BadRequest(why.to_owned()));
+    if plan.kind == TableKind::Siblings {
+        let horizon = turn.clock.horizon(turn.now, turn.config.max_clock_offset);
+        let context = context.clone().map(|context| context::decode(&plan.row, context, horizon));
+        return match context.transpose() {
+            Ok(context) => Ok((plan, context)),
+            Err(failure) => refuse(failure),
+        };
+    }
+    match () {
+        () if consistency == Consistency::Any => bad("ANY is for siblings tables only (rule Q2): use ONE"),
+        () if sloppy => bad("SLOPPY is for siblings tables only (rule Q2)"),
+        () if context.is_some() => bad("only siblings tables take a context: here the latest write wins"),
+        () => Ok((plan, None)),
     }
 }
+
+fn check_value(turn: &Turn<'_>, value: &Bytes, ttl_ms: Option<u64>) -> Result<(), Failure> {
+    let bytes_max = turn.config.value_bytes_max;
+    if value.len() > bytes_max {
+        return Err(Failure::ValueTooLarge { bytes: value.len() as u64, bytes_max: bytes_max as u64 });
+    }
+    match ttl_ms {
+        Some(ttl) if !(1..=TTL_MS_MAX).contains(&ttl) => {
+            Err(Failure::BadRequest(format!("a TTL of {ttl} ms: 1 ms to 100 years are possible")))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// A hundred years: far below where clock readings end.
+const TTL_MS_MAX: u64 = 100 * 365 * 24 * 3_600 * 1_000;
 
 fn plan(
     turn: &mut Turn<'_>,

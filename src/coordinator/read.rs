@@ -5,9 +5,11 @@
 //! answer is given only when a quorum holds the merged state durably: a later read meets that quorum, so
 //! it cannot see less. For a `register` one write-back suffices, because tags are totally ordered.
 
-use quorate_storage::{MergeError, Merged, State, Version, merge};
+use quorate_ring::TableKind;
+use quorate_storage::{MergeError, Merged, State, Version, VersionVector, merge};
 
 use super::{
+    context,
     operation::{Conclusion, ReplicaAnswer, Task},
     quorum::{Places, Tracker, Verdict},
 };
@@ -112,7 +114,10 @@ impl Read {
                 tracker.succeed(place);
             }
             ReplicaAnswer::Stored(_) if round == WRITING_BACK => tracker.succeed(place),
-            ReplicaAnswer::Stored(_) | ReplicaAnswer::Advanced(_) => return None,
+            ReplicaAnswer::Stored(_)
+            | ReplicaAnswer::Advanced(_)
+            | ReplicaAnswer::Minted(_)
+            | ReplicaAnswer::Forwarded(_) => return None,
             ReplicaAnswer::Failed(_) => {
                 tracker.fail(place);
                 self.ask_the_rest(task, turn);
@@ -297,7 +302,14 @@ impl Read {
             Some(VersionedValue { value, tag, expires: content.expires() })
         });
         let values = values.collect();
-        Ok(Got { values, context: bytes::Bytes::new(), receipt }.into())
+        let context = match &state {
+            Some(State::Siblings(state)) => context::encode(&task.plan.row, state.vector()),
+            None if task.plan.kind == TableKind::Siblings => {
+                context::encode(&task.plan.row, &VersionVector::new())
+            }
+            _ => bytes::Bytes::new(),
+        };
+        Ok(Got { values, context, receipt }.into())
     }
 
     /// One tag with two contents: nothing is picked and nothing is served (rule V4).

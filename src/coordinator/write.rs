@@ -1,17 +1,28 @@
-//! Writing a key of a `register` table (rules Q1, Q4, Q10).
+//! Writing a key (rules Q1, Q4, Q10, V5).
 //!
-//! At QUORUM and above a write has two rounds. The first asks a quorum for its greatest tag; the second
-//! stores the value under a greater one at all replicas and waits for as many as the level says. Any two
-//! quorums share a replica, so the tag exceeds that of every write that was acknowledged before this one
-//! began: without the first round a node with a slow clock would be acknowledged for a write that nobody
-//! can ever see. Below QUORUM there is one round, under the coordinator's own knowledge.
+//! A write without a context has two rounds at QUORUM and above. The first asks a quorum what it has seen of
+//! the key; the second stores the value above all of that and waits for as many replicas as the level says.
+//! Any two quorums share a replica, so the write supersedes every one that was acknowledged before it began:
+//! without the first round a node with a slow clock would be acknowledged for a `register` write that nobody
+//! can ever see, and a blind `siblings` write would leave what it was meant to replace. Below QUORUM there is one
+//! round, under the coordinator's own knowledge. A `siblings` write with a context says itself what it
+//! replaces, and needs no first round at any level.
 //!
-//! Once a store was sent the outcome of a failure is unknown: the replica may have it.
+//! A `register` state is made here, under a tag above all that was heard. A `siblings` state is made by the
+//! commit step of this node, which is a replica of the key, on the newest state that it has: two puts in
+//! flight that were both made on one older state would each claim, by their common actor, to have seen the
+//! other, and one of two acknowledged writes would be lost (rule V5). The other replicas are sent the whole
+//! state once it is durable here, so a disk that is full refuses the write before anybody has it (rule S5).
+//! A node that is no replica of the key forwards the write, see `forward`.
+//!
+//! Once a store or a mint was sent, the outcome of a failure is unknown: a replica may have it.
 
-use quorate_ring::Tag;
-use quorate_storage::{Content, Register, State, Version};
+use bytes::Bytes;
+use quorate_ring::{Duration, Hlc, TableKind, Tag};
+use quorate_storage::{Content, Register, Seen, State, Version, VersionVector};
 
 use super::{
+    context,
     operation::{Conclusion, ReplicaAnswer, Task},
     quorum::{Places, Tracker, Verdict},
 };
@@ -22,11 +33,26 @@ use crate::{
     wire::{Answer, Fetched, RequestError, Want, Written},
 };
 
+/// What a client wants a key to hold.
+#[derive(Clone, Debug)]
+pub(super) enum Intent {
+    /// A value, for good or for a time.
+    Put {
+        /// The value.
+        value: Bytes,
+        /// How long it lasts, from its tag on.
+        ttl: Option<Duration>,
+    },
+    /// Nothing.
+    Delete,
+}
+
 /// How far a write has come.
 #[derive(Debug)]
 pub(super) struct Write {
-    name: &'static str,
-    content: Content,
+    intent: Intent,
+    /// What the client had seen, if it says so.
+    context: Option<VersionVector>,
     phase: Phase,
 }
 
@@ -34,32 +60,71 @@ pub(super) struct Write {
 enum Phase {
     /// Not started.
     New,
-    /// Round 1: a quorum says its greatest tag.
-    Asking { tracker: Tracker, asked: Places, floor: Option<Tag> },
+    /// Round 1: a quorum says what it has seen of the key.
+    Asking { tracker: Tracker, asked: Places, heard: Knowledge },
     /// The clock may not go on before its next reservation is durable (rule V1).
-    AwaitingClock { floor: Option<Tag> },
+    AwaitingClock { heard: Knowledge },
+    /// This node's own commit step makes the state, of siblings.
+    Minting,
     /// Round 2: the replicas store it.
-    Storing { tracker: Tracker, tag: Tag },
+    Storing { tracker: Tracker, state: State },
+}
+
+/// What is known of a key's writes before a new one.
+#[derive(Clone, Debug, Default)]
+struct Knowledge {
+    /// Of a register: the greatest tag.
+    floor: Option<Tag>,
+    /// Of siblings: what the write replaces; none for what is durable on this node.
+    seen: Option<VersionVector>,
+}
+
+impl Knowledge {
+    fn learn(&mut self, version: Option<Version>) {
+        match version {
+            Some(Version::Tag(tag)) => self.floor = self.floor.max(Some(tag)),
+            Some(Version::Vector(vector)) => self.seen.get_or_insert_default().join(&vector),
+            None => {}
+        }
+    }
+}
+
+impl Intent {
+    fn content(&self, tag: Tag) -> Content {
+        match self {
+            Self::Put { value, ttl: None } => Content::Value(value.clone()),
+            Self::Put { value, ttl: Some(ttl) } => {
+                let millis = u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX);
+                let span = millis.saturating_mul(1 << Hlc::LOGICAL_BITS);
+                Content::Expiring { value: value.clone(), expires: Hlc(tag.hlc.0.saturating_add(span)) }
+            }
+            Self::Delete => Content::Tombstone,
+        }
+    }
 }
 
 impl Write {
-    /// A write of `content`, counted as `name`.
-    pub(super) fn new(name: &'static str, content: Content) -> Self {
-        Self { name, content, phase: Phase::New }
+    /// A write by someone who had seen `context` of the key.
+    pub(super) fn new(intent: Intent, context: Option<VersionVector>) -> Self {
+        Self { intent, context, phase: Phase::New }
     }
 
     pub(super) fn name(&self) -> &'static str {
-        self.name
+        match self.intent {
+            Intent::Put { .. } => "put",
+            Intent::Delete => "delete",
+        }
     }
 
     pub(super) fn start(&mut self, task: &mut Task, turn: &mut Turn<'_>) -> Option<Conclusion> {
-        if !task.plan.is_strict() {
-            return self.mint(task, turn, None);
+        if !task.plan.is_strict() || self.context.is_some() {
+            let heard = Knowledge { floor: None, seen: self.context.take() };
+            return self.mint(task, turn, heard);
         }
         let to_ask = task.plan.quorum();
         #[cfg(feature = "mutants")]
         let to_ask = match turn.config.mutant {
-            Some(Mutant::BlindWrite) => return self.mint(task, turn, None),
+            Some(Mutant::BlindWrite) => return self.mint(task, turn, Knowledge::default()),
             Some(Mutant::RoundOneOfOne) => 1,
             _ => to_ask,
         };
@@ -70,7 +135,8 @@ impl Write {
         if asked.len() < order.len() {
             task.hedge_after_delay(turn);
         }
-        self.phase = Phase::Asking { tracker, asked, floor: None };
+        let heard = Knowledge { floor: None, seen: Some(VersionVector::new()) };
+        self.phase = Phase::Asking { tracker, asked, heard };
         None
     }
 
@@ -87,19 +153,24 @@ impl Write {
         }
         match (&mut self.phase, answer) {
             (
-                Phase::Asking { tracker, floor, .. },
+                Phase::Asking { tracker, heard, .. },
                 ReplicaAnswer::Fetched(Fetched { answer: Answer::Version(version), .. }),
             ) => {
                 tracker.succeed(place);
-                if let Some(Version::Tag(tag)) = version {
-                    *floor = (*floor).max(Some(tag));
-                }
+                heard.learn(version);
                 self.asking_judged(task, turn)
             }
             (Phase::Asking { tracker, .. }, ReplicaAnswer::Failed(_)) => {
                 tracker.fail(place);
                 self.hedge(task, turn);
                 self.asking_judged(task, turn)
+            }
+            (Phase::Minting, ReplicaAnswer::Minted(minted)) => match minted {
+                Ok(state) => self.minted(task, turn, place, state),
+                Err(failure) => Some(Err(RequestError::not_applied(failure))),
+            },
+            (Phase::Minting, ReplicaAnswer::Failed(_)) => {
+                Some(Err(RequestError::not_applied(task.replicas_failed(&task.tracker(turn, 1)))))
             }
             (Phase::Storing { tracker, .. }, ReplicaAnswer::Stored(_)) => {
                 tracker.succeed(place);
@@ -120,8 +191,9 @@ impl Write {
     /// Asks every replica that was not asked in round 1 yet.
     pub(super) fn hedge(&mut self, task: &mut Task, turn: &mut Turn<'_>) -> Option<Conclusion> {
         #[cfg(feature = "mutants")]
-        if let Phase::Storing { tag, .. } = self.phase {
-            return self.mint(task, turn, Some(tag));
+        if let Phase::Storing { state: State::Register(register), .. } = &self.phase {
+            let heard = Knowledge { floor: Some(register.tag), seen: None };
+            return self.mint(task, turn, heard);
         }
         if let Phase::Asking { asked, .. } = &mut self.phase {
             for place in task.plan.asking_order(turn) {
@@ -135,8 +207,11 @@ impl Write {
     }
 
     pub(super) fn clock_reserved(&mut self, task: &mut Task, turn: &mut Turn<'_>) -> Option<Conclusion> {
-        match self.phase {
-            Phase::AwaitingClock { floor } => self.mint(task, turn, floor),
+        match &mut self.phase {
+            Phase::AwaitingClock { heard } => {
+                let heard = std::mem::take(heard);
+                self.mint(task, turn, heard)
+            }
             _ => None,
         }
     }
@@ -148,7 +223,7 @@ impl Write {
     pub(super) fn round(&self) -> u8 {
         match self.phase {
             Phase::New | Phase::Asking { .. } => ASKING,
-            Phase::AwaitingClock { .. } => BETWEEN,
+            Phase::AwaitingClock { .. } | Phase::Minting => MINTING,
             Phase::Storing { .. } => STORING,
         }
     }
@@ -156,13 +231,14 @@ impl Write {
     pub(super) fn tracker(&self) -> Option<&Tracker> {
         match &self.phase {
             Phase::Asking { tracker, .. } | Phase::Storing { tracker, .. } => Some(tracker),
-            Phase::New | Phase::AwaitingClock { .. } => None,
+            Phase::New | Phase::AwaitingClock { .. } | Phase::Minting => None,
         }
     }
 
     pub(super) fn timeout(&self, task: &Task) -> RequestError {
         match &self.phase {
             Phase::Storing { tracker, .. } => RequestError::unknown(task.timeout(tracker)),
+            Phase::Minting => RequestError::unknown(super::timeout(task.plan.required, 0)),
             Phase::Asking { tracker, .. } => RequestError::not_applied(task.timeout(tracker)),
             Phase::New | Phase::AwaitingClock { .. } => {
                 RequestError::not_applied(super::timeout(task.plan.required, 0))
@@ -180,30 +256,41 @@ impl Write {
     }
 
     fn asking_judged(&mut self, task: &mut Task, turn: &mut Turn<'_>) -> Option<Conclusion> {
-        let Phase::Asking { tracker, floor, .. } = self.phase else {
+        let Phase::Asking { tracker, heard, .. } = &mut self.phase else {
             return None;
         };
         match tracker.verdict() {
             Verdict::Pending => None,
-            Verdict::Reached => self.mint(task, turn, floor),
-            Verdict::Impossible => Some(Err(RequestError::not_applied(task.replicas_failed(&tracker)))),
+            Verdict::Reached => {
+                let heard = std::mem::take(heard);
+                self.mint(task, turn, heard)
+            }
+            Verdict::Impossible => Some(Err(RequestError::not_applied(task.replicas_failed(tracker)))),
         }
     }
 
-    /// Names the write by a tag above `floor` and sends it, unless the clock must wait.
-    fn mint(&mut self, task: &mut Task, turn: &mut Turn<'_>, floor: Option<Tag>) -> Option<Conclusion> {
+    /// Names the write by a tag above all that was `heard` and sends it, unless the clock must wait.
+    fn mint(&mut self, task: &mut Task, turn: &mut Turn<'_>, heard: Knowledge) -> Option<Conclusion> {
         task.hedge_at = None;
         if let Err(error) = task.plan.check_alive(turn) {
             return Some(Err(error));
         }
+        let floor = heard.floor.max(heard.seen.as_ref().and_then(VersionVector::greatest));
         let Some(tag) = turn.clock.mint(turn.now, floor, turn.effects) else {
-            self.phase = Phase::AwaitingClock { floor };
+            self.phase = Phase::AwaitingClock { heard };
             return None;
         };
         assert!(Some(tag) > floor, "rule Q4: a new tag exceeds every tag heard of");
-        let state = State::Register(Register { tag, content: self.content.clone() });
+        let content = self.intent.content(tag);
+        if task.plan.kind == TableKind::Siblings {
+            let seen = heard.seen.map_or(Seen::Durable, Seen::Context);
+            task.mint(turn, MINTING, tag, seen, content);
+            self.phase = Phase::Minting;
+            return None;
+        }
+        let state = State::Register(Register { tag, content });
         task.plan.alive(turn).iter().for_each(|place| task.store(turn, place, STORING, &state));
-        self.phase = Phase::Storing { tracker: task.tracker(turn, task.plan.required), tag };
+        self.phase = Phase::Storing { tracker: task.tracker(turn, task.plan.required), state };
         #[cfg(feature = "mutants")]
         if turn.config.mutant == Some(Mutant::RetryNewTag) {
             task.hedge_after_delay(turn);
@@ -211,19 +298,48 @@ impl Write {
         None
     }
 
+    /// The state is made and durable on this node, at `own`: the others are sent the whole of it.
+    fn minted(
+        &mut self,
+        task: &mut Task,
+        turn: &mut Turn<'_>,
+        own: usize,
+        state: State,
+    ) -> Option<Conclusion> {
+        let others = task.plan.alive(turn).iter().filter(|place| *place != own);
+        others.for_each(|place| task.store(turn, place, STORING, &state));
+        let mut tracker = task.tracker(turn, task.plan.required);
+        tracker.succeed(own);
+        self.phase = Phase::Storing { tracker, state };
+        self.storing_judged(task, turn)
+    }
+
     fn storing_judged(&mut self, task: &mut Task, turn: &mut Turn<'_>) -> Option<Conclusion> {
-        let Phase::Storing { tracker, tag } = self.phase else {
+        let Phase::Storing { tracker, state } = &self.phase else {
             return None;
         };
         match tracker.verdict() {
-            Verdict::Reached if awaits_own(task, &tracker) => None,
+            Verdict::Reached if awaits_own(task, tracker) => None,
             Verdict::Reached => {
-                let receipt = task.receipt(turn, tracker.succeeded(), Some(tag), false);
-                Some(Ok(Written { context: bytes::Bytes::new(), receipt }.into()))
+                let receipt = task.receipt(turn, tracker.succeeded(), Some(state.tag()), false);
+                let context = context_after(task, state);
+                Some(Ok(Written { context, receipt }.into()))
             }
             Verdict::Pending => None,
-            Verdict::Impossible => Some(Err(RequestError::unknown(task.replicas_failed(&tracker)))),
+            Verdict::Impossible => Some(Err(RequestError::unknown(task.replicas_failed(tracker)))),
         }
+    }
+}
+
+/// What the writer may carry to its next write without reading first. A version vector can only say "this
+/// and all before it", so while concurrent siblings are left it would claim to have seen them: then there is
+/// no such context, and the writer must read.
+fn context_after(task: &Task, state: &State) -> Bytes {
+    match state {
+        State::Siblings(state) if state.siblings().len() == 1 => {
+            context::encode(&task.plan.row, state.vector())
+        }
+        _ => Bytes::new(),
     }
 }
 
@@ -234,5 +350,5 @@ fn awaits_own(task: &Task, tracker: &Tracker) -> bool {
 }
 
 const ASKING: u8 = 0;
-const BETWEEN: u8 = 1;
+const MINTING: u8 = 1;
 const STORING: u8 = 2;

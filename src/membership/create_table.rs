@@ -193,8 +193,8 @@ impl CreateTables {
             let why = "a table name has 1 to 64 of a-z, 0-9 and _, and does not start with a digit";
             return Err(Failure::BadRequest(format!("'{name}': {why}")));
         }
-        if kind != TableKind::Register {
-            return Err(Failure::Unsupported(format!("tables of kind '{kind}'; use kind = 'register'")));
+        if kind == TableKind::Cas {
+            return Err(Failure::Unsupported(format!("tables of kind '{kind}'")));
         }
         let replication = replication.unwrap_or(nodes.min(REPLICATION_DEFAULT) as u8);
         if replication == 0 || usize::from(replication) > nodes || replication > Table::REPLICATION_MAX {

@@ -1,6 +1,6 @@
 //! The node's hybrid logical clock, with the reservations that make it durable (rule V1).
 
-use quorate_ring::{Actor, Hlc, Instant, Now, Tag};
+use quorate_ring::{Actor, Duration, Hlc, Instant, Now, Tag};
 use quorate_storage::{HlcClock, MetaWrite, Write};
 
 use super::{DiskOperation, DiskRequest, Effect, Effects, Ticket};
@@ -51,6 +51,13 @@ impl Clock {
     /// Never mints at or below `hlc` from now on.
     pub fn observe(&mut self, hlc: Hlc) {
         self.hlc.observe(hlc);
+    }
+
+    /// The last reading that a working clock elsewhere can have reached: `offset` above the wall or above
+    /// all that was heard of.
+    pub fn horizon(&self, now: Now, offset: Duration) -> Hlc {
+        let ahead = (offset.as_millis() as u64) << Hlc::LOGICAL_BITS;
+        Hlc(self.hlc.last().max(Hlc::from_wall(now.wall)).0.saturating_add(ahead))
     }
 
     /// `bound` is durable.

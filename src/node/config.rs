@@ -19,6 +19,10 @@ pub struct NodeConfig {
     /// How long the replicas asked first have before others are asked too. Too short and load doubles; too
     /// long and one slow replica shows in the latency.
     pub hedge_delay: Duration,
+    /// How far apart the clocks of working nodes can be (rule V2). Too small and nodes refuse each other's
+    /// writes; too large and a broken clock holds up the keys that it touched for so long. Equal across the
+    /// cluster.
+    pub max_clock_offset: Duration,
     /// Requests of clients in flight; beyond, they are refused as overloaded.
     pub requests_max: usize,
     /// Requests of one client in flight; beyond, they are refused as overloaded.
@@ -40,6 +44,7 @@ impl NodeConfig {
             value_bytes_max: crate::wire::VALUE_BYTES_MAX,
             request_timeout_max: Duration::from_secs(30),
             hedge_delay: Duration::from_millis(25),
+            max_clock_offset: Duration::from_millis(500),
             requests_max: 8_192,
             requests_per_client_max: 4_096,
             replica_requests_max: 16_384,

@@ -152,7 +152,8 @@ impl Node {
                 let step = Step::from_request_id(header.id);
                 self.answered(now, from, step, message, effects);
             }
-            PeerMessage::Forward(_) | PeerMessage::Advance(_) => {}
+            PeerMessage::Forward(forward) => self.coordinator.forwarded(turn, from, header, forward),
+            PeerMessage::Advance(_) => {}
             PeerMessage::PrepareTable(_)
             | PeerMessage::CommitTable(_)
             | PeerMessage::AbortTable(_)
@@ -168,6 +169,7 @@ impl Node {
             PeerMessage::Fetched(fetched) => ReplicaAnswer::Fetched(fetched),
             PeerMessage::Stored(stored) => ReplicaAnswer::Stored(stored),
             PeerMessage::Advanced(advanced) => ReplicaAnswer::Advanced(advanced),
+            PeerMessage::Forwarded(forwarded) => ReplicaAnswer::Forwarded(Box::new(forwarded)),
             PeerMessage::Refused(Refused { refusal }) => ReplicaAnswer::Failed(refusal.to_string()),
             _ => return,
         };
@@ -178,9 +180,12 @@ impl Node {
         let own = self.surroundings.config.node;
         let turn = &mut self.surroundings.turn(now, effects);
         match ticket {
-            Ticket::Operation { step, row } => match replica::outcome(turn, &row, result) {
-                Ok(message) => self.answered(now, own, step, message, effects),
-                Err(halt) => effects.push(Effect::Halt(halt)),
+            Ticket::Operation { step, row } => match ReplicaAnswer::of_mint(&row, result) {
+                Ok(minted) => self.coordinator.answered(turn, own, step, minted),
+                Err(result) => match replica::outcome(turn, &row, result) {
+                    Ok(message) => self.answered(now, own, step, message, effects),
+                    Err(halt) => effects.push(Effect::Halt(halt)),
+                },
             },
             Ticket::Replica(errand) => self.replica.disk_done(turn, *errand, result),
             Ticket::Table(record) => self.create_tables.disk_done(turn, *record, result),

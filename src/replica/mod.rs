@@ -47,8 +47,7 @@ impl Replica {
         let row = Row { token: token_of(&key), table, key };
         let tag = state.tag();
         let kind = state.kind();
-        let terms = StoreTerms { report, ..StoreTerms::default() };
-        let operation = DiskOperation::Write(Write::Store { row: row.clone(), state, terms });
+        let operation = store_operation(row.clone(), state, report);
         if self.serve(turn, Errand { peer, header, row, want: Want::Version }, operation, Some(kind)) {
             turn.clock.observe(tag.hlc);
         }
@@ -119,6 +118,13 @@ impl Replica {
     }
 }
 
+/// What the disk is to do with a state for `row`, this node's own coordinator's or a peer's. Whoever hands it
+/// to the disk lets the clock observe the state's tag before: a later mint exceeds it (rule V5).
+pub fn store_operation(row: Row, state: State, report: bool) -> DiskOperation {
+    let terms = StoreTerms { report, ..StoreTerms::default() };
+    DiskOperation::Write(Write::Store { row, state, terms })
+}
+
 /// What the disk's result means to whoever asked, this node's own coordinator or a peer's: a message, or
 /// `Err` with the reason why this node must stop (rule S2).
 pub fn outcome(turn: &mut Turn<'_>, row: &Row, result: DiskResult) -> Result<PeerMessage, String> {
@@ -160,6 +166,9 @@ fn write_failed(turn: &mut Turn<'_>, row: &Row, error: WriteError) -> Result<Pee
     match error {
         WriteError::Engine(why) if why.is_fatal() => return Err(reason),
         WriteError::Engine(_) => return Ok(refused(PeerRefusal::Disk(reason))),
+        WriteError::TagAhead { .. } | WriteError::DotTooLow { .. } => {
+            return Ok(refused(PeerRefusal::ClockAhead(reason)));
+        }
         WriteError::Merge(_) => turn.effects.push(Effect::Alarm(Alarm::TagConflict {
             table: row.table,
             key: row.key.clone(),

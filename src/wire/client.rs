@@ -130,7 +130,8 @@ pub struct Got {
 /// The answer to [`Put`] and [`Delete`]: applied.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Written {
-    /// The context of the state written; opaque.
+    /// What the writer's next write of the key may carry without reading it first, opaque; empty if there is
+    /// no such context, because values that the writer has not seen are left beside its own.
     pub context: Bytes,
     /// How the write came about.
     pub receipt: Receipt,

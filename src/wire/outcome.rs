@@ -100,6 +100,20 @@ impl RequestError {
     }
 }
 
+impl Failure {
+    /// Whether another node may do what this one refused.
+    pub const fn is_of_one_node(&self) -> bool {
+        matches!(
+            self,
+            Self::Overloaded { .. }
+                | Self::ShuttingDown
+                | Self::Recovering
+                | Self::ClockAhead { .. }
+                | Self::NotAReplica
+        )
+    }
+}
+
 /// What can go wrong with a request.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
 #[non_exhaustive]
@@ -157,6 +171,9 @@ pub enum Failure {
         /// By how much, in milliseconds.
         ahead_ms: u64,
     },
+    /// The node that a write was forwarded to is no replica of its key, as it knows the cluster.
+    #[error("the node that the write was forwarded to is no replica of the key: try again")]
+    NotAReplica,
     /// The node lost its state and has not recovered it yet (rule R7).
     #[error("the node is recovering its state: ask another node")]
     Recovering,

@@ -97,7 +97,7 @@ fn golden_content_of_version_1() {
         ("hlc_bound", r"\xcf\x01\x02\x03\x04\x05\x06\x07\x08"),
         (
             r"table/\x00\x00\x00\x01",
-            r"\x92\x94\x01\xa7table_1\xa8Register\x03\x81\xa9Committed\x91\x92\x05\x06",
+            r"\x92\x96\x01\xa7table_1\xa8Register\x03\xa6Quorum\xa6Quorum\x81\xa9Committed\x91\x92\x05\x06",
         ),
     ];
     assert_eq!(contents, expected.map(|(key, content)| (key.to_string(), content.to_string())));

@@ -1,0 +1,111 @@
+//! Handing a write to a node that can mint for its key (rule V5).
+//!
+//! Only a replica of a key mints for it, because only a replica holds, with its own earlier dots, the state to mint
+//! on. Any node takes any request, so another one passes the write on, once, with its deadline. The replica
+//! coordinates it as if the client had asked there; its word is the client's answer. A refusal before the
+//! replica began leaves the write undone, and another replica may be tried. A lost connection leaves its
+//! outcome unknown.
+
+use super::{
+    operation::{Conclusion, ReplicaAnswer, Task},
+    quorum::{Places, Tracker},
+};
+use crate::{
+    node::Turn,
+    wire::{Forward, Outcome, RequestError},
+};
+
+/// A write that another node carries out.
+#[derive(Debug)]
+pub(super) struct Forwarding {
+    request: Forward,
+    /// Replicas that have been asked.
+    tried: Places,
+    /// The one that is asked now.
+    asked: Option<usize>,
+    /// How many were asked before it.
+    round: u8,
+    tracker: Tracker,
+}
+
+impl Forwarding {
+    pub(super) fn new(request: Forward) -> Self {
+        Self { request, tried: Places::default(), asked: None, round: 0, tracker: Tracker::new(0, 0) }
+    }
+
+    pub(super) fn name(&self) -> &'static str {
+        match self.request {
+            Forward::Put(_) => "put",
+            Forward::Delete(_) => "delete",
+        }
+    }
+
+    pub(super) fn start(&mut self, task: &mut Task, turn: &mut Turn<'_>) -> Option<Conclusion> {
+        self.ask_next(task, turn, None)
+    }
+
+    pub(super) fn answered(
+        &mut self,
+        task: &mut Task,
+        turn: &mut Turn<'_>,
+        place: usize,
+        round: u8,
+        answer: ReplicaAnswer,
+    ) -> Option<Conclusion> {
+        if round != self.round || self.asked != Some(place) {
+            return None;
+        }
+        match answer {
+            ReplicaAnswer::Forwarded(forwarded) => match forwarded.result {
+                Ok(mut written) => {
+                    written.receipt.forwarded_by = Some(turn.config.node);
+                    Some(Ok(written.into()))
+                }
+                // It had no room or is not ready: another replica may be.
+                Err(error) if error.outcome == Outcome::NotApplied && error.failure.is_of_one_node() => {
+                    self.ask_next(task, turn, Some(error))
+                }
+                Err(error) => Some(Err(error)),
+            },
+            ReplicaAnswer::Failed(_) => {
+                let error = RequestError::not_applied(task.replicas_failed(&self.tracker));
+                self.ask_next(task, turn, Some(error))
+            }
+            _ => None,
+        }
+    }
+
+    /// The peer that was asked is lost: nobody knows what it did before.
+    pub(super) fn peer_down(&self, task: &Task, place: usize) -> Option<Conclusion> {
+        let is_asked = self.asked == Some(place);
+        is_asked.then(|| Err(RequestError::unknown(task.replicas_failed(&self.tracker))))
+    }
+
+    pub(super) fn waits_for(&self, place: usize) -> bool {
+        self.asked == Some(place)
+    }
+
+    pub(super) fn timeout(&self, task: &Task) -> RequestError {
+        RequestError::unknown(task.timeout(&self.tracker))
+    }
+
+    /// Asks the next replica that is up; gives up with `last` if there is none.
+    fn ask_next(
+        &mut self,
+        task: &mut Task,
+        turn: &mut Turn<'_>,
+        last: Option<RequestError>,
+    ) -> Option<Conclusion> {
+        self.tracker = task.tracker(turn, task.plan.required);
+        let next = task.plan.asking_order(turn).into_iter().find(|place| !self.tried.contains(*place));
+        let Some(place) = next else {
+            let none = || RequestError::not_applied(task.replicas_failed(&self.tracker));
+            return Some(Err(last.unwrap_or_else(none)));
+        };
+        self.round = self.tried.len() as u8;
+        self.tried.insert(place);
+        self.asked = Some(place);
+        task.forward(turn, place, self.round, self.request.clone());
+        None
+    }
+}
