@@ -28,7 +28,7 @@ pub struct OperationId(u64);
 impl OperationId {
     /// Where a process starts to count.
     pub(super) fn first_of(actor: Actor) -> Self {
-        Self(actor.0 >> (Step::PHASE_BITS + 1))
+        Self(actor.0 >> (Step::ROUND_BITS + 1))
     }
 
     /// The next one.
@@ -47,16 +47,17 @@ pub struct Step {
 }
 
 impl Step {
-    const PHASE_BITS: u32 = 2;
+    /// Reads of a hot key have many rounds (rule Q5).
+    const ROUND_BITS: u32 = u8::BITS;
 
     /// The request id that carries this step to a peer and back.
     pub fn request_id(self) -> RequestId {
-        RequestId(self.operation.0 << Self::PHASE_BITS | u64::from(self.round))
+        RequestId(self.operation.0 << Self::ROUND_BITS | u64::from(self.round))
     }
 
     /// The step that a request id carries.
     pub fn from_request_id(id: RequestId) -> Self {
-        Self { operation: OperationId(id.0 >> Self::PHASE_BITS), round: (id.0 & 0b11) as u8 }
+        Self { operation: OperationId(id.0 >> Self::ROUND_BITS), round: id.0 as u8 }
     }
 }
 

@@ -48,6 +48,28 @@ impl Clock {
         minted.ok().map(|hlc| Tag { hlc, actor: self.actor })
     }
 
+    /// What the clock shows, as far as that is durable (rule D1): a later reading is never less, whatever
+    /// becomes of the process. If it lags behind [`Clock::present`], a reservation is on its way:
+    /// [`Clock::reserved`] will be called.
+    pub fn durable(&mut self, now: Now, effects: &mut Effects) -> Hlc {
+        let shown = self.hlc.durable(now.wall);
+        self.reserve_if_due(now, effects);
+        shown
+    }
+
+    /// What the clock shows, durable or not.
+    pub fn present(&self, now: Now) -> Hlc {
+        self.hlc.present(now.wall)
+    }
+
+    /// Passes `to` and what the wall clock shows, and gives the durable reading then (rule D1); `None` while
+    /// the reservation does not reach so far: ask again after [`Clock::reserved`].
+    pub fn advance(&mut self, now: Now, to: Hlc, effects: &mut Effects) -> Option<Hlc> {
+        self.hlc.observe(to);
+        let shown = self.durable(now, effects);
+        (shown >= to && shown >= Hlc::from_wall(now.wall)).then_some(shown)
+    }
+
     /// Never mints at or below `hlc` from now on.
     pub fn observe(&mut self, hlc: Hlc) {
         self.hlc.observe(hlc);

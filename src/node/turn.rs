@@ -6,7 +6,10 @@ use quorate_ring::{NodeId, Now, Ring};
 use quorate_storage::Recovered;
 
 use super::{Clock, Effects, NodeConfig};
-use crate::membership::{Catalog, UpSet};
+use crate::{
+    membership::{Catalog, UpSet},
+    replica::Deferrals,
+};
 
 /// What the rooms of a node share between steps.
 #[derive(Debug)]
@@ -16,6 +19,7 @@ pub(super) struct Surroundings {
     pub(super) up: UpSet,
     pub(super) catalog: Catalog,
     pub(super) clock: Clock,
+    pub(super) deferrals: Deferrals,
 }
 
 impl Surroundings {
@@ -26,7 +30,14 @@ impl Surroundings {
         if config.mutant == Some(super::Mutant::ClockAlone) {
             clock.forget_all_but_the_wall();
         }
-        Self { up: UpSet::new(config.node), catalog: Catalog::new(recovered.tables), clock, ring, config }
+        Self {
+            up: UpSet::new(config.node),
+            catalog: Catalog::new(recovered.tables),
+            clock,
+            deferrals: Deferrals::default(),
+            ring,
+            config,
+        }
     }
 
     /// Begins a step.
@@ -38,6 +49,7 @@ impl Surroundings {
             up: &self.up,
             catalog: &mut self.catalog,
             clock: &mut self.clock,
+            deferrals: &mut self.deferrals,
             effects,
         }
     }
@@ -58,6 +70,8 @@ pub struct Turn<'a> {
     pub catalog: &'a mut Catalog,
     /// Where tags come from.
     pub clock: &'a mut Clock,
+    /// Which keys' new writes wait a moment (rule Q5).
+    pub deferrals: &'a mut Deferrals,
     /// Where effects go.
     pub effects: &'a mut Effects,
 }

@@ -1,8 +1,12 @@
 //! What a node does as an owner of keys: it stores and fetches for coordinators, and refuses what is
 //! not its own. Answers leave only when the disk is done (rule S1).
 
+mod deferral;
+
 use quorate_ring::{NodeId, Table, token_of};
 use quorate_storage::{ReadError, Row, State, StoreTerms, Write, WriteError, Written};
+
+pub use deferral::Deferrals;
 
 use crate::{
     node::{Alarm, DiskOperation, DiskRequest, DiskResult, Effect, Observation, Ticket, Turn},
@@ -43,13 +47,15 @@ impl Replica {
 
     /// A coordinator sends a state to be kept.
     pub fn store(&mut self, turn: &mut Turn<'_>, peer: NodeId, header: Header, store: Store) {
-        let Store { table, key, state, report, .. } = store;
+        let Store { table, key, state, report, defer } = store;
         let row = Row { token: token_of(&key), table, key };
+        let deferred = defer.then(|| row.clone());
         let tag = state.tag();
         let kind = state.kind();
         let operation = store_operation(row.clone(), state, report);
         if self.serve(turn, Errand { peer, header, row, want: Want::Version }, operation, Some(kind)) {
             turn.clock.observe(tag.hlc);
+            deferred.iter().for_each(|row| turn.deferrals.defer(turn.now.mono, row));
         }
     }
 

@@ -16,7 +16,8 @@ pub struct BoundReached {
 ///
 /// Events: [`tick`](Self::tick) and [`tick_above`](Self::tick_above) issue a reading,
 /// [`observe`](Self::observe) takes one in from elsewhere, [`reserved`](Self::reserved) reports a durable
-/// bound. [`reservation_due`](Self::reservation_due) and [`last`](Self::last) only look.
+/// bound. [`durable`](Self::durable) shows what can never be taken back;
+/// [`present`](Self::present), [`reservation_due`](Self::reservation_due) and [`last`](Self::last) only look.
 ///
 /// No reading at or above the durable bound is ever issued; after a restart [`resume`](Self::resume)
 /// starts *at* that bound, and so above everything issued before.
@@ -59,6 +60,20 @@ impl HlcClock {
     pub fn tick_above(&mut self, wall: WallMicros, floor: Hlc) -> Result<Hlc, BoundReached> {
         self.observe(floor);
         self.tick(wall)
+    }
+
+    /// What the clock shows, as far as that is durable: less than the bound, and never less than this method
+    /// gave before, whatever becomes of the process. Issues nothing: a tag may be equal to it. It lags behind
+    /// [`HlcClock::present`] where the reservation is used up.
+    pub fn durable(&mut self, wall: WallMicros) -> Hlc {
+        let shown = self.at_least(wall).min(Hlc(self.bound.0.saturating_sub(1)));
+        self.next = self.next.max(shown);
+        shown
+    }
+
+    /// What the clock shows, durable or not.
+    pub fn present(&self, wall: WallMicros) -> Hlc {
+        self.at_least(wall)
     }
 
     /// Takes in a reading of another clock: every later reading here is above it.
@@ -122,6 +137,8 @@ mod tests {
         /// A due reservation becomes durable, but the process dies before it hears of it.
         ReserveAndRestart,
         Restart,
+        /// The durable reading is shown to somebody.
+        Show,
     }
 
     fn steps() -> impl Strategy<Value = Vec<Step>> {
@@ -135,6 +152,7 @@ mod tests {
             3 => Just(Step::Reserve),
             1 => Just(Step::ReserveAndRestart),
             1 => Just(Step::Restart),
+            3 => Just(Step::Show),
         ];
         proptest::collection::vec(step, 1..200)
     }
@@ -143,6 +161,7 @@ mod tests {
         #[test]
         fn readings_strictly_increase_across_restarts_and_jumps(steps in steps()) {
             let (mut durable, mut wall) = (Hlc::ZERO, WallMicros(10_000_000));
+            let mut shown = Hlc::ZERO;
             let mut clock = HlcClock::resume(durable);
             let mut last = None;
             for step in steps {
@@ -177,7 +196,15 @@ mod tests {
                         clock = HlcClock::resume(durable);
                         None
                     }
+                    Step::Show => {
+                        let now = clock.durable(wall);
+                        prop_assert!(shown <= now && now <= clock.present(wall), "{now} after {shown}");
+                        prop_assert!(now < durable || now == Hlc::ZERO);
+                        shown = now;
+                        None
+                    }
                 };
+                prop_assert!(clock.present(wall) >= shown);
                 if let Some(issued) = issued {
                     prop_assert!(issued < durable, "{issued} is not below the durable bound {durable}");
                     prop_assert!(last < Some(issued), "{issued} after {last:?}");
