@@ -348,14 +348,16 @@ impl Stage<'_> {
     }
 }
 
-/// Concurrent writes are bounded in number and in bytes; what makes them fewer is always welcome (rule V6).
+/// Concurrent writes are bounded in number and in bytes: only growth is refused, so that what merges of
+/// replicas have made too many can still be resolved (rule V6).
 fn check_growth(held: Option<&Siblings>, minted: &Siblings) -> Result<(), WriteError> {
     let (before, after) = (held.map_or(0, |held| held.siblings().len()), minted.siblings().len());
     if after > Siblings::SIBLINGS_MAX && after > before {
         let context = held.map(|held| held.vector().clone()).unwrap_or_default();
         return Err(WriteError::TooManySiblings { siblings: before, context });
     }
-    if after <= before { Ok(()) } else { check_size(minted.bytes_len(), State::VALUE_BYTES_MAX) }
+    let (before, after) = (held.map_or(0, Siblings::bytes_len), minted.bytes_len());
+    if after > before { check_size(after, State::VALUE_BYTES_MAX) } else { Ok(()) }
 }
 
 fn check_size(bytes: usize, bytes_max: usize) -> Result<(), WriteError> {

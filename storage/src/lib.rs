@@ -15,6 +15,7 @@ mod meta;
 mod read;
 mod record;
 mod row;
+mod siblings;
 mod state;
 mod version_vector;
 
@@ -30,5 +31,9 @@ pub use meta::{Identity, MetaError, MetaWrite, Recovered, TableRecord, TableStag
 pub use read::{ReadError, read, read_version};
 pub use record::{decode, decode_version, encode};
 pub use row::Row;
-pub use state::{Content, MalformedSiblings, Register, Sibling, Siblings, State, Version};
+pub use siblings::{MalformedSiblings, Sibling, Siblings};
+pub use state::{Content, Register, State, Version};
 pub use version_vector::{UnorderedVector, VersionVector};
+
+#[cfg(test)]
+mod arbitrary;

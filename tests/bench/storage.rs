@@ -1,4 +1,5 @@
-//! What storage costs: the group-commit step by batch size and value size, and reads.
+//! What storage costs: merges by table kind, minting, the group-commit step by batch size and value size, and
+//! reads.
 //!
 //! `cargo bench -p quorate-storage` prints one line per case; figures include the sync of the disk the
 //! temporary directory is on (`TMPDIR`).
@@ -10,8 +11,8 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use quorate_ring::{Actor, Hlc, TableId, Tag, Token};
 use quorate_storage::{
-    Committer, Content, FjallEngine, FjallOptions, MetaWrite, Register, Row, State, Write, Written, read,
-    read_version, recover,
+    Committer, Content, FjallEngine, FjallOptions, MemoryEngine, MetaWrite, Recovered, Register, Row, Seen,
+    Siblings, State, VersionVector, Write, Written, merge, read, read_version, recover,
 };
 
 /// Distinct keys written to.
@@ -21,6 +22,8 @@ const RUN: Duration = Duration::from_millis(1500);
 
 fn main() {
     println!("{:<26} {:>10} {:>10} {:>10} {:>10}", "case", "records/s", "us each", "cpu us", "commits/s");
+    bench_merges();
+    bench_mint();
     for value_bytes in [100, 1024] {
         let directory = tempfile::tempdir().unwrap();
         let engine = FjallEngine::open(directory.path(), &FjallOptions::default()).unwrap();
@@ -33,6 +36,62 @@ fn main() {
         store.bench_get("get spread", spread);
         store.bench_get("get absent", |n| KEYS + n);
     }
+}
+
+/// Merges of 100-byte values, with nothing to keep of what is held and with everything.
+fn bench_merges() {
+    let content = || Content::Value(Bytes::from(vec![7; 100]));
+    let register = |hlc| State::Register(Register { tag: dot(hlc, 1), content: content() });
+    bench_merge("merge register", &register(1), &register(2));
+    for siblings in [1, 4, 16, 64] {
+        let state = |first: u64, actor| {
+            let none = VersionVector::new();
+            let start = Siblings::first(dot(first, actor), &none, content());
+            let more = (first + 1..first + siblings).map(|hlc| dot(hlc, actor));
+            State::Siblings(more.fold(start, |state, dot| state.written(dot, &none, content())))
+        };
+        let (held, concurrent) = (state(1, 1), state(1, 2));
+        bench_merge(&format!("merge {siblings} siblings, held"), &held, &held);
+        bench_merge(&format!("merge {siblings} + {siblings} siblings"), &held, &concurrent);
+    }
+}
+
+fn bench_merge(name: &str, held: &State, incoming: &State) {
+    let (mut merges, start) = (0, Start::now());
+    while start.wall.elapsed() < RUN / 5 {
+        for _ in 0..1000 {
+            std::hint::black_box(merge(Some(held), incoming)).unwrap();
+        }
+        merges += 1000;
+    }
+    report(name, merges, 0, &start);
+}
+
+/// The whole step but the disk: keys with one sibling each, superseded by batches of 64 puts.
+fn bench_mint() {
+    let engine = MemoryEngine::new();
+    let mut committer = Committer::new(&Recovered::default());
+    for (name, keys) in [("mint, distinct keys x 64", 10_000), ("mint, one key x 64", 1)] {
+        let (mut minted, start) = (0, Start::now());
+        while start.wall.elapsed() < RUN / 3 {
+            let mint = |n| Write::Mint {
+                row: row(n % keys),
+                dot: dot(minted + n + 1, 1),
+                seen: Seen::Durable,
+                content: Content::Value(Bytes::from(vec![7; 100])),
+            };
+            let writes: Vec<_> = (0..64).map(mint).collect();
+            let results = committer.run(&engine, &writes);
+            assert!(results.iter().all(|result| matches!(result, Ok(Written::Minted(_)))), "{results:?}");
+            minted += 64;
+        }
+        report(name, minted, 0, &start);
+        engine.wipe();
+    }
+}
+
+fn dot(hlc: u64, actor: u64) -> Tag {
+    Tag { hlc: Hlc(hlc), actor: Actor(actor) }
 }
 
 struct Store<'a> {

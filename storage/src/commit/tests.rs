@@ -1,10 +1,14 @@
+mod mint;
+mod terms;
+
 use proptest::prelude::*;
 use quorate_ring::{Actor, TableId, TableKind, Token, WallMicros};
 
 use super::*;
 use crate::{
-    Content, HlcClock, Kept, MemoryEngine, Register, read, recover,
-    state::arbitrary::{contents, tags, written_states},
+    Content, HlcClock, Kept, MemoryEngine, Register,
+    arbitrary::{contents, tags, written_registers},
+    read, recover,
 };
 
 fn row(key: u8) -> Row {
@@ -43,7 +47,7 @@ proptest! {
     fn a_batch_does_what_its_writes_do_one_by_one(
         batches in proptest::collection::vec(
             proptest::collection::vec((0_u8..4, prop_oneof![
-                6 => written_states(),
+                6 => written_registers(),
                 1 => (tags(), contents())
                     .prop_map(|(tag, content)| State::Register(Register { tag, content })),
             ]), 0..12),

@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::state::arbitrary::states;
+use crate::arbitrary::{siblings, states};
 
 fn keys() -> impl Strategy<Value = Vec<u8>> {
     proptest::collection::vec(any::<u8>(), 0..30)
@@ -49,16 +49,59 @@ proptest! {
     /// Behind a right checksum too, content that is not what the format says is an error and no panic.
     #[test]
     fn arbitrary_content_is_read_strictly(
-        kind in any::<u8>(),
-        content in proptest::collection::vec(any::<u8>(), 0..40),
+        kind in prop_oneof![any::<u8>(), Just(KIND_REGISTER), Just(KIND_SIBLINGS)],
+        content in proptest::collection::vec(prop_oneof![any::<u8>(), 0_u8..3, Just(0)], 0..60),
     ) {
-        let record = envelope::seal(b"key", kind, content.len(), |bytes| bytes.put_slice(&content));
-        let decoded = decode(b"key", record.clone());
-        prop_assert_eq!(decode_version(b"key", record.clone()), decoded.clone().map(|state| state.version()));
-        if let Ok(state) = decoded {
-            prop_assert_eq!(encode(b"key", &state), record);
-        }
+        check_strictness(kind, &content)?;
     }
+
+    /// The same for content that is nearly right.
+    #[test]
+    fn damaged_siblings_are_read_strictly(
+        state in siblings(),
+        changes in proptest::collection::vec((any::<proptest::sample::Index>(), any::<u8>()), 1..4),
+        cut in proptest::option::of(any::<proptest::sample::Index>()),
+        more in proptest::collection::vec(any::<u8>(), 0..3),
+    ) {
+        let mut content = encode(b"key", &State::Siblings(state)).split_off(HEADER_BYTES).to_vec();
+        for (at, byte) in changes {
+            let at = at.index(content.len());
+            content[at] = byte;
+        }
+        content.truncate(cut.map_or(content.len(), |cut| cut.index(content.len())));
+        content.extend(more);
+        check_strictness(KIND_SIBLINGS, &content)?;
+    }
+}
+
+fn check_strictness(kind: u8, content: &[u8]) -> Result<(), TestCaseError> {
+    let record = envelope::seal(b"key", kind, content.len(), |bytes| bytes.put_slice(content));
+    let version = decode_version(b"key", record.clone());
+    if let Ok(state) = decode(b"key", record.clone()) {
+        prop_assert_eq!(version, Ok(state.version()));
+        prop_assert_eq!(encode(b"key", &state), record);
+    }
+    Ok(())
+}
+
+/// Counts and lengths are not believed before the bytes are there: a few bytes cannot ask for gigabytes.
+#[test]
+fn counts_that_nothing_backs_are_refused() {
+    let record = |content: &[u8]| envelope::seal(b"key", KIND_SIBLINGS, 0, |bytes| bytes.put_slice(content));
+    let one_actor = [0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 7, 0, 0, 0, 0, 0, 0, 0, 9];
+    let truncated = |content: &[u8]| {
+        let decoded = decode(b"key", record(content));
+        assert!(matches!(decoded, Err(RecordError::Truncated { .. })), "{decoded:?}");
+    };
+    truncated(&[0xff; 4]);
+    truncated(&one_actor);
+    truncated(&[&one_actor[..], &[0xff; 4]].concat());
+    truncated(&[&one_actor[..], &[0, 0, 0, 1, 0xff, 0xff, 0xff, 0xff, 1]].concat());
+    let no_siblings = [&one_actor[..], &[0; 4]].concat();
+    assert!(decode(b"key", record(&no_siblings)).is_ok());
+    let trailing = [&no_siblings[..], &[0]].concat();
+    assert!(matches!(decode(b"key", record(&trailing)), Err(RecordError::Malformed(_))));
+    assert!(matches!(decode(b"key", record(&[0; 8])), Err(RecordError::Malformed(_))), "seen nothing");
 }
 
 fn register(content: Content) -> State {
@@ -84,9 +127,48 @@ fn golden_records_of_version_1() {
 }
 
 #[test]
-fn golden_digest() {
+fn golden_expiry_and_siblings_of_version_1() {
+    let expiring = Content::Expiring { value: Bytes::from("value"), expires: Hlc(0x2122_2324_2526_2728) };
+    assert_eq!(
+        hex(&encode(b"key", &register(expiring.clone()))),
+        "01015f2018370102030405060708111213141516171802\
+         212223242526272876616c7565"
+    );
+    assert_eq!(
+        hex(&encode(b"key", &three_siblings(expiring))),
+        "0102a9f6a79a\
+         00000002\
+         00000000000000010000000000000005\
+         00000000000000020000000000000006\
+         00000003\
+         00000012000000000000000300000000000000020076\
+         000000110000000000000004000000000000000101\
+         0000001e\
+         0000000000000005000000000000000102212223242526272876616c7565"
+    );
+}
+
+/// Three siblings under a vector of two actors.
+fn three_siblings(expiring: Content) -> State {
+    let (a, b) = (Actor(1), Actor(2));
+    let sibling = |hlc, actor, content| Sibling { dot: Tag { hlc: Hlc(hlc), actor }, content };
+    let siblings = vec![
+        sibling(3, b, Content::Value(Bytes::from("v"))),
+        sibling(4, a, Content::Tombstone),
+        sibling(5, a, expiring),
+    ];
+    let vector = VersionVector::from_entries([(a, Hlc(5)), (b, Hlc(6))]);
+    State::Siblings(Siblings::try_from((vector, siblings)).unwrap())
+}
+
+#[test]
+fn golden_digests() {
     let value = register(Content::Value(Bytes::from("value")));
     assert_eq!(format!("{:032x}", value.digest()), "181e573bb464565b3b04866c7403e4f6");
+    assert_eq!(
+        format!("{:032x}", three_siblings(Content::Tombstone).digest()),
+        "4d5b68217550f28f17ea378ec6690ca0"
+    );
 }
 
 #[test]
@@ -106,4 +188,8 @@ fn a_decoded_value_shares_the_bytes_of_its_record() {
     let record = encode(b"key", &register(Content::Value(Bytes::from("value"))));
     let state = decode(b"key", record.clone()).unwrap();
     assert_eq!(state.values().next().unwrap().as_ptr(), record[23..].as_ptr());
+    let record = encode(b"key", &three_siblings(Content::Tombstone));
+    let state = decode(b"key", record.clone()).unwrap();
+    let shared = record.as_ptr_range();
+    assert!(state.values().all(|value| shared.contains(&value.as_ptr())));
 }
