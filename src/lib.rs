@@ -22,6 +22,7 @@ pub mod runtime;
 #[cfg(feature = "cli")]
 pub mod shell;
 pub mod transport;
+pub mod units;
 pub mod wire;
 
 pub use quorate_ring as ring;

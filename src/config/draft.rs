@@ -8,9 +8,12 @@ use quorate_storage::State;
 use super::{
     founders::{founder_text, parse_founders},
     setting::{Field, Setting},
-    units::{bytes_text, duration_text, parse_bytes, parse_duration},
 };
-use crate::{runtime::ProcessSettings, wire::VALUE_BYTES_MAX};
+use crate::{
+    runtime::ProcessSettings,
+    units::{bytes_text, duration_text, parse_bytes, parse_duration},
+    wire::VALUE_BYTES_MAX,
+};
 
 /// What has been set so far.
 #[derive(Clone, Debug)]

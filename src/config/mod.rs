@@ -24,9 +24,7 @@ mod founders;
 mod load;
 mod overrides;
 mod setting;
-mod units;
 
 pub use founders::parse_founder;
 pub use load::{Mistake, Mistakes, load, render};
 pub use overrides::Overrides;
-pub use units::{bytes_text, duration_text, parse_bytes, parse_duration};

@@ -22,7 +22,7 @@ pub fn parse_bytes(text: &str) -> Result<u64, String> {
         .ok_or_else(|| format!("'{text}' is no size: write `4MiB`, `64KiB`, `1GiB` or bytes"))
 }
 
-/// Reads a duration: a number with `us`, `ms`, `s`, `m` or `h`.
+/// Reads a duration: a number with `us`, `ms`, `s`, `m`, `h` or `d`.
 ///
 /// # Errors
 /// What is wrong with it.
@@ -34,6 +34,7 @@ pub fn parse_duration(text: &str) -> Result<Duration, String> {
         "s" => 1_000_000,
         "m" => 60_000_000,
         "h" => 3_600_000_000,
+        "d" => 86_400_000_000,
         "" => return Err(format!("'{text}' has no unit: write `500ms`, `2s` or `1m`")),
         _ => return Err(format!("'{unit}' is no unit of time: write `500ms`, `2s` or `1m`")),
     };
@@ -84,6 +85,7 @@ mod tests {
         assert_eq!(parse_bytes(" 1_000 kB "), Ok(1_000_000));
         assert_eq!(parse_bytes("17"), Ok(17));
         assert_eq!(parse_duration("500ms"), Ok(Duration::from_millis(500)));
+        assert_eq!(parse_duration("30d"), Ok(Duration::from_secs(30 * 86_400)));
         for wrong in ["", "MiB", "4 Mib", "-1", "1.5GiB", "99999999999GiB"] {
             assert!(parse_bytes(wrong).is_err(), "{wrong}");
         }
