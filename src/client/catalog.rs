@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use quorate_ring::{Table, TableKind};
+use quorate_ring::{Consistency, Table, TableKind};
 
 use super::{
     CatalogError, Client, CreateTableError, TableHandle,
@@ -61,8 +61,11 @@ impl Client {
     ///
     /// ```no_run
     /// # async fn example(client: quorate::client::Client) -> Result<(), Box<dyn std::error::Error>> {
-    /// use quorate::client::TableKind;
-    /// client.create_table("locks").kind(TableKind::Register).replication(3).await?;
+    /// use quorate::client::{Consistency, TableKind};
+    ///
+    /// client.create_table("carts").await?; // siblings, on three nodes, read and written at QUORUM
+    /// let readings = client.create_table("readings").kind(TableKind::Register).replication(3);
+    /// readings.read_consistency(Consistency::One).write_consistency(Consistency::All).await?;
     /// # Ok(())
     /// # }
     /// ```
@@ -106,6 +109,18 @@ impl CreateTable {
     /// N, on how many nodes each key lives. By default 3, or the number of nodes if fewer.
     pub fn replication(mut self, replication: u8) -> Self {
         self.request.replication = Some(replication);
+        self
+    }
+
+    /// The level of reads that name none. By default QUORUM; ANY is for writes only.
+    pub fn read_consistency(mut self, consistency: Consistency) -> Self {
+        self.request.read_consistency = consistency;
+        self
+    }
+
+    /// The level of writes that name none. By default QUORUM; ANY is for `siblings` tables only.
+    pub fn write_consistency(mut self, consistency: Consistency) -> Self {
+        self.request.write_consistency = consistency;
         self
     }
 

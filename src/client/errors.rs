@@ -4,6 +4,7 @@ use std::fmt;
 
 use quorate_ring::NodeId;
 
+use super::Context;
 use crate::{
     transport::ConnectError,
     wire::{Failure, Outcome},
@@ -133,7 +134,10 @@ macro_rules! operation_error {
                     Self::TooManyInFlight { node, .. } => write!(f, "too many requests in flight to {node}")?,
                     Self::UnexpectedAnswer { node, .. } => write!(f, "unexpected answer from {node}")?,
                 }
-                if $says_outcome { write!(f, " ({})", self.outcome()) } else { Ok(()) }
+                if $says_outcome {
+                    write!(f, " ({})", self.outcome())?;
+                }
+                self.failure().and_then(advice).map_or(Ok(()), |advice| write!(f, ": {advice}"))
             }
         }
 
@@ -170,6 +174,55 @@ operation_error! {
     /// Why a question about tables or the cluster was not answered. It has no effect: its outcome is always
     /// [`Outcome::NotApplied`].
     CatalogError, says_outcome: false
+}
+
+impl WriteError {
+    /// What a write that resolves the key's values must carry, if there are too many of them for one that
+    /// carries no context ([`Failure::TooManySiblings`]). Read the values before you replace them all.
+    pub fn context(&self) -> Option<Context> {
+        match self.failure() {
+            Some(Failure::TooManySiblings { context, .. }) => Some(Context::new(context.clone())),
+            _ => None,
+        }
+    }
+}
+
+/// Why an update failed, and what became of it.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum UpdateError {
+    /// The values to merge could not be read: nothing was written.
+    #[error("the values to merge were not read: {0} (not applied)")]
+    Read(#[from] ReadError),
+    /// The merged value was not written, or may not have been.
+    #[error(transparent)]
+    Write(#[from] WriteError),
+}
+
+impl UpdateError {
+    /// What is known of the update's effect (rule Q10).
+    pub fn outcome(&self) -> Outcome {
+        match self {
+            Self::Read(_) => Outcome::NotApplied,
+            Self::Write(error) => error.outcome(),
+        }
+    }
+
+    /// What the node said, if it was a node that failed the request.
+    pub fn failure(&self) -> Option<&Failure> {
+        match self {
+            Self::Read(error) => error.failure(),
+            Self::Write(error) => error.failure(),
+        }
+    }
+}
+
+/// What to do next, where the failure's own words do not say it.
+fn advice(failure: &Failure) -> Option<&'static str> {
+    match failure {
+        Failure::BadContext(_) => Some("read the key again, and write with the context of that read"),
+        _ => None,
+    }
 }
 
 /// Why there is no client.

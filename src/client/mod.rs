@@ -16,6 +16,8 @@
 //! let read = carts.get("alice").consistency(Consistency::Quorum).await?;
 //! let merged = merge(read.values());
 //! carts.put("alice", merged).context(read.context()).await?;
+//!
+//! carts.update("alice", merge).await?; // the same in one line
 //! # Ok(())
 //! # }
 //! ```
@@ -33,17 +35,19 @@ mod reply;
 mod routing;
 mod session;
 mod table;
+mod update;
 
 pub use builder::ClientBuilder;
 pub use catalog::CreateTable;
-pub use errors::{BuildError, CatalogError, CreateTableError, ReadError, WriteError};
+pub use errors::{BuildError, CatalogError, CreateTableError, ReadError, UpdateError, WriteError};
 pub use operation::{Delete, Get, Put};
 pub use quorate_ring::{Consistency, Table as TableDefinition, TableKind};
 pub use reply::{ConcurrentValues, Context, MalformedContext, Read, Written};
 pub use session::Client;
 pub use table::TableHandle;
+pub use update::Update;
 
 pub use crate::{
     transport::{Identity, IdentityError},
-    wire::{ClusterInfo, Failure, Outcome, Receipt},
+    wire::{ClusterInfo, Failure, Outcome, Part, Receipt, ReplicaReport, VersionedValue},
 };

@@ -7,7 +7,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use quorate_ring::{Consistency, NodeId};
+use quorate_ring::{Consistency, NodeId, Table};
 
 use super::{
     Context, Read, ReadError, TableHandle, WriteError, Written,
@@ -22,18 +22,38 @@ use crate::wire::{self, ClientMessage};
 pub struct Get {
     table: TableHandle,
     key: Bytes,
-    consistency: Consistency,
+    consistency: Option<Consistency>,
+    monotone: bool,
     timeout: Option<Duration>,
 }
 
 impl Get {
     pub(super) fn new(table: TableHandle, key: Bytes) -> Self {
-        Self { table, key, consistency: Consistency::default(), timeout: None }
+        Self { table, key, consistency: None, monotone: false, timeout: None }
     }
 
-    /// How many replicas must agree. By default QUORUM.
+    /// How many replicas must agree: a level, or a number of them. By default the table's level for reads,
+    /// QUORUM unless its creation said otherwise.
+    ///
+    /// ```no_run
+    /// # async fn example(carts: quorate::client::TableHandle) -> Result<(), Box<dyn std::error::Error>> {
+    /// use quorate::client::Consistency;
+    ///
+    /// carts.get("alice").consistency(Consistency::One).await?;
+    /// carts.get("alice").consistency("2".parse()?).await?; // R = 2
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn consistency(mut self, consistency: Consistency) -> Self {
-        self.consistency = consistency;
+        self.consistency = Some(consistency);
+        self
+    }
+
+    /// Settles for less than linearizable at QUORUM and ALL, and so never waits for a key that others keep
+    /// writing: the read sees every write that was complete, and later reads never see older values, but two
+    /// reads at the same time may disagree on the order of writes (rule Q5). The receipt says so.
+    pub fn monotone(mut self) -> Self {
+        self.monotone = true;
         self
     }
 
@@ -44,9 +64,12 @@ impl Get {
     }
 
     async fn send(self) -> Result<Read, ReadError> {
-        let Self { table, key, consistency, timeout } = self;
+        let Self { table, key, consistency, monotone, timeout } = self;
         let deadline = table.client().session().deadline(timeout);
-        let message = |table: &quorate_ring::Table| wire::Get::new(table.id, key.clone(), consistency).into();
+        let message = |table: &Table| {
+            let consistency = consistency.unwrap_or(table.read_consistency);
+            wire::Get { table: table.id, key: key.clone(), consistency, monotone }.into()
+        };
         match table.request(&key, Nature::Read, deadline, message).await? {
             (_, ClientMessage::Got(got)) => Ok(Read::new(got)),
             (node, _) => Err(CallError::not_applied(Cause::UnexpectedAnswer { node }).into()),
@@ -64,27 +87,23 @@ impl IntoFuture for Get {
 }
 
 /// What writes and deletes have in common.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 struct Options {
-    consistency: Consistency,
+    consistency: Option<Consistency>,
     timeout: Option<Duration>,
     context: Option<Context>,
+    sloppy: bool,
     idempotent: bool,
-}
-
-impl Options {
-    const fn new() -> Self {
-        Self { consistency: Consistency::Quorum, timeout: None, context: None, idempotent: false }
-    }
 }
 
 /// Declares a builder of a write: its setters, and how it becomes a future.
 macro_rules! write_options {
     ($name:ident) => {
         impl $name {
-            /// How many replicas must acknowledge. By default QUORUM.
+            /// How many replicas must acknowledge: a level, or a number of them. By default the table's level
+            /// for writes, QUORUM unless its creation said otherwise.
             pub fn consistency(mut self, consistency: Consistency) -> Self {
-                self.options.consistency = consistency;
+                self.options.consistency = Some(consistency);
                 self
             }
 
@@ -98,6 +117,14 @@ macro_rules! write_options {
             /// tables).
             pub fn context(mut self, context: impl Into<Context>) -> Self {
                 self.options.context = Some(context.into());
+                self
+            }
+
+            /// Lets other nodes stand in for replicas that are down, so that a minority still takes the write.
+            /// It is kept beside concurrent ones and becomes visible when the replicas are back; until then
+            /// reads at QUORUM may miss it (`siblings` tables only, rule Q2).
+            pub fn sloppy(mut self, sloppy: bool) -> Self {
+                self.options.sloppy = sloppy;
                 self
             }
 
@@ -127,6 +154,7 @@ pub struct Put {
     table: TableHandle,
     key: Bytes,
     value: Bytes,
+    ttl: Option<Duration>,
     options: Options,
 }
 
@@ -134,18 +162,35 @@ write_options!(Put);
 
 impl Put {
     pub(super) fn new(table: TableHandle, key: Bytes, value: Bytes) -> Self {
-        Self { table, key, value, options: Options::new() }
+        Self { table, key, value, ttl: None, options: Options::default() }
+    }
+
+    /// How long the value stays, rounded up to milliseconds and at least one; then it is as good as deleted. By
+    /// default it stays for good.
+    ///
+    /// ```no_run
+    /// # async fn example(sessions: quorate::client::TableHandle) -> Result<(), Box<dyn std::error::Error>> {
+    /// use std::time::Duration;
+    ///
+    /// sessions.put("alice", "logged in").ttl(Duration::from_secs(3600)).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn ttl(mut self, ttl: Duration) -> Self {
+        self.ttl = Some(ttl);
+        self
     }
 
     async fn send(self) -> Result<Written, WriteError> {
-        let Self { table, key, value, options } = self;
-        let Options { consistency, timeout, context, idempotent } = options;
+        let Self { table, key, value, ttl, options } = self;
+        let Options { consistency, timeout, context, sloppy, idempotent } = options;
         let deadline = table.client().session().deadline(timeout);
         let context = context.map(Context::into_bytes);
-        let message = |table: &quorate_ring::Table| {
+        let ttl_ms = ttl.map(whole_ms);
+        let message = |table: &Table| {
             let (key, value, context) = (key.clone(), value.clone(), context.clone());
-            wire::Put { table: table.id, key, value, consistency, context, ttl_ms: None, sloppy: false }
-                .into()
+            let consistency = consistency.unwrap_or(table.write_consistency);
+            wire::Put { table: table.id, key, value, consistency, context, ttl_ms, sloppy }.into()
         };
         written(table.request(&key, Nature::Write { idempotent }, deadline, message).await?)
     }
@@ -164,17 +209,18 @@ write_options!(Delete);
 
 impl Delete {
     pub(super) fn new(table: TableHandle, key: Bytes) -> Self {
-        Self { table, key, options: Options::new() }
+        Self { table, key, options: Options::default() }
     }
 
     async fn send(self) -> Result<Written, WriteError> {
         let Self { table, key, options } = self;
-        let Options { consistency, timeout, context, idempotent } = options;
+        let Options { consistency, timeout, context, sloppy, idempotent } = options;
         let deadline = table.client().session().deadline(timeout);
         let context = context.map(Context::into_bytes);
-        let message = |table: &quorate_ring::Table| {
+        let message = |table: &Table| {
             let (key, context) = (key.clone(), context.clone());
-            wire::Delete { table: table.id, key, consistency, context, sloppy: false }.into()
+            let consistency = consistency.unwrap_or(table.write_consistency);
+            wire::Delete { table: table.id, key, consistency, context, sloppy }.into()
         };
         written(table.request(&key, Nature::Write { idempotent }, deadline, message).await?)
     }
@@ -184,5 +230,22 @@ fn written((node, answer): (NodeId, ClientMessage)) -> Result<Written, WriteErro
     match answer {
         ClientMessage::Written(written) => Ok(Written::new(written)),
         _ => Err(CallError::unknown(Cause::UnexpectedAnswer { node }).into()),
+    }
+}
+
+/// Milliseconds that are no shorter than `duration`, at least one.
+fn whole_ms(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX).max(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_ttl_is_never_shorter_than_asked_for() {
+        let ms = |nanos| whole_ms(Duration::from_nanos(nanos));
+        assert_eq!([ms(0), ms(1), ms(1_000_000), ms(1_000_001)], [1, 1, 1, 2]);
+        assert_eq!(whole_ms(Duration::MAX), u64::MAX);
     }
 }

@@ -42,7 +42,8 @@ pub(super) fn judge(nature: Nature, attempt: u32, error: &CallError) -> Next {
         Cause::Failed(Failure::Overloaded { retry_after_ms }) => {
             Next::After(Duration::from_millis(u64::from(*retry_after_ms).max(1)))
         }
-        Cause::Failed(Failure::ShuttingDown) | Cause::ConnectionLost { .. } => Next::Elsewhere,
+        Cause::ConnectionLost { .. } => Next::Elsewhere,
+        Cause::Failed(failure) if failure.is_of_one_node() => Next::Elsewhere,
         Cause::Failed(Failure::ReplicasFailed { .. }) => Next::After(PAUSE * attempt),
         Cause::Failed(_)
         | Cause::TimedOut
@@ -86,12 +87,24 @@ mod tests {
     }
 
     #[test]
+    fn asks_others_when_a_node_must_not_write() {
+        for failure in [Failure::Recovering, Failure::ClockAhead { ahead_ms: 9 }, Failure::NotAReplica] {
+            let refused = CallError::not_applied(Cause::Failed(failure.clone()));
+            assert_eq!(judge(WRITE, 1, &refused), Next::Elsewhere);
+            let unknown = CallError::unknown(Cause::Failed(failure));
+            assert_eq!(judge(WRITE, 1, &unknown), Next::GiveUp);
+        }
+    }
+
+    #[test]
     fn gives_definite_refusals_to_the_caller() {
         let consistency = Consistency::Quorum;
         for failure in [
             Failure::Unavailable { consistency, required: 2, alive: 1 },
             Failure::BadRequest("x".to_owned()),
             Failure::Timeout { required: 2, answered: 1 },
+            Failure::BadContext("of another key".to_owned()),
+            Failure::TooManySiblings { siblings: 64, context: "c".into() },
         ] {
             assert_eq!(judge(Nature::Read, 1, &CallError::not_applied(Cause::Failed(failure))), Next::GiveUp);
         }

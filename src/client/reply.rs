@@ -39,7 +39,7 @@ pub struct ConcurrentValues {
 pub struct MalformedContext;
 
 impl Read {
-    pub(super) fn new(got: wire::Got) -> Self {
+    pub(crate) fn new(got: wire::Got) -> Self {
         Self { values: got.values.iter().map(|version| version.value.clone()).collect(), got }
     }
 
@@ -52,6 +52,11 @@ impl Read {
     /// The same values with the write that made each, and when it expires.
     pub fn versions(&self) -> &[VersionedValue] {
         &self.got.values
+    }
+
+    /// Whether there are concurrent values, for the caller to merge.
+    pub fn is_conflicted(&self) -> bool {
+        self.values.len() > 1
     }
 
     /// The value, or `None` if the key is absent.
@@ -96,6 +101,15 @@ impl Written {
 }
 
 impl Context {
+    pub(crate) const fn new(bytes: Bytes) -> Self {
+        Self(bytes)
+    }
+
+    /// Whether it says nothing, as in tables that keep no concurrent values.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     pub(super) fn into_bytes(self) -> Bytes {
         self.0
     }

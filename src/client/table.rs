@@ -7,7 +7,7 @@ use quorate_ring::Table;
 use tokio::time::{Instant, timeout_at};
 
 use super::{
-    Client, Delete, Get, Put,
+    Client, Delete, Get, Put, Update,
     errors::{CallError, Cause},
     policy::Nature,
     routing::Route,
@@ -40,6 +40,30 @@ impl TableHandle {
     /// Writes a key.
     pub fn put(&self, key: impl Into<Bytes>, value: impl Into<Bytes>) -> Put {
         Put::new(self.clone(), key.into(), value.into())
+    }
+
+    /// Reads a key, merges its values and writes the result in their place (`siblings` tables): see [`Update`].
+    ///
+    /// ```no_run
+    /// # async fn example(carts: quorate::client::TableHandle) -> Result<(), Box<dyn std::error::Error>> {
+    /// // A cart is a list of lines; the union of all siblings, and one more.
+    /// carts
+    ///     .update("alice", |values| {
+    ///         let lines = values.iter().flat_map(|value| value.split(|byte| *byte == b'\n'));
+    ///         let mut lines: std::collections::BTreeSet<&[u8]> = lines.collect();
+    ///         lines.insert(b"apples");
+    ///         lines.into_iter().collect::<Vec<_>>().join(&b'\n')
+    ///     })
+    ///     .await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn update<M, V>(&self, key: impl Into<Bytes>, merge: M) -> Update<M>
+    where
+        M: FnMut(&[Bytes]) -> V + Send + 'static,
+        V: Into<Bytes> + 'static,
+    {
+        Update::new(self.clone(), key.into(), merge)
     }
 
     /// Deletes a key.

@@ -8,7 +8,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use quorate_ring::{Duration, Hlc, Instant, NodeId, Table, TableId, TableKind, Tag, token_of};
+use quorate_ring::{Consistency, Duration, Hlc, Instant, NodeId, Table, TableId, TableKind, Tag, token_of};
 use quorate_storage::{TableRecord, TableStage, WriteError};
 
 use super::{
@@ -205,6 +205,7 @@ impl CreateTables {
         }
         let id = table_id(&name, attempt);
         let table = Table { id, name, kind, replication, read_consistency, write_consistency };
+        check_levels(&table)?;
         if let Some(rival) = self.rival_of(turn, &table) {
             return Err(match rival.stage {
                 TableStage::Committed { .. } => Failure::TableExists { name: table.name },
@@ -455,6 +456,17 @@ fn standing_of(record: &TableRecord) -> TableStanding {
 fn table_id(name: &str, attempt: Tag) -> TableId {
     let text = format!("{name} {attempt}");
     TableId(token_of(text.as_bytes()).0 as u32)
+}
+
+/// Refuses default levels that no request could reach.
+fn check_levels(table: &Table) -> Result<(), Failure> {
+    let reads = table.read_consistency.required_reads(table.replication);
+    let writes = table.write_consistency.required_writes(table.replication);
+    reads.and(writes).map_err(|why| Failure::BadRequest(why.to_string()))?;
+    if table.write_consistency == Consistency::Any && table.kind != TableKind::Siblings {
+        return Err(Failure::BadRequest("ANY is for siblings tables only (rule Q2): use ONE".to_owned()));
+    }
+    Ok(())
 }
 
 fn not_created(name: String, reason: &str) -> Failure {

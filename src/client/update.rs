@@ -1,0 +1,146 @@
+//! Read, merge, write: a change that loses no concurrent one.
+
+use std::{
+    fmt,
+    future::{Future, IntoFuture},
+    pin::Pin,
+    time::Duration,
+};
+
+use bytes::Bytes;
+use quorate_ring::Consistency;
+use tokio::time::Instant;
+
+use super::{TableHandle, UpdateError, Written};
+use crate::wire::{Failure, Outcome};
+
+/// A change of a key about to be made: its values are read, merged by the caller's function, and the result is
+/// written with the context of the read. It replaces exactly what was merged; values written meanwhile stay
+/// beside it, for the next update to merge.
+///
+/// The function sees no value if the key is absent, one, or several concurrent ones. It may be called again
+/// with newer values, at most [`Update::ATTEMPTS_MAX`] times in all, and only while nothing was written: an
+/// update whose outcome is unknown is never repeated (rule Q10).
+#[must_use = "nothing is sent before it is awaited"]
+pub struct Update<M> {
+    table: TableHandle,
+    key: Bytes,
+    merge: M,
+    consistency: Option<Consistency>,
+    ttl: Option<Duration>,
+    timeout: Option<Duration>,
+}
+
+impl<M> Update<M> {
+    /// How often the values are read and merged at most.
+    pub const ATTEMPTS_MAX: u32 = 5;
+
+    pub(super) fn new(table: TableHandle, key: Bytes, merge: M) -> Self {
+        Self { table, key, merge, consistency: None, ttl: None, timeout: None }
+    }
+
+    /// How many replicas must answer the read, and acknowledge the write. By default the table's levels.
+    pub fn consistency(mut self, consistency: Consistency) -> Self {
+        self.consistency = Some(consistency);
+        self
+    }
+
+    /// How long the merged value stays; see [`Put::ttl`](super::Put::ttl).
+    pub fn ttl(mut self, ttl: Duration) -> Self {
+        self.ttl = Some(ttl);
+        self
+    }
+
+    /// How long it may take in all.
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = Some(timeout);
+        self
+    }
+}
+
+impl<M, V> Update<M>
+where
+    M: FnMut(&[Bytes]) -> V + Send + 'static,
+    V: Into<Bytes> + 'static,
+{
+    async fn send(mut self) -> Result<Written, UpdateError> {
+        let deadline = self.table.client().session().deadline(self.timeout);
+        let mut attempt = 1;
+        loop {
+            match self.attempt(deadline).await {
+                Err(error) if attempt < Self::ATTEMPTS_MAX && is_worth_another(&error) => attempt += 1,
+                result => return result,
+            }
+        }
+    }
+
+    async fn attempt(&mut self, deadline: Instant) -> Result<Written, UpdateError> {
+        let left = || deadline.saturating_duration_since(Instant::now());
+        let mut get = self.table.get(self.key.clone()).timeout(left());
+        if let Some(consistency) = self.consistency {
+            get = get.consistency(consistency);
+        }
+        let read = get.await?;
+        let merged = (self.merge)(read.values()).into();
+        let mut put = self.table.put(self.key.clone(), merged).context(read.context()).timeout(left());
+        if let Some(consistency) = self.consistency {
+            put = put.consistency(consistency);
+        }
+        if let Some(ttl) = self.ttl {
+            put = put.ttl(ttl);
+        }
+        Ok(put.await?)
+    }
+}
+
+impl<M, V> IntoFuture for Update<M>
+where
+    M: FnMut(&[Bytes]) -> V + Send + 'static,
+    V: Into<Bytes> + 'static,
+{
+    type Output = Result<Written, UpdateError>;
+    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(self.send())
+    }
+}
+
+impl<M> fmt::Debug for Update<M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Update").field("table", &self.table).field("key", &self.key).finish_non_exhaustive()
+    }
+}
+
+/// Whether nothing was written and newer values may make the difference.
+fn is_worth_another(error: &UpdateError) -> bool {
+    error.outcome() == Outcome::NotApplied
+        && matches!(
+            error.failure(),
+            Some(Failure::TooManySiblings { .. } | Failure::BadContext(_) | Failure::Contended { .. })
+        )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::client::{ReadError, WriteError};
+
+    #[test]
+    fn merges_again_only_if_nothing_was_written_and_the_values_are_stale() {
+        let write = |failure, outcome| UpdateError::from(WriteError::Failed { failure, outcome });
+        let too_many = || Failure::TooManySiblings { siblings: 64, context: Bytes::new() };
+        let stale = || Failure::BadContext("of another key".to_owned());
+        assert!(is_worth_another(&write(too_many(), Outcome::NotApplied)));
+        assert!(is_worth_another(&write(stale(), Outcome::NotApplied)));
+        assert!(!is_worth_another(&write(stale(), Outcome::Unknown)));
+        assert!(!is_worth_another(&write(Failure::Recovering, Outcome::NotApplied)));
+        let unknown = WriteError::TimedOut { outcome: Outcome::Unknown };
+        assert!(!is_worth_another(&unknown.into()));
+
+        let failure = Failure::Contended { rounds: 3 };
+        let contended = UpdateError::from(ReadError::Failed { failure, outcome: Outcome::NotApplied });
+        assert!(is_worth_another(&contended));
+        assert!(contended.to_string().ends_with("(not applied)"), "{contended}");
+    }
+}
