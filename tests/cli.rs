@@ -55,6 +55,12 @@ fn failures_say_what_became_of_the_statement() {
         ("INSERT INTO t (key, value) VALUES ('', 'x')", "(not applied)"),
         ("SELECT * FROM t WHERE key = 'a' USING CONSISTENCY ANY", "ANY"),
         ("UPDATE t SET value = 'x' WHERE key = 'a' IF value = 'b'", "not supported yet: UPDATE .. IF"),
+        ("UPDATE t SET value = 'x' WHERE key = 'a' WITH CONTEXT '00'", "only siblings tables take a context"),
+        ("INSERT INTO t (key, value) VALUES ('a', 'x') USING W = 2", "(not applied)"),
+        (
+            "CREATE TABLE u (key TEXT PRIMARY KEY, value BLOB) WITH read_consistency = 2 AND kind = 'register'",
+            "consistency 2 needs 2 replicas, but the table's replication is 1",
+        ),
         (CREATE, "exists already (not applied)"),
     ];
     for (statement, says) in failures {
@@ -63,6 +69,56 @@ fn failures_say_what_became_of_the_statement() {
         assert_eq!((code, out), (2, ""), "{statement}");
         assert!(error.contains(says), "{statement}: {error}");
     }
+}
+
+#[test]
+fn a_table_keeps_the_levels_of_requests_that_name_none() {
+    let statements = "CREATE TABLE u (key TEXT PRIMARY KEY, value TEXT) WITH kind = 'register' \
+                      AND read_consistency = 'ONE' AND write_consistency = 'ALL';
+                      DESCRIBE TABLE u;
+                      CONSISTENCY TWO; TRACING ON;
+                      INSERT INTO u (key, value) VALUES ('a', 'b');
+                      CONSISTENCY DEFAULT;
+                      INSERT INTO u (key, value) VALUES ('a', 'b');
+                      SELECT value FROM u WHERE key = 'a';
+                      SELECT value FROM u WHERE key = 'a' USING R = 3";
+    let done = quorate(Path::new("."), &["demo", "-e", statements]);
+    let (code, out, error) = outcome(&done);
+    assert_eq!(code, 0, "{error}");
+    let described = "u\tregister\t3\tONE\tALL\t";
+    assert!(out.starts_with(described) && out.ends_with("\nb\nb\n"), "no word of CONSISTENCY: {out}");
+    let traces: Vec<_> = error.lines().filter_map(|line| line.strip_prefix("'a': ")).collect();
+    let levels: Vec<_> = traces.iter().filter_map(|trace| trace.split(' ').next()).collect();
+    assert_eq!(levels, ["TWO", "ALL", "ONE", "3"], "{error}");
+    assert!(error.contains("\n  replica   latency  part\n") && !error.contains('\u{1b}'), "{error}");
+}
+
+#[test]
+fn functions_tell_when_a_value_was_written_and_until_when_it_stays() {
+    let now_us = || {
+        let since_epoch = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+        u64::try_from(since_epoch.as_micros()).unwrap()
+    };
+    let select = "SELECT WRITETIME(value), TTL(value), VERSION(value), value FROM t WHERE key = 'a'";
+    let before = now_us();
+    let done =
+        quorate(Path::new("."), &["demo", "--output", "jsonl", "-e", &format!("{CREATE} {INSERT} {select}")]);
+    let (code, out, error) = outcome(&done);
+    assert_eq!(code, 0, "{error}");
+    let row: serde_json::Value = serde_json::from_str(out).unwrap();
+    let written = row["writetime(value)"].as_u64().unwrap();
+    assert!((before - 1_000..=now_us()).contains(&written), "{written} is within the test");
+    assert_eq!(row["value"], "b");
+    assert!(row["ttl(value)"].is_null());
+    assert!(row["version(value)"].as_str().unwrap().contains('@'), "{out}");
+}
+
+#[test]
+fn a_demo_takes_statements_from_a_file() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("a.cql"), format!("{CREATE}\n{INSERT}\n{SELECT}")).unwrap();
+    assert_eq!(outcome(&quorate(dir.path(), &["demo", "-f", "a.cql"])), (0, "b\n", ""));
+    assert_eq!(quorate(dir.path(), &["demo", "-f", "b.cql"]).status.code(), Some(3));
 }
 
 #[test]

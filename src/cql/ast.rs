@@ -1,8 +1,10 @@
 //! Statements as data.
 
-use std::fmt;
+use std::time::Duration;
 
 use quorate_ring::{Consistency, TableKind};
+
+use crate::client::Context;
 
 /// One statement.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -12,14 +14,16 @@ pub enum Statement {
     CreateTable(CreateTable),
     /// `INSERT INTO`.
     Insert(Insert),
+    /// `UPDATE`.
+    Update(Update),
     /// `SELECT`.
     Select(Select),
     /// `DELETE FROM`.
     Delete(Delete),
     /// `COPY table FROM 'file'`.
     CopyFrom(CopyFrom),
-    /// `CONSISTENCY [level]`: sets or shows the session's level.
-    Consistency(Option<Consistency>),
+    /// `CONSISTENCY [level | DEFAULT]`: sets or shows the session's level.
+    Consistency(Option<SessionLevel>),
     /// `DESCRIBE`.
     Describe(Describe),
     /// `TRACING [ON|OFF]`: sets or shows whether receipts are printed.
@@ -30,6 +34,16 @@ pub enum Statement {
     Help,
     /// `EXIT`.
     Exit,
+}
+
+/// The level of a session's statements that name none.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum SessionLevel {
+    /// Each table's own.
+    #[default]
+    Default,
+    /// This one for every table.
+    Level(Consistency),
 }
 
 /// `CREATE TABLE [IF NOT EXISTS] name (key TEXT PRIMARY KEY, value type) [WITH ..]`.
@@ -45,6 +59,10 @@ pub struct CreateTable {
     pub kind: Option<TableKind>,
     /// N; none for the default.
     pub replication: Option<u8>,
+    /// The level of reads that name none; none for the default.
+    pub read_consistency: Option<Consistency>,
+    /// The level of writes that name none; none for the default.
+    pub write_consistency: Option<Consistency>,
 }
 
 /// What a column is meant to hold.
@@ -65,34 +83,87 @@ pub struct Insert {
     pub key: Term,
     /// The value.
     pub value: Term,
+    /// How it is written.
+    pub options: WriteOptions,
+}
+
+/// `UPDATE table SET value = .. WHERE key = ..`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Update {
+    /// The table.
+    pub table: String,
+    /// The key.
+    pub key: Term,
+    /// The value.
+    pub value: Term,
+    /// How it is written.
+    pub options: WriteOptions,
+}
+
+/// What follows `USING` and `WITH CONTEXT` in a statement that writes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct WriteOptions {
     /// The level; none for the session's.
     pub consistency: Option<Consistency>,
+    /// How long the value stays, to the millisecond; none for good, and in deletes.
+    pub ttl: Option<Duration>,
+    /// Fallback nodes may count.
+    pub sloppy: bool,
+    /// The context of the read whose values are replaced.
+    pub context: Option<Context>,
+}
+
+/// What follows `USING` in a statement that reads.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ReadOptions {
+    /// The level; none for the session's.
+    pub consistency: Option<Consistency>,
+    /// Settle for a read that never goes backward.
+    pub monotone: bool,
 }
 
 /// `SELECT .. FROM table WHERE key ..`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Select {
-    /// The columns.
-    pub projection: Projection,
+    /// The columns, each once, at least one.
+    pub columns: Vec<Column>,
     /// The table.
     pub table: String,
     /// The keys asked for, at least one.
     pub keys: Vec<Term>,
-    /// The level; none for the session's.
-    pub consistency: Option<Consistency>,
+    /// How they are read.
+    pub options: ReadOptions,
 }
 
-/// Which columns a `SELECT` gives, in which order.
+/// What a `SELECT` gives of a key or of one of its values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Projection {
+pub enum Column {
     /// `key`.
     Key,
     /// `value`.
     Value,
-    /// `key, value` or `*`.
-    KeyValue,
-    /// `value, key`.
-    ValueKey,
+    /// `WRITETIME(value)`: when it was written, in microseconds since the Unix epoch.
+    WriteTime,
+    /// `TTL(value)`: seconds until it is gone, none if it stays.
+    Ttl,
+    /// `VERSION(value)`: the name of the write that made it.
+    Version,
+    /// `CONTEXT(value)`: what a write that replaces the key's values must carry.
+    Context,
+}
+
+impl Column {
+    /// What stands above it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Key => "key",
+            Self::Value => "value",
+            Self::WriteTime => "writetime(value)",
+            Self::Ttl => "ttl(value)",
+            Self::Version => "version(value)",
+            Self::Context => "context",
+        }
+    }
 }
 
 /// `DELETE FROM table WHERE key = ..`.
@@ -102,8 +173,8 @@ pub struct Delete {
     pub table: String,
     /// The key.
     pub key: Term,
-    /// The level; none for the session's.
-    pub consistency: Option<Consistency>,
+    /// How it is deleted.
+    pub options: WriteOptions,
 }
 
 /// `COPY table FROM 'file' [WITH option = value AND ..]`.
@@ -152,130 +223,4 @@ pub enum Term {
     Positional(usize),
     /// `:name`.
     Named(String),
-}
-
-impl fmt::Display for Statement {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::CreateTable(create) => create.fmt(f),
-            Self::Insert(Insert { table, key, value, consistency }) => {
-                write!(f, "INSERT INTO {table} (key, value) VALUES ({key}, {value}){}", Using(*consistency))
-            }
-            Self::Select(select) => select.fmt(f),
-            Self::Delete(Delete { table, key, consistency }) => {
-                write!(f, "DELETE FROM {table} WHERE key = {key}{}", Using(*consistency))
-            }
-            Self::CopyFrom(copy) => copy.fmt(f),
-            Self::Consistency(None) => f.write_str("CONSISTENCY"),
-            Self::Consistency(Some(level)) => write!(f, "CONSISTENCY {level}"),
-            Self::Describe(Describe::Tables) => f.write_str("DESCRIBE TABLES"),
-            Self::Describe(Describe::Table(name)) => write!(f, "DESCRIBE TABLE {name}"),
-            Self::Describe(Describe::Cluster) => f.write_str("DESCRIBE CLUSTER"),
-            Self::Tracing(None) => f.write_str("TRACING"),
-            Self::Tracing(Some(on)) => write!(f, "TRACING {}", if *on { "ON" } else { "OFF" }),
-            Self::Source(file) => write!(f, "SOURCE {}", Quoted(file)),
-            Self::Help => f.write_str("HELP"),
-            Self::Exit => f.write_str("EXIT"),
-        }
-    }
-}
-
-impl fmt::Display for CreateTable {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let condition = if self.if_not_exists { "IF NOT EXISTS " } else { "" };
-        let value_type = match self.value_type {
-            ColumnType::Text => "TEXT",
-            ColumnType::Blob => "BLOB",
-        };
-        write!(f, "CREATE TABLE {condition}{} (key TEXT PRIMARY KEY, value {value_type})", self.name)?;
-        let kind = self.kind.map(|kind| format!("kind = '{kind}'"));
-        let replication = self.replication.map(|n| format!("replication = {n}"));
-        write_options(f, kind.into_iter().chain(replication))
-    }
-}
-
-impl fmt::Display for Select {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "SELECT {} FROM {} WHERE key ", self.projection, self.table)?;
-        match &*self.keys {
-            [key] => write!(f, "= {key}")?,
-            keys => {
-                let keys: Vec<_> = keys.iter().map(Term::to_string).collect();
-                write!(f, "IN ({})", keys.join(", "))?;
-            }
-        }
-        Using(self.consistency).fmt(f)
-    }
-}
-
-impl fmt::Display for Projection {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Key => "key",
-            Self::Value => "value",
-            Self::KeyValue => "key, value",
-            Self::ValueKey => "value, key",
-        })
-    }
-}
-
-impl fmt::Display for CopyFrom {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "COPY {} FROM {}", self.table, Quoted(&self.file))?;
-        write_options(f, self.options.iter().map(CopyOption::to_string))
-    }
-}
-
-impl fmt::Display for CopyOption {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Header(header) => write!(f, "header = {header}"),
-            Self::Delimiter(delimiter) => {
-                write!(f, "delimiter = {}", Quoted(&char::from(*delimiter).to_string()))
-            }
-            Self::InFlight(rows) => write!(f, "inflight = {rows}"),
-            Self::MaxErrors(rows) => write!(f, "maxerrors = {rows}"),
-        }
-    }
-}
-
-impl fmt::Display for Term {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Text(text) => Quoted(text).fmt(f),
-            Self::Blob(bytes) => {
-                f.write_str("0x")?;
-                bytes.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
-            }
-            Self::Positional(_) => f.write_str("?"),
-            Self::Named(name) => write!(f, ":{name}"),
-        }
-    }
-}
-
-/// ` USING CONSISTENCY level`, or nothing.
-struct Using(Option<Consistency>);
-
-impl fmt::Display for Using {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.map_or(Ok(()), |level| write!(f, " USING CONSISTENCY {level}"))
-    }
-}
-
-/// A text in quotes.
-struct Quoted<'t>(&'t str);
-
-impl fmt::Display for Quoted<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "'{}'", self.0.replace('\'', "''"))
-    }
-}
-
-fn write_options(f: &mut fmt::Formatter<'_>, options: impl Iterator<Item = String>) -> fmt::Result {
-    let mut word = " WITH ";
-    for option in options {
-        write!(f, "{word}{option}")?;
-        word = " AND ";
-    }
-    Ok(())
 }

@@ -184,7 +184,10 @@ impl<'s> Lexer<'s> {
                 format!("'{}' is neither a number nor a name", shorten(&digits)),
                 self.span(start),
             );
-            return Err(error.with_hint("texts stand in single quotes; names start with a letter"));
+            return Err(error.with_hint(match crate::units::parse_duration(&digits) {
+                Ok(_) => format!("durations stand in single quotes: '{digits}'"),
+                Err(_) => "texts stand in single quotes; names start with a letter".to_owned(),
+            }));
         }
         let number =
             digits.parse().map_err(|_| CqlError::syntax("this number is too large", self.span(start)))?;

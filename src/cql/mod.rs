@@ -6,6 +6,7 @@
 //! itself.
 
 mod ast;
+mod display;
 mod error;
 mod keyword;
 mod lexer;
@@ -15,8 +16,8 @@ mod plan;
 pub mod render;
 
 pub use ast::{
-    ColumnType, CopyFrom, CopyOption, CreateTable, Delete, Describe, Insert, Projection, Select, Statement,
-    Term,
+    Column, ColumnType, CopyFrom, CopyOption, CreateTable, Delete, Describe, Insert, ReadOptions, Select,
+    SessionLevel, Statement, Term, Update, WriteOptions,
 };
 pub use error::{CqlError, CqlErrorKind, Span};
 pub use lexer::is_complete;

@@ -1,5 +1,6 @@
 //! From tokens to statements, by recursive descent.
 
+mod clauses;
 mod options;
 mod statements;
 
@@ -86,19 +87,20 @@ impl<'s> Parser<'s> {
     /// The error for what follows a whole statement.
     fn trailing(&mut self, statement: &Statement) -> CqlError {
         let clauses: &[&str] = match statement {
-            Statement::Insert(_) => &["USING", "IF", "AND"],
+            Statement::Insert(_) | Statement::Update(_) | Statement::Delete(_) => {
+                &["USING", "WITH", "IF", "AND"]
+            }
             Statement::Select(_) => &["USING", "WHERE", "LIMIT", "AND"],
-            Statement::Delete(_) => &["USING", "IF", "WITH", "AND"],
             Statement::CreateTable(_) | Statement::CopyFrom(_) => &["WITH", "AND"],
             _ => &[],
         };
         match self.next() {
             Ok(Token { kind: TokenKind::Word(word), span }) => match &*word.to_ascii_uppercase() {
+                "IF" if matches!(statement, Statement::Update(_)) => {
+                    CqlError::unsupported("UPDATE .. IF", span)
+                }
                 "IF" => CqlError::unsupported("IF conditions", span),
                 "LIMIT" => CqlError::unsupported("LIMIT", span),
-                "WITH" if matches!(statement, Statement::Delete(_)) => {
-                    CqlError::unsupported("WITH CONTEXT", span).with_hint(CONTEXT_HINT)
-                }
                 _ => {
                     let error =
                         CqlError::syntax(format!("unexpected {} after the statement", quote(&word)), span);
@@ -231,11 +233,11 @@ impl<'s> Parser<'s> {
         }
     }
 
-    /// A consistency level.
+    /// A consistency level, in quotes or not.
     fn level(&mut self) -> Result<Consistency, CqlError> {
         let token = self.next()?;
         let written = match &token.kind {
-            TokenKind::Word(word) => word.clone(),
+            TokenKind::Word(word) | TokenKind::Text(word) => word.clone(),
             TokenKind::Number(number) => number.to_string(),
             _ => return Err(unexpected("a consistency level", &token, LEVELS).or_hint(LEVELS_HINT)),
         };
@@ -304,7 +306,6 @@ fn unreachable_end(at: usize) -> Token {
 
 const LEVELS: &[&str] = &["ONE", "TWO", "THREE", "QUORUM", "ALL", "ANY"];
 const LEVELS_HINT: &str = "levels: ONE, TWO, THREE, QUORUM, ALL, ANY, or a number from 1 to 255";
-const CONTEXT_HINT: &str = "`quorate put` and `quorate del` take --context, and so does the SDK";
 
 #[cfg(test)]
 mod tests;

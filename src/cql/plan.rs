@@ -1,11 +1,13 @@
 //! From a statement to what must be asked of the cluster: parameters filled in, defaults applied.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use quorate_ring::{Consistency, TableKind};
 
-use super::{Delete, Insert, Projection, Select, Statement, Term};
+use super::{
+    Column, Delete, Insert, ReadOptions, Select, SessionLevel, Statement, Term, Update, WriteOptions,
+};
 
 /// What stands for `?` and `:name`.
 #[derive(Clone, Debug, Default)]
@@ -35,7 +37,7 @@ impl Parameters {
     }
 }
 
-/// What a statement asks of the cluster.
+/// What a statement asks of the cluster. A level that is none is the table's own.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Plan {
@@ -47,6 +49,10 @@ pub enum Plan {
         kind: TableKind,
         /// N; none for the cluster's default.
         replication: Option<u8>,
+        /// The level of reads that name none; none for QUORUM.
+        read_consistency: Option<Consistency>,
+        /// The level of writes that name none; none for QUORUM.
+        write_consistency: Option<Consistency>,
         /// An existing table is no error.
         if_not_exists: bool,
     },
@@ -58,8 +64,8 @@ pub enum Plan {
         key: Bytes,
         /// The value.
         value: Bytes,
-        /// The level.
-        consistency: Consistency,
+        /// How.
+        options: WriteOptions,
     },
     /// Delete one key.
     Delete {
@@ -67,8 +73,8 @@ pub enum Plan {
         table: String,
         /// The key.
         key: Bytes,
-        /// The level.
-        consistency: Consistency,
+        /// How.
+        options: WriteOptions,
     },
     /// Read keys.
     Get {
@@ -77,9 +83,9 @@ pub enum Plan {
         /// The keys, each once, in the order written.
         keys: Vec<Bytes>,
         /// The columns wanted.
-        projection: Projection,
-        /// The level.
-        consistency: Consistency,
+        columns: Vec<Column>,
+        /// How.
+        options: ReadOptions,
     },
     /// A command to the session itself.
     Session(Statement),
@@ -102,38 +108,53 @@ pub enum PlanError {
     MissingNamed(String),
 }
 
+impl SessionLevel {
+    /// The level of a statement that names `own`; none for the table's.
+    fn of(self, own: Option<Consistency>) -> Option<Consistency> {
+        match self {
+            Self::Level(level) => own.or(Some(level)),
+            Self::Default => own,
+        }
+    }
+}
+
 /// What `statement` asks of the cluster, at `level` unless it names another.
 ///
 /// # Errors
 /// A parameter without a value.
-pub fn plan(statement: Statement, level: Consistency, parameters: &Parameters) -> Result<Plan, PlanError> {
+pub fn plan(statement: Statement, level: SessionLevel, parameters: &Parameters) -> Result<Plan, PlanError> {
     let fill = |term| fill(term, parameters);
+    let write = |options: WriteOptions| {
+        let consistency = level.of(options.consistency);
+        WriteOptions { consistency, ..options }
+    };
     Ok(match statement {
         Statement::CreateTable(create) => Plan::CreateTable {
             name: create.name,
             kind: create.kind.unwrap_or_default(),
             replication: create.replication,
+            read_consistency: create.read_consistency,
+            write_consistency: create.write_consistency,
             if_not_exists: create.if_not_exists,
         },
-        Statement::Insert(Insert { table, key, value, consistency }) => Plan::Put {
-            table,
-            key: fill(key)?,
-            value: fill(value)?,
-            consistency: consistency.unwrap_or(level),
-        },
-        Statement::Delete(Delete { table, key, consistency }) => {
-            Plan::Delete { table, key: fill(key)?, consistency: consistency.unwrap_or(level) }
+        Statement::Insert(Insert { table, key, value, options })
+        | Statement::Update(Update { table, key, value, options }) => {
+            Plan::Put { table, key: fill(key)?, value: fill(value)?, options: write(options) }
         }
-        Statement::Select(Select { projection, table, keys, consistency }) => {
+        Statement::Delete(Delete { table, key, options }) => {
+            Plan::Delete { table, key: fill(key)?, options: write(options) }
+        }
+        Statement::Select(Select { columns, table, keys, options }) => {
+            let mut seen = BTreeSet::new();
             let mut distinct = Vec::with_capacity(keys.len());
-            let mut seen = std::collections::BTreeSet::new();
             for key in keys {
                 let key = fill(key)?;
                 if seen.insert(key.clone()) {
                     distinct.push(key);
                 }
             }
-            Plan::Get { table, keys: distinct, projection, consistency: consistency.unwrap_or(level) }
+            let options = ReadOptions { consistency: level.of(options.consistency), ..options };
+            Plan::Get { table, keys: distinct, columns, options }
         }
         command => Plan::Session(command),
     })
@@ -156,39 +177,51 @@ mod tests {
     use super::*;
     use crate::cql::parse_one;
 
-    fn planned(source: &str, parameters: &Parameters) -> Result<Plan, PlanError> {
-        plan(parse_one(source).expect("a statement"), Consistency::Quorum, parameters)
+    fn planned(source: &str, level: SessionLevel, parameters: &Parameters) -> Result<Plan, PlanError> {
+        plan(parse_one(source).expect("a statement"), level, parameters)
     }
 
     #[test]
-    fn fills_parameters_in_and_applies_the_sessions_level() {
+    fn fills_parameters_in_and_says_which_are_missing() {
         let parameters = Parameters::none().push("k").set("v", vec![0xff]);
-        assert_eq!(
-            planned("INSERT INTO t (value, key) VALUES (:v, ?)", &parameters),
-            Ok(Plan::Put {
-                table: "t".into(),
-                key: "k".into(),
-                value: vec![0xff].into(),
-                consistency: Consistency::Quorum
-            })
-        );
-        assert_eq!(
-            planned("DELETE FROM t WHERE key = :k", &parameters),
-            Err(PlanError::MissingNamed("k".into()))
-        );
-        let error =
-            planned("SELECT * FROM t WHERE key IN (?, ?)", &parameters).expect_err("one value for two");
+        let planned = |source| planned(source, SessionLevel::Default, &parameters);
+        let put = Plan::Put {
+            table: "t".into(),
+            key: "k".into(),
+            value: vec![0xff].into(),
+            options: WriteOptions::default(),
+        };
+        assert_eq!(planned("INSERT INTO t (value, key) VALUES (:v, ?)"), Ok(put.clone()));
+        assert_eq!(planned("UPDATE t SET value = :v WHERE key = ?"), Ok(put), "an update is a write");
+        assert_eq!(planned("DELETE FROM t WHERE key = :k"), Err(PlanError::MissingNamed("k".into())));
+        let error = planned("SELECT * FROM t WHERE key IN (?, ?)").expect_err("one value for two");
         assert_eq!(error.to_string(), "the statement's parameter 2 has no value: 1 given");
+    }
+
+    #[test]
+    fn a_statements_level_wins_over_the_sessions_and_that_over_the_tables() {
+        let level = |source: &str, session| match planned(source, session, &Parameters::none()) {
+            Ok(Plan::Put { options, .. } | Plan::Delete { options, .. }) => options.consistency,
+            Ok(Plan::Get { options, .. }) => options.consistency,
+            other => panic!("{other:?}"),
+        };
+        let session = SessionLevel::Level(Consistency::One);
+        for statement in ["SELECT * FROM t WHERE key = 'a'", "DELETE FROM t WHERE key = 'a'"] {
+            assert_eq!(level(statement, SessionLevel::Default), None, "{statement}");
+            assert_eq!(level(statement, session), Some(Consistency::One), "{statement}");
+            let named = format!("{statement} USING CONSISTENCY ALL");
+            assert_eq!(level(&named, session), Some(Consistency::All), "{statement}");
+        }
     }
 
     #[test]
     fn reads_each_key_once() {
         let plan = planned(
-            "SELECT * FROM t WHERE key IN ('b', 'a', 'b', 0x61) USING CONSISTENCY 2",
+            "SELECT * FROM t WHERE key IN ('b', 'a', 'b', 0x61)",
+            SessionLevel::Default,
             &Parameters::none(),
         );
-        let Ok(Plan::Get { keys, consistency, .. }) = plan else { panic!("{plan:?}") };
+        let Ok(Plan::Get { keys, .. }) = plan else { panic!("{plan:?}") };
         assert_eq!(keys, ["b", "a"]);
-        assert_eq!(consistency.to_string(), "2");
     }
 }

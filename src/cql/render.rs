@@ -21,6 +21,13 @@ pub enum Format {
     Raw,
 }
 
+impl Format {
+    /// Whether rows are objects, which can hold lists.
+    pub const fn is_json(self) -> bool {
+        matches!(self, Self::Json | Self::Jsonl)
+    }
+}
+
 /// Rows under named columns.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Grid {
@@ -39,6 +46,10 @@ pub enum Cell {
     Number(u64),
     /// A list of words of our own.
     List(Vec<String>),
+    /// Several cells in one place.
+    Cells(Vec<Cell>),
+    /// Nothing: `null` in tables and JSON, empty elsewhere.
+    Null,
 }
 
 impl Grid {
@@ -81,7 +92,10 @@ impl Grid {
         let mut table = Table::new();
         table.load_style(presets::UTF8_FULL_CONDENSED).set_header(self.columns.clone());
         for row in &self.rows {
-            table.add_row(row.iter().map(|cell| printable(&cell.text())));
+            table.add_row(row.iter().map(|cell| match cell {
+                Cell::Null => "null".to_owned(),
+                cell => printable(&cell.text()),
+            }));
         }
         writeln!(out, "{table}")
     }
@@ -125,6 +139,8 @@ impl Cell {
             Self::Text(text) => text.clone(),
             Self::Number(number) => number.to_string(),
             Self::List(words) => words.join(" "),
+            Self::Cells(cells) => cells.iter().map(Self::text).collect::<Vec<_>>().join(" "),
+            Self::Null => String::new(),
         }
     }
 
@@ -132,6 +148,8 @@ impl Cell {
         match self {
             Self::Number(number) => json!(number),
             Self::List(words) => json!(words),
+            Self::Cells(cells) => Value::Array(cells.iter().map(Self::json).collect()),
+            Self::Null => Value::Null,
             other => Value::String(other.text()),
         }
     }
@@ -204,6 +222,16 @@ mod tests {
         grid.push(vec![Cell::Bytes("漢".into()), Cell::Bytes("\u{1b}[31m".into())]);
         let table = rendered(&grid, Format::Table);
         assert!(table.contains("\\u{1b}[31m") && !table.contains('\u{1b}'), "{table}");
+    }
+
+    #[test]
+    fn nothing_is_null_or_empty_and_lists_stay_lists_in_json() {
+        let mut grid = Grid::new(&["ttl(value)", "values"]);
+        grid.push(vec![Cell::Null, Cell::Cells(vec![Cell::Bytes("x".into()), Cell::Number(7), Cell::Null])]);
+        assert_eq!(rendered(&grid, Format::Jsonl), "{\"ttl(value)\":null,\"values\":[\"x\",7,null]}\n");
+        assert_eq!(rendered(&grid, Format::Raw), "\tx 7 \n");
+        assert_eq!(rendered(&grid, Format::Csv), "ttl(value),values\n,x 7 \n");
+        assert!(rendered(&grid, Format::Table).contains("null"));
     }
 
     #[test]

@@ -29,9 +29,9 @@ impl Console {
         Self { interactive: true, ..self }
     }
 
-    /// Whether data is printed for programs that split lines.
-    pub fn is_raw(&self) -> bool {
-        self.format == Format::Raw
+    /// How data is printed.
+    pub fn format(&self) -> Format {
+        self.format
     }
 
     /// Prints data.

@@ -11,13 +11,12 @@ use std::{
 use bytes::Bytes;
 use csv::ByteRecord;
 use indicatif::{ProgressBar, ProgressStyle};
-use quorate_ring::Consistency;
 use tokio::task::JoinSet;
 
 use super::{Console, ShellError};
 use crate::{
     client::{TableHandle, WriteError},
-    cql::{CopyFrom, CopyOption},
+    cql::{CopyFrom, CopyOption, SessionLevel},
     wire::KEY_BYTES_MAX,
 };
 
@@ -27,7 +26,7 @@ use crate::{
 pub(super) async fn copy_from(
     table: &TableHandle,
     request: &CopyFrom,
-    consistency: Consistency,
+    level: SessionLevel,
     console: &Console,
 ) -> Result<(), ShellError> {
     let options = Options::new(&request.options);
@@ -37,7 +36,7 @@ pub(super) async fn copy_from(
     let mut rows = Rows::open(BufReader::new(file), &options).map_err(fail)?;
     let mut copy = Copy {
         table: table.clone(),
-        consistency,
+        level,
         rejects: Rejects::new(format!("{}.rejects.csv", request.file)),
         in_flight: JoinSet::new(),
         keys: BTreeSet::new(),
@@ -96,7 +95,7 @@ impl Options {
 /// Rows on their way into the table.
 struct Copy {
     table: TableHandle,
-    consistency: Consistency,
+    level: SessionLevel,
     rejects: Rejects,
     in_flight: JoinSet<Settled>,
     /// Keys in flight: the next row with one of them waits.
@@ -119,7 +118,10 @@ impl Copy {
         }
         self.keys.insert(key.clone());
         // A row says what its key is to hold: sending it again when nobody knows whether it arrived changes nothing.
-        let put = self.table.put(key.clone(), value.clone()).consistency(self.consistency).idempotent(true);
+        let mut put = self.table.put(key.clone(), value.clone()).idempotent(true);
+        if let SessionLevel::Level(level) = self.level {
+            put = put.consistency(level);
+        }
         self.in_flight.spawn(async move {
             let result = put.await.map(drop);
             Settled { line, key, value, result }

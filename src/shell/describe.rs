@@ -8,12 +8,15 @@ use crate::{
 };
 
 pub(super) fn tables(tables: &[Table]) -> Grid {
-    let mut grid = Grid::new(&["table", "kind", "replication", "id"]);
+    let mut grid =
+        Grid::new(&["table", "kind", "replication", "read_consistency", "write_consistency", "id"]);
     for table in tables {
         grid.push(vec![
             Cell::Text(table.name.clone()),
             Cell::Text(table.kind.to_string()),
             Cell::Number(u64::from(table.replication)),
+            Cell::Text(table.read_consistency.to_string()),
+            Cell::Text(table.write_consistency.to_string()),
             Cell::Text(table.id.to_string()),
         ]);
     }

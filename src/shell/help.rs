@@ -5,17 +5,31 @@ pub(super) const HELP: &str = "\
 Statements end with ';'. Keys and values are texts in single quotes, 'it''s', or blobs, 0x00ff.
 
   CREATE TABLE [IF NOT EXISTS] carts (key TEXT PRIMARY KEY, value BLOB)
-      WITH kind = 'register' AND replication = 3;
-  INSERT INTO carts (key, value) VALUES ('alice', '2 apples') USING CONSISTENCY ALL;
+      WITH kind = 'siblings' AND replication = 3
+      AND read_consistency = 'ONE' AND write_consistency = 'ALL';
+  INSERT INTO carts (key, value) VALUES ('alice', '2 apples') USING CONSISTENCY ALL AND TTL 3600;
+  UPDATE carts SET value = '3 apples' WHERE key = 'alice' WITH CONTEXT '0a1b..';
   SELECT value FROM carts WHERE key = 'alice';
   SELECT key, value FROM carts WHERE key IN ('alice', 'bob') USING CONSISTENCY ONE;
+  SELECT value, WRITETIME(value), TTL(value), VERSION(value) FROM carts WHERE key = 'alice';
   DELETE FROM carts WHERE key = 'alice';
   COPY carts FROM 'carts.csv' WITH header = true AND delimiter = ';';
   DESCRIBE TABLES;  DESCRIBE TABLE carts;  DESCRIBE CLUSTER;
 
+After USING, joined by AND:
+
+  CONSISTENCY ONE|TWO|THREE|QUORUM|ALL|ANY|n     how many replicas; ANY for writes only
+  W = 2   R = 2                                  the same for a write, a read, as a number
+  TTL 3600   TTL '500ms'                         how long an inserted value stays: seconds, or with a unit
+  SLOPPY                                         a write that nodes may take for replicas that are down
+  MONOTONE                                       a read that never waits for a key that others keep writing
+
+Tables of kind 'siblings' keep concurrent writes side by side: SELECT prints each, and below them the UPDATE
+that replaces them all. DELETE and INSERT take WITH CONTEXT '..' too; CONTEXT(value) selects it.
+
 Commands end with their line.
 
-  CONSISTENCY [ONE|TWO|THREE|QUORUM|ALL|ANY|n]   the level of statements that name none
+  CONSISTENCY [level|DEFAULT]                    the level of statements that name none; DEFAULT: the table's
   TRACING [ON|OFF]                               print the receipt of each request
   SOURCE 'file.cql'                              carry out a file of statements
   HELP   EXIT

@@ -63,9 +63,9 @@ async fn carry_out(session: &mut Session, chunk: &str) -> Flow {
     })
 }
 
-/// `quorate:quorum> `, and as many dots while a statement goes on.
+/// `quorate:default> ` or `quorate:one> `, and as many dots while a statement goes on.
 fn prompt(session: &Session, chunks: &Chunks) -> String {
-    let prompt = format!("quorate:{}> ", session.consistency().to_string().to_lowercase());
+    let prompt = format!("quorate:{}> ", session.level().to_string().to_lowercase());
     if chunks.is_empty() { prompt } else { format!("{}> ", ".".repeat(prompt.len() - 2)) }
 }
 

@@ -3,6 +3,8 @@
 //! [`Session`] carries statements out through the client SDK; [`Console`] is where answers and complaints go;
 //! [`run_source`], [`run_input`] and [`run_interactive`] are the three ways that statements come in.
 
+mod answer;
+mod clock;
 mod console;
 mod copy;
 mod describe;
@@ -10,8 +12,11 @@ mod help;
 mod interactive;
 mod script;
 mod session;
+mod trace;
 
+pub use answer::Answer;
 pub use console::{Console, stderr_has_color};
 pub use interactive::run_interactive;
 pub use script::{read_file, run_input, run_source};
-pub use session::{Flow, Session, ShellError, receipt_text};
+pub use session::{Flow, Session, ShellError};
+pub use trace::receipt_text;

@@ -3,15 +3,22 @@
 use std::{collections::BTreeMap, io};
 
 use bytes::Bytes;
-use quorate_ring::{Consistency, TableKind};
+use quorate_ring::{Consistency, Table, TableKind};
 use tokio::task::JoinSet;
 
-use super::{Console, copy, describe, help::HELP, script};
+use super::{
+    Answer, Console,
+    answer::{resolution, term},
+    copy, describe,
+    help::HELP,
+    script,
+    trace::receipt_table,
+};
 use crate::{
     client::{CatalogError, Client, CreateTableError, Read, ReadError, TableHandle, WriteError},
     cql::{
-        Describe, Parameters, Plan, PlanError, Projection, Statement, plan,
-        render::{Cell, Grid, bytes_text},
+        Column, Describe, Parameters, Plan, PlanError, ReadOptions, SessionLevel, Statement, WriteOptions,
+        plan,
     },
     wire::{Failure, Receipt},
 };
@@ -21,7 +28,7 @@ use crate::{
 pub struct Session {
     client: Client,
     console: Console,
-    consistency: Consistency,
+    level: SessionLevel,
     tracing: bool,
     tables: BTreeMap<String, TableHandle>,
     /// SOURCE within SOURCE.
@@ -51,8 +58,13 @@ pub enum ShellError {
     #[error("{0}")]
     Read(#[from] ReadError),
     /// A write failed.
-    #[error("{0}")]
-    Write(#[from] WriteError),
+    #[error("{error}{}", hint.as_deref().map(|hint| format!("\n{hint}")).unwrap_or_default())]
+    Write {
+        /// Why.
+        error: WriteError,
+        /// What to do.
+        hint: Option<String>,
+    },
     /// A table was not created.
     #[error("{error}{}", hint.as_deref().map(|hint| format!("\n{hint}")).unwrap_or_default())]
     CreateTable {
@@ -90,15 +102,15 @@ pub enum ShellError {
 }
 
 impl Session {
-    /// Begins at QUORUM with tracing off.
+    /// Begins at each table's own levels with tracing off.
     pub fn new(client: Client, console: Console) -> Self {
-        let (consistency, tables) = (Consistency::default(), BTreeMap::new());
-        Self { client, console, consistency, tracing: false, tables, depth: 0 }
+        let (level, tables) = (SessionLevel::Default, BTreeMap::new());
+        Self { client, console, level, tracing: false, tables, depth: 0 }
     }
 
     /// The level of statements that name none.
-    pub fn consistency(&self) -> Consistency {
-        self.consistency
+    pub fn level(&self) -> SessionLevel {
+        self.level
     }
 
     /// Where answers go.
@@ -111,21 +123,22 @@ impl Session {
     /// # Errors
     /// See [`ShellError`]; those of writes say what became of them.
     pub async fn execute(&mut self, statement: Statement) -> Result<Flow, ShellError> {
-        match plan(statement, self.consistency, &Parameters::none())? {
-            Plan::CreateTable { name, kind, replication, if_not_exists } => {
-                self.create_table(name, kind, replication, if_not_exists).await?;
+        match plan(statement, self.level, &Parameters::none())? {
+            Plan::CreateTable {
+                name,
+                kind,
+                replication,
+                read_consistency,
+                write_consistency,
+                if_not_exists,
+            } => {
+                let wanted = NewTable { name, kind, replication, read_consistency, write_consistency };
+                self.create_table(wanted, if_not_exists).await?;
             }
-            Plan::Put { table, key, value, consistency } => {
-                let written = self.table(&table).await?.put(key, value).consistency(consistency).await?;
-                self.done("written", written.receipt());
-            }
-            Plan::Delete { table, key, consistency } => {
-                let written = self.table(&table).await?.delete(key).consistency(consistency).await?;
-                self.done("deleted", written.receipt());
-            }
-            Plan::Get { table, keys, projection, consistency } => {
-                let table = self.table(&table).await?;
-                self.select(&table, &keys, projection, consistency).await?;
+            Plan::Put { table, key, value, options } => self.put(&table, key, value, options).await?,
+            Plan::Delete { table, key, options } => self.delete(&table, key, options).await?,
+            Plan::Get { table, keys, columns, options } => {
+                self.select(&table, &keys, &columns, options).await?;
             }
             Plan::Session(command) => return self.command(command).await,
         }
@@ -136,15 +149,17 @@ impl Session {
         match command {
             Statement::CopyFrom(request) => {
                 let table = self.table(&request.table).await?;
-                copy::copy_from(&table, &request, self.consistency, &self.console).await?;
+                copy::copy_from(&table, &request, self.level, &self.console).await?;
             }
-            Statement::Consistency(level) => {
-                self.consistency = level.unwrap_or(self.consistency);
-                self.console.note(format_args!("consistency {}", self.consistency));
+            Statement::Consistency(None) => self.console.note(level_text(self.level)),
+            Statement::Consistency(Some(level)) => {
+                self.level = level;
+                self.console.confirm(level_text(level));
             }
-            Statement::Tracing(on) => {
-                self.tracing = on.unwrap_or(self.tracing);
-                self.console.note(format_args!("tracing {}", if self.tracing { "on" } else { "off" }));
+            Statement::Tracing(None) => self.console.note(tracing_text(self.tracing)),
+            Statement::Tracing(Some(on)) => {
+                self.tracing = on;
+                self.console.confirm(tracing_text(on));
             }
             Statement::Describe(what) => self.describe(what).await?,
             Statement::Source(file) => return self.source(&file).await,
@@ -155,40 +170,30 @@ impl Session {
         Ok(Flow::Continue)
     }
 
-    async fn create_table(
-        &mut self,
-        name: String,
-        kind: TableKind,
-        replication: Option<u8>,
-        if_not_exists: bool,
-    ) -> Result<(), ShellError> {
-        let mut request = self.client.create_table(name.clone()).kind(kind);
+    async fn create_table(&mut self, wanted: NewTable, if_not_exists: bool) -> Result<(), ShellError> {
+        let NewTable { name, kind, replication, read_consistency, write_consistency } = &wanted;
+        let mut request = self.client.create_table(name).kind(*kind);
         if let Some(replication) = replication {
-            request = request.replication(replication);
+            request = request.replication(*replication);
+        }
+        if let Some(level) = read_consistency {
+            request = request.read_consistency(*level);
+        }
+        if let Some(level) = write_consistency {
+            request = request.write_consistency(*level);
         }
         let table = match request.await {
             Ok(table) => table,
             Err(error) if if_not_exists && matches!(error.failure(), Some(Failure::TableExists { .. })) => {
-                let table = self.table(&name).await?.definition();
-                if table.kind != kind
-                    || replication.is_some_and(|replication| replication != table.replication)
-                {
-                    let (kind, replication) = (table.kind, table.replication);
-                    self.console.warn(format_args!(
-                        "table {name} exists with kind '{kind}' and replication {replication}"
-                    ));
+                let table = self.table(name).await?.definition();
+                if !wanted.is(&table) {
+                    self.console.warn(format_args!("table {name} exists with {}", properties(&table)));
                 }
                 return Ok(());
             }
             Err(error) => {
-                let unsupported =
-                    matches!(error.failure(), Some(Failure::Unsupported(_))) && kind != TableKind::Register;
-                let hint = unsupported.then(|| {
-                    format!(
-                        "tables of kind 'register' work: CREATE TABLE {name} (key TEXT PRIMARY KEY, value BLOB) \
-                         WITH kind = 'register'"
-                    )
-                });
+                let unsupported = matches!(error.failure(), Some(Failure::Unsupported(_)));
+                let hint = unsupported.then(|| "tables of kind 'siblings' and 'register' work".to_owned());
                 return Err(ShellError::CreateTable { error, hint });
             }
         };
@@ -197,46 +202,69 @@ impl Session {
             self.console
                 .warn(format_args!("table {name} has replication {n}: the cluster has no more nodes"));
         }
-        self.console.confirm(format_args!(
-            "table {name} created: kind '{}', replication {}",
-            table.kind, table.replication
-        ));
+        self.console.confirm(format_args!("table {name} created: {}", properties(&table)));
+        Ok(())
+    }
+
+    async fn put(
+        &mut self,
+        table: &str,
+        key: Bytes,
+        value: Bytes,
+        options: WriteOptions,
+    ) -> Result<(), ShellError> {
+        let WriteOptions { consistency, ttl, sloppy, context } = options;
+        let mut put = self.table(table).await?.put(key.clone(), value).sloppy(sloppy);
+        if let Some(consistency) = consistency {
+            put = put.consistency(consistency);
+        }
+        if let Some(ttl) = ttl {
+            put = put.ttl(ttl);
+        }
+        if let Some(context) = context {
+            put = put.context(context);
+        }
+        let written = put.await.map_err(|error| not_written(table, &key, error))?;
+        self.done("written", &key, written.receipt());
+        Ok(())
+    }
+
+    async fn delete(&mut self, table: &str, key: Bytes, options: WriteOptions) -> Result<(), ShellError> {
+        let WriteOptions { consistency, sloppy, context, ttl: _ } = options;
+        let mut delete = self.table(table).await?.delete(key.clone()).sloppy(sloppy);
+        if let Some(consistency) = consistency {
+            delete = delete.consistency(consistency);
+        }
+        if let Some(context) = context {
+            delete = delete.context(context);
+        }
+        let written = delete.await.map_err(|error| not_written(table, &key, error))?;
+        self.done("deleted", &key, written.receipt());
         Ok(())
     }
 
     async fn select(
-        &self,
-        table: &TableHandle,
+        &mut self,
+        name: &str,
         keys: &[Bytes],
-        projection: Projection,
-        consistency: Consistency,
+        columns: &[Column],
+        options: ReadOptions,
     ) -> Result<(), ShellError> {
-        let mut grid = Grid::new(match projection {
-            Projection::Key => &["key"],
-            Projection::Value => &["value"],
-            Projection::KeyValue => &["key", "value"],
-            Projection::ValueKey => &["value", "key"],
-        });
+        let table = self.table(name).await?;
+        let mut answer = Answer::new(name, table.definition().kind, columns, self.console.format());
+        let mut receipts = Vec::new();
         for keys in keys.chunks(READS_AT_ONCE) {
-            for (key, read) in keys.iter().zip(read_all(table, keys, consistency).await?) {
-                for value in read.values() {
-                    let (key, value) = (Cell::Bytes(key.clone()), Cell::Bytes(value.clone()));
-                    grid.push(match projection {
-                        Projection::Key => vec![key],
-                        Projection::Value => vec![value],
-                        Projection::KeyValue => vec![key, value],
-                        Projection::ValueKey => vec![value, key],
-                    });
+            for (key, read) in keys.iter().zip(read_all(&table, keys, options).await?) {
+                answer.push(key, &read);
+                if self.tracing {
+                    receipts.push((key, read.receipt().clone()));
                 }
-                if read.values().len() > 1 {
-                    let (key, count, context) = (bytes_text(key), read.values().len(), read.context());
-                    self.console
-                        .note(format_args!("key '{key}' has {count} concurrent values; context {context}"));
-                }
-                self.trace(read.receipt());
             }
         }
-        Ok(self.console.data(&grid)?)
+        self.console.data(answer.grid())?;
+        answer.conflicts().iter().for_each(|conflict| self.console.note(conflict));
+        receipts.iter().for_each(|(key, receipt)| self.trace(key, receipt));
+        Ok(())
     }
 
     async fn describe(&mut self, what: Describe) -> Result<(), ShellError> {
@@ -285,41 +313,76 @@ impl Session {
         Ok(table)
     }
 
-    fn done(&self, what: &str, receipt: &Receipt) {
+    fn done(&self, what: &str, key: &Bytes, receipt: &Receipt) {
         self.console.confirm(what);
-        self.trace(receipt);
+        self.trace(key, receipt);
     }
 
-    fn trace(&self, receipt: &Receipt) {
+    fn trace(&self, key: &Bytes, receipt: &Receipt) {
         if self.tracing {
-            self.console.note(receipt_text(receipt));
+            self.console.note(receipt_table(&term(key).to_string(), receipt));
         }
     }
 }
 
-/// A receipt on one line.
-pub fn receipt_text(receipt: &Receipt) -> String {
-    let Receipt { coordinator, epoch, consistency, replicas, answered, tag, repaired, .. } = receipt;
-    let nodes =
-        |ids: &[quorate_ring::NodeId]| ids.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
+/// A table as `CREATE TABLE` asks for it; what is none has a default.
+struct NewTable {
+    name: String,
+    kind: TableKind,
+    replication: Option<u8>,
+    read_consistency: Option<Consistency>,
+    write_consistency: Option<Consistency>,
+}
+
+impl NewTable {
+    /// Whether `table` is what was asked for.
+    fn is(&self, table: &Table) -> bool {
+        self.kind == table.kind
+            && self.replication.is_none_or(|n| n == table.replication)
+            && self.read_consistency.is_none_or(|level| level == table.read_consistency)
+            && self.write_consistency.is_none_or(|level| level == table.write_consistency)
+    }
+}
+
+fn properties(table: &Table) -> String {
+    let Table { kind, replication, read_consistency, write_consistency, .. } = table;
     format!(
-        "receipt: {consistency} by {coordinator} at {epoch}; replicas {}; answered {}; version {}{}",
-        nodes(replicas),
-        nodes(answered),
-        tag.map_or_else(|| "none".to_owned(), |tag| tag.to_string()),
-        if *repaired { "; repaired" } else { "" },
+        "kind '{kind}', replication {replication}, reads at {read_consistency}, writes at {write_consistency}"
     )
+}
+
+fn level_text(level: SessionLevel) -> String {
+    match level {
+        SessionLevel::Default => "consistency DEFAULT: each table's own levels (DESCRIBE TABLES)".to_owned(),
+        SessionLevel::Level(level) => format!("consistency {level}"),
+    }
+}
+
+fn tracing_text(on: bool) -> &'static str {
+    if on { "tracing on" } else { "tracing off" }
+}
+
+/// The error of a write, with the statement that makes room where there are too many siblings.
+fn not_written(table: &str, key: &Bytes, error: WriteError) -> ShellError {
+    let hint = error.context().map(|context| resolution(table, key, &context));
+    ShellError::Write { error, hint }
 }
 
 /// Reads keys side by side and gives the answers in their order.
 async fn read_all(
     table: &TableHandle,
     keys: &[Bytes],
-    consistency: Consistency,
+    options: ReadOptions,
 ) -> Result<Vec<Read>, ShellError> {
     let mut reads = JoinSet::new();
     for (index, key) in keys.iter().enumerate() {
-        let get = table.get(key.clone()).consistency(consistency);
+        let mut get = table.get(key.clone());
+        if let Some(consistency) = options.consistency {
+            get = get.consistency(consistency);
+        }
+        if options.monotone {
+            get = get.monotone();
+        }
         reads.spawn(async move { (index, get.await) });
     }
     let mut answers = Vec::with_capacity(keys.len());

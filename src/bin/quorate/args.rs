@@ -1,9 +1,11 @@
 //! What the program can be told.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, time::Duration};
 
 use clap::{Args, Parser, Subcommand};
-use quorate::{client::Context, config::Overrides, cql::render::Format, ring::Consistency};
+use quorate::{
+    client::Context, config::Overrides, cql::render::Format, ring::Consistency, units::parse_duration,
+};
 
 /// A leaderless key-value store: every node is a peer, QUORUM is linearizable
 #[derive(Debug, Parser)]
@@ -25,11 +27,10 @@ pub(crate) enum Command {
     #[command(after_help = SHELL_EXAMPLES)]
     Shell(Shell),
     /// Read a key
+    #[command(after_help = GET_EXAMPLES)]
     Get(Get),
     /// Write a key
-    #[command(
-        after_help = "Examples:\n  quorate put carts alice '2 apples'\n  quorate put carts alice - < basket.bin"
-    )]
+    #[command(after_help = PUT_EXAMPLES)]
     Put(Put),
     /// Delete a key
     Del(Del),
@@ -52,15 +53,21 @@ pub(crate) struct Demo {
     /// Keep the data in this directory, and find it there again
     #[arg(long, value_name = "DIR")]
     pub(crate) data: Option<PathBuf>,
-    /// Carry these statements out and exit
-    #[arg(short, long, value_name = "STATEMENTS")]
-    pub(crate) execute: Option<String>,
+    #[command(flatten)]
+    pub(crate) source: Source,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct Shell {
     #[command(flatten)]
     pub(crate) cluster: Cluster,
+    #[command(flatten)]
+    pub(crate) source: Source,
+}
+
+/// Where statements come from, if not from a terminal or standard input.
+#[derive(Debug, Args)]
+pub(crate) struct Source {
     /// Carry these statements out and exit
     #[arg(short, long, value_name = "STATEMENTS", conflicts_with = "file")]
     pub(crate) execute: Option<String>,
@@ -100,9 +107,9 @@ pub(crate) struct Cluster {
 pub(crate) struct Request {
     #[command(flatten)]
     pub(crate) cluster: Cluster,
-    /// How many replicas: ONE, TWO, THREE, QUORUM, ALL, ANY or a number
-    #[arg(long, default_value = "QUORUM", value_name = "LEVEL")]
-    pub(crate) consistency: Consistency,
+    /// How many replicas: ONE, TWO, THREE, QUORUM, ALL, ANY or a number; by default the table's level
+    #[arg(long, value_name = "LEVEL")]
+    pub(crate) consistency: Option<Consistency>,
 }
 
 #[derive(Debug, Args)]
@@ -111,6 +118,9 @@ pub(crate) struct Get {
     pub(crate) table: String,
     /// The key; 0x.. for bytes
     pub(crate) key: String,
+    /// Settle for a read that never goes backward instead of a linearizable one
+    #[arg(long)]
+    pub(crate) monotone: bool,
     #[command(flatten)]
     pub(crate) request: Request,
 }
@@ -124,9 +134,15 @@ pub(crate) struct Put {
     /// The value; `-` reads it from standard input
     #[arg(allow_hyphen_values = true)]
     pub(crate) value: String,
-    /// The context of the read whose values this write replaces
+    /// The context of the read whose values this write replaces (tables of kind 'siblings')
     #[arg(long, value_name = "TOKEN")]
     pub(crate) context: Option<Context>,
+    /// How long the value stays, as in `500ms`, `1h` or `30d`; by default for good
+    #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
+    pub(crate) ttl: Option<Duration>,
+    /// Let other nodes stand in for replicas that are down (tables of kind 'siblings')
+    #[arg(long)]
+    pub(crate) sloppy: bool,
     #[command(flatten)]
     pub(crate) request: Request,
 }
@@ -137,9 +153,12 @@ pub(crate) struct Del {
     pub(crate) table: String,
     /// The key; 0x.. for bytes
     pub(crate) key: String,
-    /// The context of the read whose values this delete removes
+    /// The context of the read whose values this delete removes (tables of kind 'siblings')
     #[arg(long, value_name = "TOKEN")]
     pub(crate) context: Option<Context>,
+    /// Let other nodes stand in for replicas that are down (tables of kind 'siblings')
+    #[arg(long)]
+    pub(crate) sloppy: bool,
     #[command(flatten)]
     pub(crate) request: Request,
 }
@@ -199,18 +218,19 @@ pub(crate) enum Certs {
 const EXAMPLES: &str = "\
 Examples:
   quorate demo                                     a cluster of three nodes and a shell, in this process
-  quorate demo -e \"CREATE TABLE t (key TEXT PRIMARY KEY, value BLOB) WITH kind = 'register'\"
+  quorate demo -e \"CREATE TABLE t (key TEXT PRIMARY KEY, value BLOB)\"
   quorate shell --connect 10.0.0.1:7000 --certs certs
   quorate put carts alice '2 apples'
 
 Exit codes: 0 done, 1 could not connect or start, 2 statement or request failed, 3 bad usage or configuration.";
 
 const DEMO_EXAMPLES: &str = "\
-On a terminal a shell opens; otherwise statements come from -e or standard input.
+On a terminal a shell opens; otherwise statements come from -e, -f or standard input.
 
 Examples:
   quorate demo
   quorate demo --nodes 5 --data ./demo
+  quorate demo --data ./demo -f schema.cql
   echo \"DESCRIBE CLUSTER\" | quorate demo --output json";
 
 const SHELL_EXAMPLES: &str = "\
@@ -220,6 +240,23 @@ Examples:
   quorate shell --connect 10.0.0.1:7000,10.0.0.2:7000 --certs ./certs
   quorate shell -e \"SELECT value FROM carts WHERE key = 'alice'\" --output json
   quorate shell -f schema.cql";
+
+const GET_EXAMPLES: &str = "\
+Prints each value on a line of its own: nothing, and exit code 0, for an absent key. Concurrent values
+of a key are followed by the context that replaces them, on standard error; in JSON and CSV it stands
+beside the values.
+
+Examples:
+  quorate get carts alice
+  quorate get carts alice --output json
+  quorate get carts alice --consistency ONE";
+
+const PUT_EXAMPLES: &str = "\
+Examples:
+  quorate put carts alice '2 apples'
+  quorate put carts alice - < basket.bin
+  quorate put sessions alice token --ttl 30m
+  quorate put carts alice '3 apples' --context \"$(quorate get carts alice --output jsonl | jq -r .context)\"";
 
 const SERVE_EXAMPLES: &str = "\
 Every setting of the file is also a flag and a variable QUORATE_*; flags win over the environment, the

@@ -9,20 +9,25 @@ use quorate::{
 
 use crate::{
     Failure,
-    args::{Cluster, Shell},
+    args::{Cluster, Shell, Source},
 };
 
 pub(crate) async fn shell(arguments: Shell, console: Console) -> Result<(), Failure> {
-    let source = match (&arguments.execute, &arguments.file) {
-        (Some(statements), _) => Some(statements.clone()),
-        (None, Some(file)) => {
-            let read = quorate::shell::read_file(file);
-            Some(read.map_err(|error| Failure::usage(format_args!("{}: {error}", file.display())))?)
-        }
-        (None, None) => None,
-    };
+    let source = statements(arguments.source)?;
     let client = connect(&arguments.cluster).await?;
     converse(client, source.as_deref(), console).await
+}
+
+/// The statements that the arguments give or name; none to read them from standard input.
+pub(crate) fn statements(source: Source) -> Result<Option<String>, Failure> {
+    let Source { execute, file } = source;
+    match file {
+        Some(file) => {
+            let read = quorate::shell::read_file(&file);
+            read.map(Some).map_err(|error| Failure::usage(format_args!("{}: {error}", file.display())))
+        }
+        None => Ok(execute),
+    }
 }
 
 /// Carries out `source` if there is one; else opens a shell on a terminal, and reads standard input otherwise.

@@ -5,8 +5,8 @@ use std::io::{self, IsTerminal, Read};
 use bytes::Bytes;
 use quorate::{
     client::{CatalogError, Client, TableHandle},
-    cql::render::{Cell, Grid},
-    shell::{Console, receipt_text},
+    cql::Column,
+    shell::{Answer, Console, receipt_text},
     wire::Receipt,
 };
 
@@ -19,20 +19,24 @@ use crate::{
 pub(crate) async fn get(arguments: Get, console: Console) -> Result<(), Failure> {
     let key = term(&arguments.key)?;
     let table = table(&connect(&arguments.request.cluster).await?, &arguments.table).await?;
-    let read = table.get(key).consistency(arguments.request.consistency).await.map_err(Failure::request)?;
-    let mut grid = Grid::new(if console.is_raw() { &["value"] } else { &["value", "context"] });
-    for value in read.values() {
-        let mut row = vec![Cell::Bytes(value.clone())];
-        if !console.is_raw() {
-            row.push(Cell::Text(read.context().to_string()));
-        }
-        grid.push(row);
+    let mut get = table.get(key.clone());
+    if let Some(consistency) = arguments.request.consistency {
+        get = get.consistency(consistency);
     }
-    if read.values().len() > 1 {
+    if arguments.monotone {
+        get = get.monotone();
+    }
+    let read = get.await.map_err(Failure::request)?;
+    let kind = table.definition().kind;
+    let mut answer = Answer::new(&arguments.table, kind, &[Column::Value], console.format());
+    answer.push(&key, &read);
+    console.data(answer.grid())?;
+    if !answer.conflicts().is_empty() {
         let (count, context) = (read.values().len(), read.context());
-        console.note(format_args!("{count} concurrent values; context {context}"));
+        console.note(format_args!(
+            "{count} concurrent values; write the one that replaces them with --context {context}"
+        ));
     }
-    console.data(&grid)?;
     Ok(())
 }
 
@@ -47,7 +51,13 @@ pub(crate) async fn put(arguments: Put, console: Console) -> Result<(), Failure>
         value => term(value)?,
     };
     let table = table(&connect(&arguments.request.cluster).await?, &arguments.table).await?;
-    let mut put = table.put(key, value).consistency(arguments.request.consistency);
+    let mut put = table.put(key, value).sloppy(arguments.sloppy);
+    if let Some(consistency) = arguments.request.consistency {
+        put = put.consistency(consistency);
+    }
+    if let Some(ttl) = arguments.ttl {
+        put = put.ttl(ttl);
+    }
     if let Some(context) = &arguments.context {
         put = put.context(context);
     }
@@ -59,7 +69,10 @@ pub(crate) async fn put(arguments: Put, console: Console) -> Result<(), Failure>
 pub(crate) async fn del(arguments: Del, console: Console) -> Result<(), Failure> {
     let key = term(&arguments.key)?;
     let table = table(&connect(&arguments.request.cluster).await?, &arguments.table).await?;
-    let mut delete = table.delete(key).consistency(arguments.request.consistency);
+    let mut delete = table.delete(key).sloppy(arguments.sloppy);
+    if let Some(consistency) = arguments.request.consistency {
+        delete = delete.consistency(consistency);
+    }
     if let Some(context) = &arguments.context {
         delete = delete.context(context);
     }

@@ -1,24 +1,26 @@
 //! `WITH name = value AND ..`.
 
-use quorate_ring::{Table, TableKind};
+use quorate_ring::{Consistency, Table, TableKind};
 
 use super::{Parser, hinted, statements::unknown_option, unexpected};
-use crate::cql::{CopyOption, CqlError, Span, lexer::TokenKind};
+use crate::cql::{CopyOption, CqlError, CreateTable, Span, lexer::TokenKind};
 
 impl Parser<'_> {
-    pub(super) fn table_options(&mut self) -> Result<(Option<TableKind>, Option<u8>), CqlError> {
-        let (mut kind, mut replication) = (None, None);
-        self.options(&["KIND", "REPLICATION"], |parser, name| {
+    /// `[WITH ..]` of a table about to be created.
+    pub(super) fn table_options(&mut self, mut create: CreateTable) -> Result<CreateTable, CqlError> {
+        self.options(TABLE_OPTIONS, |parser, name| {
             match name {
-                "KIND" => kind = Some(parser.table_kind()?),
+                "KIND" => create.kind = Some(parser.table_kind()?),
+                "READ_CONSISTENCY" => create.read_consistency = Some(parser.read_level()?),
+                "WRITE_CONSISTENCY" => create.write_consistency = Some(parser.level()?),
                 _ => {
-                    replication =
-                        Some(parser.bounded("replication", 1, u64::from(Table::REPLICATION_MAX))? as u8)
+                    let replication = parser.bounded("replication", 1, u64::from(Table::REPLICATION_MAX))?;
+                    create.replication = Some(replication as u8);
                 }
             }
             Ok(())
         })?;
-        Ok((kind, replication))
+        Ok(create)
     }
 
     pub(super) fn copy_options(&mut self) -> Result<Vec<CopyOption>, CqlError> {
@@ -66,6 +68,17 @@ impl Parser<'_> {
         }
     }
 
+    fn read_level(&mut self) -> Result<Consistency, CqlError> {
+        let at = self.peek()?.span;
+        match self.level()? {
+            Consistency::Any => {
+                Err(CqlError::syntax("ANY is for writes only", at)
+                    .with_hint("a read needs at least ONE replica"))
+            }
+            level => Ok(level),
+        }
+    }
+
     fn table_kind(&mut self) -> Result<TableKind, CqlError> {
         let (text, span) = self.text("a kind in quotes")?;
         text.parse().map_err(|unknown: quorate_ring::UnknownTableKind| {
@@ -94,4 +107,5 @@ impl Parser<'_> {
     }
 }
 
+const TABLE_OPTIONS: &[&str] = &["KIND", "REPLICATION", "READ_CONSISTENCY", "WRITE_CONSISTENCY"];
 const IN_FLIGHT_MAX: u64 = 4096;

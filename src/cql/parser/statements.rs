@@ -1,11 +1,13 @@
 //! One function for each statement.
 
-use quorate_ring::Consistency;
-
-use super::{CONTEXT_HINT, Parser, hinted, list, quote, unexpected};
+use super::{
+    Parser,
+    clauses::{Clauses, Of},
+    hinted, list, quote, unexpected,
+};
 use crate::cql::{
-    ColumnType, CopyFrom, CqlError, CreateTable, Delete, Describe, Insert, Projection, Select, Statement,
-    Term,
+    Column, ColumnType, CopyFrom, CqlError, CreateTable, Delete, Describe, Insert, Select, SessionLevel,
+    Statement, Term, Update,
     lexer::{Token, TokenKind},
 };
 
@@ -18,12 +20,14 @@ impl Parser<'_> {
         match &*word.to_ascii_uppercase() {
             "CREATE" => self.create_table().map(Statement::CreateTable),
             "INSERT" => self.insert().map(Statement::Insert),
+            "UPDATE" => self.update().map(Statement::Update),
             "SELECT" => self.select().map(Statement::Select),
             "DELETE" => self.delete().map(Statement::Delete),
             "COPY" => self.copy().map(Statement::CopyFrom),
             "CONSISTENCY" => Ok(Statement::Consistency(match self.at_end()? {
                 true => None,
-                false => Some(self.level()?),
+                false if self.take_word("DEFAULT")? => Some(SessionLevel::Default),
+                false => Some(SessionLevel::Level(self.level()?)),
             })),
             "DESCRIBE" | "DESC" => self.describe().map(Statement::Describe),
             "TRACING" => Ok(Statement::Tracing(match self.at_end()? {
@@ -48,14 +52,7 @@ impl Parser<'_> {
             return hinted(error, word, FIRST_WORDS).or_hint("HELP lists the statements");
         }
         let rest = self.skip_statement();
-        let says = |word: &str| rest.iter().any(|found| found == word);
         match &*upper {
-            "UPDATE" if says("IF") => CqlError::unsupported("UPDATE .. IF", token.span),
-            "UPDATE" if says("CONTEXT") => {
-                CqlError::unsupported("UPDATE .. WITH CONTEXT", token.span).with_hint(CONTEXT_HINT)
-            }
-            "UPDATE" => CqlError::unsupported("UPDATE", token.span)
-                .with_hint("INSERT INTO table (key, value) VALUES (..) overwrites"),
             "WAIT" => CqlError::unsupported(format!("WAIT {}", rest.join(" ")).trim_end(), token.span),
             _ => CqlError::unsupported(upper, token.span),
         }
@@ -70,8 +67,16 @@ impl Parser<'_> {
         }
         let name = self.table()?;
         let value_type = self.columns().map_err(|error| error.or_hint(COLUMNS_HINT))?;
-        let (kind, replication) = self.table_options()?;
-        Ok(CreateTable { name, if_not_exists, value_type, kind, replication })
+        let create = CreateTable {
+            name,
+            if_not_exists,
+            value_type,
+            kind: None,
+            replication: None,
+            read_consistency: None,
+            write_consistency: None,
+        };
+        self.table_options(create)
     }
 
     fn columns(&mut self) -> Result<ColumnType, CqlError> {
@@ -102,11 +107,28 @@ impl Parser<'_> {
         let right = self.term("a key or a value")?;
         self.symbol(')')?;
         let (key, value) = if first == "KEY" { (left, right) } else { (right, left) };
-        Ok(Insert { table, key, value, consistency: self.using()? })
+        let options = self.clauses(Of::Put, Clauses::default())?.into();
+        Ok(Insert { table, key, value, options })
+    }
+
+    /// `USING` may stand where CQL has it, before `SET`, or at the end as everywhere here.
+    fn update(&mut self) -> Result<Update, CqlError> {
+        let table = self.table()?;
+        let clauses = self.clauses(Of::Put, Clauses::default())?;
+        self.word("SET")?;
+        self.word("VALUE")?;
+        self.symbol('=')?;
+        let value = self.term("a value")?;
+        self.word("WHERE")?;
+        self.word("KEY")?;
+        self.symbol('=')?;
+        let key = self.term("a key")?;
+        let options = self.clauses(Of::Put, clauses)?.into();
+        Ok(Update { table, key, value, options })
     }
 
     fn select(&mut self) -> Result<Select, CqlError> {
-        let projection = self.projection()?;
+        let columns = self.select_columns()?;
         self.word("FROM")?;
         let table = self.table()?;
         let where_clause = self.peek()?.clone();
@@ -132,27 +154,51 @@ impl Parser<'_> {
             }
             vec![self.term("a key")?]
         };
-        Ok(Select { projection, table, keys, consistency: self.using()? })
+        let options = self.clauses(Of::Get, Clauses::default())?.into();
+        Ok(Select { columns, table, keys, options })
     }
 
-    fn projection(&mut self) -> Result<Projection, CqlError> {
+    /// `*`, or columns and functions of them, each once.
+    fn select_columns(&mut self) -> Result<Vec<Column>, CqlError> {
         if self.take_symbol('*')? {
-            return Ok(Projection::KeyValue);
+            return Ok(vec![Column::Key, Column::Value]);
         }
+        let mut columns = Vec::new();
+        loop {
+            let token = self.peek()?.clone();
+            let column = self.select_column()?;
+            if columns.contains(&column) {
+                return Err(CqlError::syntax(format!("{column} is selected twice"), token.span));
+            }
+            columns.push(column);
+            if !self.take_symbol(',')? {
+                return Ok(columns);
+            }
+        }
+    }
+
+    fn select_column(&mut self) -> Result<Column, CqlError> {
         let token = self.next()?;
-        let choices = ["KEY", "VALUE"];
-        let first = match &token.kind {
+        let choices = ["KEY", "VALUE", "WRITETIME", "TTL", "VERSION", "CONTEXT"];
+        let found = match &token.kind {
             TokenKind::Word(word) => choices.iter().find(|choice| choice.eq_ignore_ascii_case(word)),
             _ => None,
         };
-        let Some(&first) = first else {
-            return Err(unexpected("*, key or value", &token, &choices));
+        let column = match found {
+            Some(&"KEY") => return Ok(Column::Key),
+            Some(&"VALUE") => return Ok(Column::Value),
+            Some(&"WRITETIME") => Column::WriteTime,
+            Some(&"TTL") => Column::Ttl,
+            Some(&"VERSION") => Column::Version,
+            Some(_) => Column::Context,
+            None => {
+                let error = unexpected("*, key, value or a function of value", &token, &choices);
+                return Err(error.or_hint(FUNCTIONS_HINT));
+            }
         };
-        if !self.take_symbol(',')? {
-            return Ok(if first == "KEY" { Projection::Key } else { Projection::Value });
-        }
-        self.word(if first == "KEY" { "VALUE" } else { "KEY" })?;
-        Ok(if first == "KEY" { Projection::KeyValue } else { Projection::ValueKey })
+        let of_value = self.symbol('(').and_then(|()| self.word("VALUE")).and_then(|_| self.symbol(')'));
+        of_value.map_err(|error| error.or_hint(FUNCTIONS_HINT))?;
+        Ok(column)
     }
 
     fn key_list(&mut self) -> Result<Vec<Term>, CqlError> {
@@ -175,7 +221,8 @@ impl Parser<'_> {
         self.word("KEY")?;
         self.symbol('=')?;
         let key = self.term("a key")?;
-        Ok(Delete { table, key, consistency: self.using()? })
+        let options = self.clauses(Of::Delete, Clauses::default())?.into();
+        Ok(Delete { table, key, options })
     }
 
     fn copy(&mut self) -> Result<CopyFrom, CqlError> {
@@ -194,27 +241,6 @@ impl Parser<'_> {
             "TABLE" => Describe::Table(self.table()?),
             _ => Describe::Cluster,
         })
-    }
-
-    /// `[USING CONSISTENCY level]`.
-    fn using(&mut self) -> Result<Option<Consistency>, CqlError> {
-        if !self.take_word("USING")? {
-            return Ok(None);
-        }
-        let mut level = None;
-        loop {
-            let choices = ["CONSISTENCY", "TTL"];
-            match self.one_of(&choices)? {
-                ("CONSISTENCY", span) if level.is_some() => {
-                    return Err(CqlError::syntax("CONSISTENCY is given twice", span));
-                }
-                ("CONSISTENCY", _) => level = Some(self.level()?),
-                (_, span) => return Err(CqlError::unsupported("USING TTL", span)),
-            }
-            if !self.take_word("AND")? {
-                return Ok(level);
-            }
-        }
     }
 
     fn at_end(&mut self) -> Result<bool, CqlError> {
@@ -244,7 +270,8 @@ const FIRST_WORDS: &[&str] = &[
     "TIMING",
     "PAGING",
 ];
-const LATER: &[&str] = &["UPDATE", "DROP", "TRUNCATE", "WAIT", "EXPAND", "TIMING", "PAGING"];
+const LATER: &[&str] = &["DROP", "TRUNCATE", "WAIT", "EXPAND", "TIMING", "PAGING"];
+const FUNCTIONS_HINT: &str = "functions: WRITETIME(value), TTL(value), VERSION(value), CONTEXT(value)";
 const COLUMNS_HINT: &str = "a table's columns are (key TEXT PRIMARY KEY, value BLOB) or (.., value TEXT)";
 
 /// "expected one of" for options.

@@ -42,6 +42,12 @@ fn accepts_the_language() {
     );
     accepts("DELETE FROM t WHERE key = 'a' -- gone\n", "DELETE FROM t WHERE key = 'a'");
     accepts(
+        "CREATE TABLE t (key TEXT PRIMARY KEY, value TEXT) WITH write_consistency = all AND read_consistency = 'one'",
+        "CREATE TABLE t (key TEXT PRIMARY KEY, value TEXT) WITH read_consistency = 'ONE' AND write_consistency = 'ALL'",
+    );
+    accepts("CONSISTENCY 2", "CONSISTENCY 2");
+    accepts("consistency default", "CONSISTENCY DEFAULT");
+    accepts(
         "COPY t FROM 'a.csv' WITH HEADER = TRUE AND DELIMITER = '\\t'",
         "COPY t FROM 'a.csv' WITH header = true AND delimiter = '\t'",
     );
@@ -52,6 +58,121 @@ fn accepts_the_language() {
     accepts("tracing on", "TRACING ON");
     accepts("SOURCE 'a.cql'", "SOURCE 'a.cql'");
     accepts("quit", "EXIT");
+}
+
+#[test]
+fn accepts_what_says_how() {
+    accepts(
+        "INSERT INTO t (key, value) VALUES ('a', 'b') USING sloppy AND ttl 60 AND CONSISTENCY any",
+        "INSERT INTO t (key, value) VALUES ('a', 'b') USING CONSISTENCY ANY AND TTL 60 AND SLOPPY",
+    );
+    accepts(
+        "INSERT INTO t (key, value) VALUES ('a', 'b') WITH CONTEXT '00Ff' USING W = 2 AND TTL '1500ms'",
+        "INSERT INTO t (key, value) VALUES ('a', 'b') USING CONSISTENCY 2 AND TTL '1500ms' WITH CONTEXT '00ff'",
+    );
+    accepts(
+        "UPDATE t USING TTL '2h' SET value = 'b' WHERE key = 'a' WITH CONTEXT '00'",
+        "UPDATE t SET value = 'b' WHERE key = 'a' USING TTL 7200 WITH CONTEXT '00'",
+    );
+    accepts("UPDATE t SET value = ? WHERE key = :k", "UPDATE t SET value = ? WHERE key = :k");
+    accepts(
+        "DELETE FROM t WHERE key = 'a' USING SLOPPY WITH CONTEXT '00'",
+        "DELETE FROM t WHERE key = 'a' USING SLOPPY WITH CONTEXT '00'",
+    );
+    accepts(
+        "SELECT value, writetime(value), TTL ( value ), version(value), context(value) FROM t WHERE key = 'a' \
+         USING R = 1 AND MONOTONE",
+        "SELECT value, WRITETIME(value), TTL(value), VERSION(value), CONTEXT(value) FROM t WHERE key = 'a' \
+         USING CONSISTENCY 1 AND MONOTONE",
+    );
+}
+
+/// The statement is refused with this message, carets under `at`, and this hint.
+#[track_caller]
+fn refuses_at(source: &str, message: &str, at: &str, hint: &str) {
+    let error = parse_one(source).expect_err(source);
+    assert_eq!(error.message, message, "{source}");
+    assert_eq!(&source[error.span.start..error.span.end], at, "{source}");
+    assert_eq!(error.hint.as_deref().unwrap_or_default(), hint, "{source}");
+}
+
+#[test]
+fn points_at_clauses_that_make_no_sense() {
+    let put = |clauses: &str| format!("INSERT INTO t (key, value) VALUES ('a', 'b') {clauses}");
+    let get = |clauses: &str| format!("SELECT * FROM t WHERE key = 'a' {clauses}");
+    let ttl = "USING TTL 3600 is in seconds; units stand in quotes: '500ms', '12h', '30d'";
+    refuses_at(&put("USING MONOTONE"), "MONOTONE is for SELECT", "MONOTONE", "");
+    refuses_at(&put("USING R = 2"), "R is how many replicas a read waits for: writes take W", "R", "");
+    refuses_at(&get("USING w=2"), "W is how many replicas a write waits for: reads take R", "w", "");
+    refuses_at(&get("USING CONSISTENCY ONE AND TTL 5"), "TTL is for INSERT and UPDATE", "TTL", "");
+    refuses_at("DELETE FROM t WHERE key = 'a' USING TTL 5", "TTL is for INSERT and UPDATE", "TTL", "");
+    refuses_at(&get("USING SLOPPY"), "SLOPPY is for writes", "SLOPPY", "");
+    refuses_at(&put("USING TTL 0"), "a TTL is 1 ms to 36500 days: without one the value stays", "0", ttl);
+    refuses_at(&put("USING TTL '5'"), "'5' has no unit: write `500ms`, `2s` or `1m`", "'5'", ttl);
+    refuses_at(&put("USING TTL '1us'"), "a TTL counts whole milliseconds", "'1us'", ttl);
+    refuses_at(
+        &put("USING TTL 500ms"),
+        "'500ms' is neither a number nor a name",
+        "500ms",
+        "durations stand in single quotes: '500ms'",
+    );
+    refuses_at(
+        &put("USING TLT 5"),
+        "expected CONSISTENCY, W, TTL or SLOPPY, found 'TLT'",
+        "TLT",
+        "did you mean TTL?",
+    );
+    refuses_at(
+        &put("USING W = QUORUM"),
+        "expected a number of replicas, found 'QUORUM'",
+        "QUORUM",
+        "W and R count replicas; levels with names follow CONSISTENCY",
+    );
+    refuses_at(&put("USING W = 0"), "a number of replicas is 1 to 255", "0", "");
+    refuses_at(&put("USING W = 1 AND CONSISTENCY ONE"), "CONSISTENCY is given twice", "CONSISTENCY", "");
+    refuses_at(
+        "UPDATE t USING TTL 5 SET value = 'b' WHERE key = 'a' USING SLOPPY",
+        "USING is given twice",
+        "USING",
+        "join what follows with AND: USING CONSISTENCY ONE AND ..",
+    );
+    refuses_at(
+        &put("USING TIMESTAMP 5"),
+        "USING TIMESTAMP",
+        "TIMESTAMP",
+        "the nodes' clocks name versions; WRITETIME(value) reads them",
+    );
+}
+
+#[test]
+fn points_at_contexts_columns_and_options_that_are_none() {
+    refuses_at(
+        "UPDATE t SET value = 'b' WHERE key = 'a' WITH CONTEXT 'zz'",
+        "a context is an even number of hex digits, as a read printed it",
+        "'zz'",
+        "SELECT CONTEXT(value) FROM .. prints the context of a key",
+    );
+    refuses_at(
+        "DELETE FROM t WHERE key = 'a' WITH CONTXT '00'",
+        "expected CONTEXT, found 'CONTXT'",
+        "CONTXT",
+        "did you mean CONTEXT?",
+    );
+    let functions = "functions: WRITETIME(value), TTL(value), VERSION(value), CONTEXT(value)";
+    refuses_at("SELECT TTL(key) FROM t WHERE key = 'a'", "expected VALUE, found 'key'", "key", functions);
+    refuses_at("SELECT value, VALUE FROM t WHERE key = 'a'", "value is selected twice", "VALUE", "");
+    refuses_at(
+        "SELECT WRITETMIE(value) FROM t WHERE key = 'a'",
+        "expected *, key, value or a function of value, found 'WRITETMIE'",
+        "WRITETMIE",
+        "did you mean WRITETIME?",
+    );
+    refuses_at(
+        "CREATE TABLE t (key TEXT PRIMARY KEY, value TEXT) WITH read_consistency = ANY",
+        "ANY is for writes only",
+        "ANY",
+        "a read needs at least ONE replica",
+    );
 }
 
 #[test]
@@ -110,15 +231,10 @@ fn an_error_at_the_end_points_behind_the_text() {
 fn says_what_is_not_supported_yet() {
     let unsupported = [
         ("UPDATE locks SET value = 'me' WHERE key = 'job' IF value = 'free'", "UPDATE .. IF"),
-        ("UPDATE t SET value = 'x' WHERE key = 'a' WITH CONTEXT 'c'", "UPDATE .. WITH CONTEXT"),
-        ("UPDATE t SET value = 'x' WHERE key = 'a'", "UPDATE"),
-        ("INSERT INTO t (key, value) VALUES ('a', 'b') USING CONSISTENCY ONE AND TTL 60", "USING TTL"),
-        ("INSERT INTO t (key, value) VALUES ('a', 'b') USING TTL 60", "USING TTL"),
         ("INSERT INTO t (key, value) VALUES ('a', 'b') IF NOT EXISTS", "IF conditions"),
         ("SELECT * FROM t", "SELECT without WHERE, a scan of the table"),
         ("SELECT * FROM t LIMIT 100", "SELECT without WHERE, a scan of the table"),
         ("SELECT * FROM t WHERE key = 'a' LIMIT 1", "LIMIT"),
-        ("DELETE FROM t WHERE key = 'a' WITH CONTEXT 'c'", "WITH CONTEXT"),
         ("COPY t TO 'file.csv'", "COPY .. TO"),
         ("WAIT FOR HINTS", "WAIT FOR HINTS"),
         ("TRUNCATE t", "TRUNCATE"),
@@ -169,30 +285,57 @@ fn level() -> impl Strategy<Value = Option<Consistency>> {
     proptest::option::of(word.prop_map(|word| word.parse().expect("a level")))
 }
 
-fn statement() -> impl Strategy<Value = Statement> {
-    let table = || "[a-z_][a-z0-9_]{0,20}";
+fn create() -> impl Strategy<Value = Statement> {
     let kind = prop_oneof![Just("siblings"), Just("register"), Just("cas")];
     let kind = proptest::option::of(kind.prop_map(|kind| kind.parse().expect("a kind")));
     let value_type = prop_oneof![Just(ColumnType::Text), Just(ColumnType::Blob)];
-    let create = (table(), any::<bool>(), value_type, kind, proptest::option::of(1..=15_u8));
-    let create = create.prop_map(|(name, if_not_exists, value_type, kind, replication)| {
-        Statement::CreateTable(CreateTable { name, if_not_exists, value_type, kind, replication })
+    let create =
+        (table(), any::<bool>(), value_type, kind, proptest::option::of(1..=15_u8), level(), level());
+    create.prop_map(|(name, if_not_exists, value_type, kind, replication, reads, writes)| {
+        Statement::CreateTable(CreateTable {
+            name,
+            if_not_exists,
+            value_type,
+            kind,
+            replication,
+            read_consistency: reads,
+            write_consistency: writes,
+        })
+    })
+}
+
+fn table() -> impl Strategy<Value = String> {
+    "[a-z_][a-z0-9_]{0,20}"
+}
+
+fn write_options() -> impl Strategy<Value = WriteOptions> {
+    let ttl = proptest::option::of((1..=100_000_000_u64).prop_map(std::time::Duration::from_millis));
+    let context =
+        proptest::option::of(any::<Vec<u8>>().prop_map(|bytes| crate::client::Context::new(bytes.into())));
+    let options = (level(), ttl, any::<bool>(), context);
+    options.prop_map(|(consistency, ttl, sloppy, context)| WriteOptions { consistency, ttl, sloppy, context })
+}
+
+fn select() -> impl Strategy<Value = Statement> {
+    use Column::{Context, Key, Ttl, Value, Version, WriteTime};
+    let columns = proptest::sample::subsequence(vec![Key, Value, WriteTime, Ttl, Version, Context], 1..=6);
+    let columns = columns.prop_shuffle();
+    let keys = proptest::collection::vec(term(), 1..4);
+    let select = (columns, table(), keys, level(), any::<bool>());
+    select.prop_map(|(columns, table, keys, consistency, monotone)| {
+        Statement::Select(Select { columns, table, keys, options: ReadOptions { consistency, monotone } })
+    })
+}
+
+fn statement() -> impl Strategy<Value = Statement> {
+    let write = || (table(), term(), term(), write_options());
+    let insert = write()
+        .prop_map(|(table, key, value, options)| Statement::Insert(Insert { table, key, value, options }));
+    let update = write()
+        .prop_map(|(table, key, value, options)| Statement::Update(Update { table, key, value, options }));
+    let delete = (table(), term(), write_options()).prop_map(|(table, key, options)| {
+        Statement::Delete(Delete { table, key, options: WriteOptions { ttl: None, ..options } })
     });
-    let insert = (table(), term(), term(), level()).prop_map(|(table, key, value, consistency)| {
-        Statement::Insert(Insert { table, key, value, consistency })
-    });
-    let projection = prop_oneof![
-        Just(Projection::Key),
-        Just(Projection::Value),
-        Just(Projection::KeyValue),
-        Just(Projection::ValueKey)
-    ];
-    let select = (projection, table(), proptest::collection::vec(term(), 1..4), level());
-    let select = select.prop_map(|(projection, table, keys, consistency)| {
-        Statement::Select(Select { projection, table, keys, consistency })
-    });
-    let delete = (table(), term(), level())
-        .prop_map(|(table, key, consistency)| Statement::Delete(Delete { table, key, consistency }));
     let copy = (table(), any::<String>(), any::<bool>(), 1..=100_u16).prop_map(
         |(table, file, header, in_flight)| {
             let options = vec![
@@ -203,9 +346,13 @@ fn statement() -> impl Strategy<Value = Statement> {
             Statement::CopyFrom(CopyFrom { table, file, options })
         },
     );
-    let consistency = level().prop_map(Statement::Consistency);
+    let consistency = proptest::option::of(level().prop_map(|level| match level {
+        Some(level) => SessionLevel::Level(level),
+        None => SessionLevel::Default,
+    }));
+    let consistency = consistency.prop_map(Statement::Consistency);
     let source = any::<String>().prop_map(Statement::Source);
-    prop_oneof![create, insert, select, delete, copy, consistency, source]
+    prop_oneof![create(), insert, update, select(), delete, copy, consistency, source]
 }
 
 proptest! {
@@ -227,7 +374,8 @@ proptest! {
         proptest::sample::select(vec![
             "SELECT", "*", "FROM", "t", "WHERE", "key", "=", "'a'", "IN", "(", ",", ")", "?", ":n", "0xab", "0x", "USING",
             "CONSISTENCY", "ONE", "INSERT", "INTO", "value", "VALUES", "CREATE", "TABLE", "WITH", "kind", "'", "/*", "*/",
-            "--", "\n", "\t", "漢", "UPDATE", "COPY", "TO", ";", "7", "DESCRIBE", "WAIT", "AND", "TTL", "\"",
+            "--", "\n", "\t", "漢", "UPDATE", "SET", "COPY", "TO", ";", "7", "DESCRIBE", "WAIT", "AND", "TTL", "SLOPPY", "MONOTONE", "W",
+            "R", "CONTEXT", "'00'", "'5s'", "read_consistency", "\"",
         ]), 0..20,
     ), glue in prop_oneof![Just(" "), Just("")]) {
         check_any(&words.join(glue));

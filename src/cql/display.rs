@@ -1,0 +1,167 @@
+//! Statements as text that parses back to them.
+
+use std::fmt;
+
+use super::{
+    Column, ColumnType, CopyFrom, CopyOption, CreateTable, Delete, Describe, Insert, ReadOptions, Select,
+    SessionLevel, Statement, Term, Update, WriteOptions,
+};
+use crate::units::duration_text;
+
+impl fmt::Display for Statement {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::CreateTable(create) => create.fmt(f),
+            Self::Insert(Insert { table, key, value, options }) => {
+                write!(f, "INSERT INTO {table} (key, value) VALUES ({key}, {value}){options}")
+            }
+            Self::Update(Update { table, key, value, options }) => {
+                write!(f, "UPDATE {table} SET value = {value} WHERE key = {key}{options}")
+            }
+            Self::Select(select) => select.fmt(f),
+            Self::Delete(Delete { table, key, options }) => {
+                write!(f, "DELETE FROM {table} WHERE key = {key}{options}")
+            }
+            Self::CopyFrom(copy) => copy.fmt(f),
+            Self::Consistency(None) => f.write_str("CONSISTENCY"),
+            Self::Consistency(Some(level)) => write!(f, "CONSISTENCY {level}"),
+            Self::Describe(Describe::Tables) => f.write_str("DESCRIBE TABLES"),
+            Self::Describe(Describe::Table(name)) => write!(f, "DESCRIBE TABLE {name}"),
+            Self::Describe(Describe::Cluster) => f.write_str("DESCRIBE CLUSTER"),
+            Self::Tracing(None) => f.write_str("TRACING"),
+            Self::Tracing(Some(on)) => write!(f, "TRACING {}", if *on { "ON" } else { "OFF" }),
+            Self::Source(file) => write!(f, "SOURCE {}", Quoted(file)),
+            Self::Help => f.write_str("HELP"),
+            Self::Exit => f.write_str("EXIT"),
+        }
+    }
+}
+
+impl fmt::Display for CreateTable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let condition = if self.if_not_exists { "IF NOT EXISTS " } else { "" };
+        let value_type = match self.value_type {
+            ColumnType::Text => "TEXT",
+            ColumnType::Blob => "BLOB",
+        };
+        write!(f, "CREATE TABLE {condition}{} (key TEXT PRIMARY KEY, value {value_type})", self.name)?;
+        let kind = self.kind.map(|kind| format!("kind = '{kind}'"));
+        let replication = self.replication.map(|n| format!("replication = {n}"));
+        let reads = self.read_consistency.map(|level| format!("read_consistency = '{level}'"));
+        let writes = self.write_consistency.map(|level| format!("write_consistency = '{level}'"));
+        write_list(f, " WITH ", [kind, replication, reads, writes].into_iter().flatten())
+    }
+}
+
+impl fmt::Display for Select {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let columns: Vec<_> = self.columns.iter().map(Column::to_string).collect();
+        write!(f, "SELECT {} FROM {} WHERE key ", columns.join(", "), self.table)?;
+        match &*self.keys {
+            [key] => write!(f, "= {key}")?,
+            keys => {
+                let keys: Vec<_> = keys.iter().map(Term::to_string).collect();
+                write!(f, "IN ({})", keys.join(", "))?;
+            }
+        }
+        self.options.fmt(f)
+    }
+}
+
+impl fmt::Display for Column {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::WriteTime => "WRITETIME(value)",
+            Self::Ttl => "TTL(value)",
+            Self::Version => "VERSION(value)",
+            Self::Context => "CONTEXT(value)",
+            plain => plain.name(),
+        })
+    }
+}
+
+impl fmt::Display for WriteOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let level = self.consistency.map(|level| format!("CONSISTENCY {level}"));
+        let ttl = self.ttl.map(|ttl| match ttl.subsec_nanos() {
+            0 => format!("TTL {}", ttl.as_secs()),
+            _ => format!("TTL '{}'", duration_text(ttl)),
+        });
+        let sloppy = self.sloppy.then(|| "SLOPPY".to_owned());
+        write_list(f, " USING ", [level, ttl, sloppy].into_iter().flatten())?;
+        self.context.iter().try_for_each(|context| write!(f, " WITH CONTEXT '{context}'"))
+    }
+}
+
+impl fmt::Display for ReadOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let level = self.consistency.map(|level| format!("CONSISTENCY {level}"));
+        let monotone = self.monotone.then(|| "MONOTONE".to_owned());
+        write_list(f, " USING ", [level, monotone].into_iter().flatten())
+    }
+}
+
+impl fmt::Display for SessionLevel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Default => f.write_str("DEFAULT"),
+            Self::Level(level) => level.fmt(f),
+        }
+    }
+}
+
+impl fmt::Display for CopyFrom {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "COPY {} FROM {}", self.table, Quoted(&self.file))?;
+        write_list(f, " WITH ", self.options.iter().map(CopyOption::to_string))
+    }
+}
+
+impl fmt::Display for CopyOption {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Header(header) => write!(f, "header = {header}"),
+            Self::Delimiter(delimiter) => {
+                write!(f, "delimiter = {}", Quoted(&char::from(*delimiter).to_string()))
+            }
+            Self::InFlight(rows) => write!(f, "inflight = {rows}"),
+            Self::MaxErrors(rows) => write!(f, "maxerrors = {rows}"),
+        }
+    }
+}
+
+impl fmt::Display for Term {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Text(text) => Quoted(text).fmt(f),
+            Self::Blob(bytes) => {
+                f.write_str("0x")?;
+                bytes.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+            }
+            Self::Positional(_) => f.write_str("?"),
+            Self::Named(name) => write!(f, ":{name}"),
+        }
+    }
+}
+
+/// A text in quotes.
+struct Quoted<'t>(&'t str);
+
+impl fmt::Display for Quoted<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "'{}'", self.0.replace('\'', "''"))
+    }
+}
+
+/// Clauses with `AND` between them and `word` before the first; nothing for none.
+fn write_list(
+    f: &mut fmt::Formatter<'_>,
+    mut word: &str,
+    clauses: impl Iterator<Item = String>,
+) -> fmt::Result {
+    for clause in clauses {
+        write!(f, "{word}{clause}")?;
+        word = " AND ";
+    }
+    Ok(())
+}

@@ -1,0 +1,189 @@
+//! `USING .. AND ..` and `WITH CONTEXT '..'`.
+
+use std::{num::NonZeroU8, time::Duration};
+
+use quorate_ring::Consistency;
+
+use super::{Parser, list, unexpected};
+use crate::{
+    client::Context,
+    cql::{
+        CqlError, ReadOptions, Span, WriteOptions,
+        lexer::{Token, TokenKind},
+    },
+    units::parse_duration,
+};
+
+/// What a statement says of how it is to be carried out.
+#[derive(Debug, Default)]
+pub(super) struct Clauses {
+    /// `USING` was there.
+    using: bool,
+    consistency: Option<Consistency>,
+    ttl: Option<Duration>,
+    sloppy: bool,
+    monotone: bool,
+    context: Option<Context>,
+}
+
+/// Which clauses make sense.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Of {
+    /// A write of a value.
+    Put,
+    /// A delete.
+    Delete,
+    /// A read.
+    Get,
+}
+
+impl Of {
+    const fn words(self) -> &'static [&'static str] {
+        match self {
+            Self::Put => &["CONSISTENCY", "W", "TTL", "SLOPPY"],
+            Self::Delete => &["CONSISTENCY", "W", "SLOPPY"],
+            Self::Get => &["CONSISTENCY", "R", "MONOTONE"],
+        }
+    }
+}
+
+impl Parser<'_> {
+    /// `[USING ..] [WITH CONTEXT ..]` in any order, after those `given` before.
+    pub(super) fn clauses(&mut self, of: Of, given: Clauses) -> Result<Clauses, CqlError> {
+        let mut clauses = given;
+        loop {
+            let next = self.peek()?.clone();
+            if self.take_word("USING")? {
+                if clauses.using {
+                    let error = CqlError::syntax("USING is given twice", next.span);
+                    return Err(error.with_hint("join what follows with AND: USING CONSISTENCY ONE AND .."));
+                }
+                self.using(of, &mut clauses)?;
+            } else if of != Of::Get && self.take_word("WITH")? {
+                self.word("CONTEXT")?;
+                if clauses.context.replace(self.context()?).is_some() {
+                    return Err(CqlError::syntax("WITH CONTEXT is given twice", next.span));
+                }
+            } else {
+                return Ok(clauses);
+            }
+        }
+    }
+
+    /// What follows `USING`.
+    fn using(&mut self, of: Of, clauses: &mut Clauses) -> Result<(), CqlError> {
+        clauses.using = true;
+        loop {
+            let token = self.next()?;
+            let word = self.clause_word(of, &token)?;
+            let given = match word {
+                "TTL" => clauses.ttl.is_some(),
+                "SLOPPY" => clauses.sloppy,
+                "MONOTONE" => clauses.monotone,
+                _ => clauses.consistency.is_some(),
+            };
+            if given {
+                let what = if matches!(word, "W" | "R") { "the consistency level" } else { word };
+                return Err(CqlError::syntax(format!("{what} is given twice"), token.span));
+            }
+            match word {
+                "TTL" => clauses.ttl = Some(self.ttl()?),
+                "SLOPPY" => clauses.sloppy = true,
+                "MONOTONE" => clauses.monotone = true,
+                "CONSISTENCY" => clauses.consistency = Some(self.level()?),
+                _ => clauses.consistency = Some(self.replica_count()?),
+            }
+            if !self.take_word("AND")? {
+                return Ok(());
+            }
+        }
+    }
+
+    /// The clause that `token` begins. What makes sense elsewhere only says where.
+    fn clause_word(&self, of: Of, token: &Token) -> Result<&'static str, CqlError> {
+        let words = of.words();
+        let TokenKind::Word(word) = &token.kind else {
+            return Err(unexpected(&list(words), token, &[]));
+        };
+        if let Some(found) = words.iter().find(|known| known.eq_ignore_ascii_case(word)) {
+            return Ok(found);
+        }
+        let upper = word.to_ascii_uppercase();
+        let misplaced = match &*upper {
+            "TTL" => "TTL is for INSERT and UPDATE",
+            "SLOPPY" => "SLOPPY is for writes",
+            "MONOTONE" => "MONOTONE is for SELECT",
+            "W" => "W is how many replicas a write waits for: reads take R",
+            "R" => "R is how many replicas a read waits for: writes take W",
+            "TIMESTAMP" => {
+                let error = CqlError::unsupported("USING TIMESTAMP", token.span);
+                return Err(error.with_hint("the nodes' clocks name versions; WRITETIME(value) reads them"));
+            }
+            _ => return Err(unexpected(&list(words), token, words)),
+        };
+        Err(CqlError::syntax(misplaced, token.span))
+    }
+
+    /// `= n` after `W` or `R`.
+    fn replica_count(&mut self) -> Result<Consistency, CqlError> {
+        self.symbol('=')?;
+        let token = self.next()?;
+        let TokenKind::Number(number) = token.kind else {
+            let hint = "W and R count replicas; levels with names follow CONSISTENCY";
+            return Err(unexpected("a number of replicas", &token, &[]).or_hint(hint));
+        };
+        let count = u8::try_from(number).ok().and_then(NonZeroU8::new);
+        count
+            .map(Consistency::Count)
+            .ok_or_else(|| CqlError::syntax("a number of replicas is 1 to 255", token.span))
+    }
+
+    /// Seconds, or a duration with its unit in quotes.
+    fn ttl(&mut self) -> Result<Duration, CqlError> {
+        let token = self.next()?;
+        let refuse = |message: &str| Err(CqlError::syntax(message, token.span).with_hint(TTL_HINT));
+        let ttl = match &token.kind {
+            TokenKind::Number(seconds) => Duration::from_secs(*seconds),
+            TokenKind::Text(text) => match parse_duration(text) {
+                Ok(ttl) => ttl,
+                Err(why) => return refuse(&why),
+            },
+            _ => return Err(unexpected("a number of seconds or a duration", &token, &[]).or_hint(TTL_HINT)),
+        };
+        if ttl.subsec_nanos() % 1_000_000 != 0 {
+            return refuse("a TTL counts whole milliseconds");
+        }
+        if !(TTL_MIN..=TTL_MAX).contains(&ttl) {
+            return refuse("a TTL is 1 ms to 36500 days: without one the value stays");
+        }
+        Ok(ttl)
+    }
+
+    /// A context as a read printed it.
+    fn context(&mut self) -> Result<Context, CqlError> {
+        let (text, span): (String, Span) = self.text("a context in quotes")?;
+        text.parse().map_err(|malformed: crate::client::MalformedContext| {
+            CqlError::syntax(malformed.to_string(), span)
+                .with_hint("SELECT CONTEXT(value) FROM .. prints the context of a key")
+        })
+    }
+}
+
+impl From<Clauses> for WriteOptions {
+    fn from(clauses: Clauses) -> Self {
+        let Clauses { consistency, ttl, sloppy, context, .. } = clauses;
+        Self { consistency, ttl, sloppy, context }
+    }
+}
+
+impl From<Clauses> for ReadOptions {
+    fn from(clauses: Clauses) -> Self {
+        let Clauses { consistency, monotone, .. } = clauses;
+        Self { consistency, monotone }
+    }
+}
+
+const TTL_HINT: &str = "USING TTL 3600 is in seconds; units stand in quotes: '500ms', '12h', '30d'";
+const TTL_MIN: Duration = Duration::from_millis(1);
+/// A hundred years: far, but within what the clocks of versions can say.
+const TTL_MAX: Duration = Duration::from_secs(36_500 * 86_400);

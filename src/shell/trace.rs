@@ -1,0 +1,132 @@
+//! Receipts for people (rule Q12).
+
+use std::fmt::Write;
+
+use quorate_ring::NodeId;
+
+use crate::wire::{Part, Receipt};
+
+/// A receipt on one line.
+pub fn receipt_text(receipt: &Receipt) -> String {
+    let Receipt { answered, .. } = receipt;
+    let mut text = format!("{}; answered {}", headline(receipt), nodes(answered));
+    for remark in remarks(receipt) {
+        let _ = write!(text, "; {remark}");
+    }
+    text
+}
+
+/// A receipt as a small table: one line for each replica.
+pub(super) fn receipt_table(what: &str, receipt: &Receipt) -> String {
+    let mut text = format!("{what}: {}\n  replica   latency  part", headline(receipt));
+    for replica in &receipt.replicas {
+        let report = receipt.reports.iter().find(|report| report.node == *replica);
+        let latency = report.map_or_else(|| "-".to_owned(), |report| milliseconds(report.latency_us));
+        let part = match report.map(|report| report.part) {
+            Some(Part::Agreed) => "agreed",
+            Some(Part::Repaired) => "repaired",
+            Some(Part::Failed) => "failed",
+            None if receipt.answered.contains(replica) => "answered",
+            None => "not waited for",
+        };
+        let role = if *replica == receipt.coordinator { " (coordinator)" } else { "" };
+        let _ = write!(text, "\n  {:<7} {latency:>9}  {part}{role}", replica.to_string());
+    }
+    for remark in remarks(receipt) {
+        let _ = write!(text, "\n  {remark}");
+    }
+    text
+}
+
+fn headline(receipt: &Receipt) -> String {
+    let Receipt { coordinator, epoch, consistency, rounds, tag, .. } = receipt;
+    let version = tag.map_or_else(|| "none".to_owned(), |tag| tag.to_string());
+    let rounds = format!("{rounds} round{}", if *rounds == 1 { "" } else { "s" });
+    format!("{consistency} by {coordinator} at epoch {} in {rounds}, version {version}", epoch.0)
+}
+
+/// What is out of the ordinary.
+fn remarks(receipt: &Receipt) -> Vec<String> {
+    let Receipt { repaired, monotone, hinted, forwarded_by, .. } = receipt;
+    [
+        repaired.then(|| "repaired: replicas disagreed and were brought together".to_owned()),
+        (!hinted.is_empty()).then(|| format!("hints left for {}", nodes(hinted))),
+        forwarded_by.map(|node| format!("forwarded by {node}, which is no replica of the key")),
+        monotone.then(|| "monotone: settled for less than linearizable".to_owned()),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
+fn nodes(ids: &[NodeId]) -> String {
+    if ids.is_empty() {
+        return "none".to_owned();
+    }
+    ids.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
+}
+
+fn milliseconds(us: u32) -> String {
+    format!("{:.2} ms", f64::from(us) / 1_000.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use quorate_ring::{Actor, Consistency, Epoch, Hlc, Tag};
+
+    use super::*;
+    use crate::wire::ReplicaReport;
+
+    fn receipt() -> Receipt {
+        let report = |node, latency_us, part| ReplicaReport { node: NodeId(node), latency_us, part };
+        Receipt {
+            coordinator: NodeId(2),
+            epoch: Epoch(4),
+            consistency: Consistency::Quorum,
+            replicas: vec![NodeId(2), NodeId(3), NodeId(1), NodeId(4)],
+            answered: vec![NodeId(2), NodeId(4)],
+            tag: Some(Tag { hlc: Hlc(70_000), actor: Actor(0xab) }),
+            repaired: true,
+            monotone: true,
+            rounds: 2,
+            reports: vec![report(2, 310, Part::Agreed), report(3, 12_345, Part::Repaired)],
+            hinted: vec![NodeId(1)],
+            forwarded_by: Some(NodeId(5)),
+        }
+    }
+
+    #[test]
+    fn a_trace_says_what_each_replica_did() {
+        let version = "version 1.4464@00000000000000ab";
+        assert_eq!(
+            receipt_table("SELECT 'a'", &receipt()),
+            format!(
+                "SELECT 'a': QUORUM by n2 at epoch 4 in 2 rounds, {version}\n\
+                 \u{20} replica   latency  part\n\
+                 \u{20} n2        0.31 ms  agreed (coordinator)\n\
+                 \u{20} n3       12.35 ms  repaired\n\
+                 \u{20} n1              -  not waited for\n\
+                 \u{20} n4              -  answered\n\
+                 \u{20} repaired: replicas disagreed and were brought together\n\
+                 \u{20} hints left for n1\n\
+                 \u{20} forwarded by n5, which is no replica of the key\n\
+                 \u{20} monotone: settled for less than linearizable"
+            )
+        );
+    }
+
+    #[test]
+    fn a_line_says_as_much_as_a_line_can() {
+        let plain = Receipt {
+            repaired: false,
+            monotone: false,
+            rounds: 1,
+            hinted: Vec::new(),
+            forwarded_by: None,
+            tag: None,
+            ..receipt()
+        };
+        let text = "QUORUM by n2 at epoch 4 in 1 round, version none; answered n2 n4";
+        assert_eq!(receipt_text(&plain), text);
+    }
+}
