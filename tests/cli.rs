@@ -94,6 +94,60 @@ fn a_table_keeps_the_levels_of_requests_that_name_none() {
 }
 
 #[test]
+fn concurrent_writes_stay_until_one_replaces_them() {
+    let dir = tempfile::tempdir().unwrap();
+    // Each run is a session of its own, and a new process of every node.
+    let run = |format: &str, statement: &str| {
+        let done = quorate(dir.path(), &["demo", "--data", "d", "--output", format, "-e", statement]);
+        let (code, out, error) = outcome(&done);
+        (code, out.to_owned(), error.to_owned())
+    };
+    let done = |statement: &str| assert_eq!(run("raw", statement), (0, String::new(), String::new()));
+    done(
+        "CREATE TABLE carts (key TEXT PRIMARY KEY, value TEXT); INSERT INTO carts (key, value) VALUES ('a', 'bread')",
+    );
+    let (_, seen, _) = run("raw", "SELECT CONTEXT(value) FROM carts WHERE key = 'a'");
+    let seen = seen.trim();
+    done(&format!("INSERT INTO carts (key, value) VALUES ('a', 'milk') WITH CONTEXT '{seen}'"));
+    done(&format!(
+        "UPDATE carts SET value = 'eggs' WHERE key = 'a' USING CONSISTENCY ALL WITH CONTEXT '{seen}'"
+    ));
+
+    let select = "SELECT value FROM carts WHERE key = 'a'";
+    let (code, rows, note) = run("raw", select);
+    let mut values: Vec<_> = rows.lines().collect();
+    values.sort_unstable();
+    assert_eq!((code, values), (0, vec!["eggs", "milk"]), "neither replaced the other, both replaced bread");
+    let (says, resolution) = note.split_once('\n').unwrap();
+    assert_eq!(says, "'a' has 2 concurrent values; write the one that replaces them with");
+    let context = resolution.split('\'').nth(5).unwrap();
+    assert_eq!(
+        resolution,
+        format!("  UPDATE carts SET value = '..' WHERE key = 'a' WITH CONTEXT '{context}';\n")
+    );
+
+    let (_, json, note) = run("jsonl", select);
+    let row: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!((row["values"].as_array().unwrap().len(), &row["context"]), (2, &context.into()));
+    assert_eq!(note, "", "a program has the context beside the values");
+    let (_, csv, _) = run("csv", select);
+    let lines: Vec<_> = csv.lines().collect();
+    assert_eq!((lines.len(), lines[0]), (3, "value,context"));
+    assert!(lines[1..].iter().all(|line| line.ends_with(&format!(",{context}"))), "{csv}");
+
+    done(&resolution.replace("..", "milk and eggs"));
+    assert_eq!(run("raw", select), (0, "milk and eggs\n".to_owned(), String::new()));
+    done(&format!("DELETE FROM carts WHERE key = 'a' WITH CONTEXT '{context}'"));
+    assert_eq!(run("raw", select).1, "milk and eggs\n", "the delete removes what its context has seen");
+    done("DELETE FROM carts WHERE key = 'a'");
+    assert_eq!(run("json", select), (0, "[]\n".to_owned(), String::new()));
+
+    let (code, _, error) = run("raw", &format!("DELETE FROM carts WHERE key = 'b' WITH CONTEXT '{context}'"));
+    assert_eq!(code, 2);
+    assert!(error.contains("of another key (not applied): read the key again"), "{error}");
+}
+
+#[test]
 fn functions_tell_when_a_value_was_written_and_until_when_it_stays() {
     let now_us = || {
         let since_epoch = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
@@ -200,10 +254,36 @@ fn a_node_serves_shells_and_one_shot_commands() {
     assert_eq!(outcome(&at(&["get", "t", "k", "--consistency", "one"])), (0, "two words\n", ""));
     assert_eq!(outcome(&at(&["del", "t", "k"])), (0, "", ""));
     assert_eq!(outcome(&at(&["get", "t", "k"])), (0, "", ""), "an absent key has no rows");
+    assert_eq!(outcome(&at(&["get", "t", "k", "--output", "json"])), (0, "[]\n", ""));
+    one_shots_resolve_concurrent_values(&at);
     assert_eq!(at(&["get", "nothing", "k"]).status.code(), Some(2));
     assert_eq!(at(&["get", "t", "k", "--consistency", "most"]).status.code(), Some(3));
     node.stop();
     assert_eq!(at(&["get", "t", "k"]).status.code(), Some(1));
+}
+
+fn one_shots_resolve_concurrent_values(at: &impl Fn(&[&str]) -> Output) {
+    let get_json = |key: &str| -> serde_json::Value {
+        let done = at(&["get", "s", key, "--output", "jsonl", "--monotone"]);
+        serde_json::from_str(outcome(&done).1).unwrap()
+    };
+    assert!(at(&["shell", "-e", "CREATE TABLE s (key TEXT PRIMARY KEY, value BLOB)"]).status.success());
+    assert_eq!(outcome(&at(&["put", "s", "k", "zero", "--ttl", "1h", "--sloppy"])), (0, "", ""));
+    let stale = get_json("k")["context"].as_str().unwrap().to_owned();
+    assert!(at(&["put", "s", "k", "one", "--context", &stale]).status.success());
+    assert!(at(&["put", "s", "k", "two", "--context", &stale]).status.success());
+    let context = get_json("k")["context"].as_str().unwrap().to_owned();
+    let done = at(&["get", "s", "k"]);
+    let (code, out, error) = outcome(&done);
+    assert_eq!((code, out.lines().count()), (0, 2), "{out}");
+    let says = "2 concurrent values; write the one that replaces them with --context";
+    assert_eq!(error, format!("{says} {context}\n"));
+    assert!(at(&["put", "s", "k", "three", "--context", &context]).status.success());
+    assert_eq!(outcome(&at(&["get", "s", "k"])), (0, "three\n", ""));
+    assert!(at(&["del", "s", "k", "--context", &context, "--sloppy"]).status.success());
+    assert_eq!(outcome(&at(&["get", "s", "k"])), (0, "three\n", ""), "deleted is what was seen");
+    assert_eq!(at(&["put", "s", "k", "v", "--context", "zz"]).status.code(), Some(3));
+    assert_eq!(at(&["put", "s", "k", "v", "--ttl", "5"]).status.code(), Some(3), "5 of what?");
 }
 
 #[test]

@@ -3,8 +3,9 @@
 #![cfg(feature = "cli")]
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
-use std::{future::IntoFuture, time::Duration};
+use std::{collections::BTreeSet, future::IntoFuture, time::Duration};
 
+use bytes::Bytes;
 use quorate::{
     client::{BuildError, Client, Consistency, Failure, Outcome, TableHandle, TableKind},
     runtime::{DemoCluster, demo_cluster},
@@ -55,6 +56,81 @@ async fn many_requests_share_the_connections() {
         let read = table.get(i.to_be_bytes().to_vec()).await.unwrap();
         assert_eq!(read.value(), Ok(Some(&i.to_string().into())));
     }
+    cluster.shutdown().await.unwrap();
+}
+
+#[tokio::test]
+async fn requests_that_name_no_level_go_by_the_tables() {
+    let (cluster, client, _) = start(3).await;
+    let create = client.create_table("levels").kind(TableKind::Register);
+    create.read_consistency(Consistency::One).write_consistency(Consistency::All).await.unwrap();
+    let table = client.table("levels").await.unwrap();
+    let written = table.put("k", "v").await.unwrap();
+    assert_eq!(written.receipt().consistency, Consistency::All);
+    assert_eq!(table.get("k").await.unwrap().receipt().consistency, Consistency::One);
+    let two = "2".parse().unwrap();
+    assert_eq!(table.get("k").consistency(two).await.unwrap().receipt().consistency, two);
+    assert!(table.get("k").monotone().consistency(Consistency::Quorum).await.is_ok());
+
+    let four = client.create_table("four").read_consistency("4".parse().unwrap()).await.unwrap_err();
+    assert!(matches!(four.failure(), Some(Failure::BadRequest(_))), "{four}");
+    let any = client.create_table("any").kind(TableKind::Register).write_consistency(Consistency::Any).await;
+    assert_eq!(any.unwrap_err().outcome(), Outcome::NotApplied);
+    cluster.shutdown().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn updates_at_once_lose_nothing() {
+    let (cluster, carts) = start_siblings().await;
+    let mut updates = JoinSet::new();
+    for item in 0..40_u32 {
+        let update = carts.update("alice", move |values| union(values, &[item]));
+        updates.spawn(update.into_future());
+    }
+    while let Some(updated) = updates.join_next().await {
+        updated.unwrap().unwrap();
+    }
+    let read = carts.get("alice").await.unwrap();
+    assert_eq!(union(read.values(), &[]), union(&[], &Vec::from_iter(0..40)), "{:?}", read.values());
+    carts.update("alice", |values| union(values, &[40])).await.unwrap();
+    let read = carts.get("alice").await.unwrap();
+    assert!(!read.is_conflicted(), "an update alone leaves one value");
+    assert_eq!(read.versions()[0].value, union(&[], &Vec::from_iter(0..=40)));
+    cluster.shutdown().await.unwrap();
+}
+
+#[tokio::test]
+async fn too_many_siblings_say_how_to_resolve_them() {
+    let (cluster, carts) = start_siblings().await;
+    let stale = carts.get("k").await.unwrap().context();
+    let mut refused = None;
+    for item in 0..100_u32 {
+        if let Err(error) = carts.put("k", item.to_string()).context(&stale).await {
+            refused = Some((item, error));
+            break;
+        }
+    }
+    let (siblings, error) = refused.expect("siblings are bounded");
+    assert_eq!(carts.get("k").await.unwrap().values().len(), siblings as usize);
+    assert!(matches!(error.failure(), Some(Failure::TooManySiblings { .. })), "{error}");
+    assert_eq!(error.outcome(), Outcome::NotApplied);
+    let context = error.context().expect("the way out");
+    carts.put("k", "one").context(&context).await.unwrap();
+    assert_eq!(carts.get("k").await.unwrap().value(), Ok(Some(&"one".into())));
+
+    let error = carts.put("other", "v").context(context).await.unwrap_err();
+    assert!(matches!(error.failure(), Some(Failure::BadContext(_))), "{error}");
+    assert!(error.to_string().contains("(not applied): read the key again"), "{error}");
+    cluster.shutdown().await.unwrap();
+}
+
+#[tokio::test]
+async fn an_update_of_a_table_without_contexts_is_refused_before_it_writes() {
+    let (cluster, _client, table) = start(1).await;
+    let error = table.update("k", |_| "v").await.unwrap_err();
+    assert_eq!(error.outcome(), Outcome::NotApplied);
+    assert!(matches!(error.failure(), Some(Failure::BadRequest(_))), "{error}");
+    assert_eq!(table.get("k").await.unwrap().value(), Ok(None));
     cluster.shutdown().await.unwrap();
 }
 
@@ -127,6 +203,21 @@ async fn every_call_has_a_deadline() {
     let no_identity = Client::builder().contact_points(["127.0.0.1:1"]).build().await;
     assert!(matches!(no_identity, Err(BuildError::NoIdentity)));
     drop(client);
+}
+
+/// Numbers in text, each once, in order.
+fn union(values: &[Bytes], more: &[u32]) -> Bytes {
+    let known = values.iter().flat_map(|value| value.split(|byte| *byte == b' '));
+    let known = known.map(|item| std::str::from_utf8(item).unwrap().parse().unwrap());
+    let all: BTreeSet<u32> = known.chain(more.iter().copied()).collect();
+    all.iter().map(u32::to_string).collect::<Vec<_>>().join(" ").into()
+}
+
+async fn start_siblings() -> (DemoCluster, TableHandle) {
+    let (cluster, client, _) = start(3).await;
+    client.create_table("carts").await.unwrap();
+    let carts = client.table("carts").await.unwrap();
+    (cluster, carts)
 }
 
 async fn yield_times(turns: usize) {
