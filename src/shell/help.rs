@@ -5,8 +5,8 @@ pub(super) const HELP: &str = "\
 Statements end with ';'. Keys and values are texts in single quotes, 'it''s', or blobs, 0x00ff.
 
   CREATE TABLE [IF NOT EXISTS] carts (key TEXT PRIMARY KEY, value BLOB)
-      WITH kind = 'siblings' AND replication = 3
-      AND read_consistency = 'ONE' AND write_consistency = 'ALL';
+      [WITH kind = 'siblings' AND replication = 3
+       AND read_consistency = 'QUORUM' AND write_consistency = 'QUORUM'];
   INSERT INTO carts (key, value) VALUES ('alice', '2 apples') USING CONSISTENCY ALL AND TTL 3600;
   UPDATE carts SET value = '3 apples' WHERE key = 'alice' WITH CONTEXT '0a1b..';
   SELECT value FROM carts WHERE key = 'alice';

@@ -42,7 +42,10 @@ fn headline(receipt: &Receipt) -> String {
     let Receipt { coordinator, epoch, consistency, rounds, tag, .. } = receipt;
     let version = tag.map_or_else(|| "none".to_owned(), |tag| tag.to_string());
     let rounds = format!("{rounds} round{}", if *rounds == 1 { "" } else { "s" });
-    format!("{consistency} by {coordinator} at epoch {} in {rounds}, version {version}", epoch.0)
+    format!(
+        "level {consistency}, coordinated by {coordinator}, epoch {}, {rounds}, version {version}",
+        epoch.0
+    )
 }
 
 /// What is out of the ordinary.
@@ -101,7 +104,7 @@ mod tests {
         assert_eq!(
             receipt_table("SELECT 'a'", &receipt()),
             format!(
-                "SELECT 'a': QUORUM by n2 at epoch 4 in 2 rounds, {version}\n\
+                "SELECT 'a': level QUORUM, coordinated by n2, epoch 4, 2 rounds, {version}\n\
                  \u{20} replica   latency  part\n\
                  \u{20} n2        0.31 ms  agreed (coordinator)\n\
                  \u{20} n3       12.35 ms  repaired\n\
@@ -126,7 +129,7 @@ mod tests {
             tag: None,
             ..receipt()
         };
-        let text = "QUORUM by n2 at epoch 4 in 1 round, version none; answered n2 n4";
+        let text = "level QUORUM, coordinated by n2, epoch 4, 1 round, version none; answered n2 n4";
         assert_eq!(receipt_text(&plain), text);
     }
 }

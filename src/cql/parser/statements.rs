@@ -95,6 +95,13 @@ impl Parser<'_> {
     fn insert(&mut self) -> Result<Insert, CqlError> {
         self.word("INTO")?;
         let table = self.table()?;
+        let (key, value) = self.inserted().map_err(|error| error.or_hint(INSERT_HINT))?;
+        let options = self.clauses(Of::Put, Clauses::default())?.into();
+        Ok(Insert { table, key, value, options })
+    }
+
+    /// `(key, value) VALUES (.., ..)`, the columns in any order.
+    fn inserted(&mut self) -> Result<(Term, Term), CqlError> {
         self.symbol('(')?;
         let (first, _) = self.one_of(&["KEY", "VALUE"])?;
         self.symbol(',')?;
@@ -106,9 +113,7 @@ impl Parser<'_> {
         self.symbol(',')?;
         let right = self.term("a key or a value")?;
         self.symbol(')')?;
-        let (key, value) = if first == "KEY" { (left, right) } else { (right, left) };
-        let options = self.clauses(Of::Put, Clauses::default())?.into();
-        Ok(Insert { table, key, value, options })
+        Ok(if first == "KEY" { (left, right) } else { (right, left) })
     }
 
     /// `USING` may stand where CQL has it, before `SET`, or at the end as everywhere here.
@@ -271,6 +276,7 @@ const FIRST_WORDS: &[&str] = &[
     "PAGING",
 ];
 const LATER: &[&str] = &["DROP", "TRUNCATE", "WAIT", "EXPAND", "TIMING", "PAGING"];
+const INSERT_HINT: &str = "INSERT INTO table (key, value) VALUES ('..', '..')";
 const FUNCTIONS_HINT: &str = "functions: WRITETIME(value), TTL(value), VERSION(value), CONTEXT(value)";
 const COLUMNS_HINT: &str = "a table's columns are (key TEXT PRIMARY KEY, value BLOB) or (.., value TEXT)";
 

@@ -158,6 +158,12 @@ fn points_at_contexts_columns_and_options_that_are_none() {
         "CONTXT",
         "did you mean CONTEXT?",
     );
+    refuses_at(
+        "INSERT INTO t VALUES ('a', 'b')",
+        "expected '(', found 'VALUES'",
+        "VALUES",
+        "INSERT INTO table (key, value) VALUES ('..', '..')",
+    );
     let functions = "functions: WRITETIME(value), TTL(value), VERSION(value), CONTEXT(value)";
     refuses_at("SELECT TTL(key) FROM t WHERE key = 'a'", "expected VALUE, found 'key'", "key", functions);
     refuses_at("SELECT value, VALUE FROM t WHERE key = 'a'", "value is selected twice", "VALUE", "");
