@@ -1,78 +1,76 @@
 //! Versioned facts about nodes.
 
-use quorate_ring::{Incarnation, NodeId};
-use serde::{Deserialize, Serialize};
+use std::{fmt, sync::Arc};
+
+use quorate_ring::NodeId;
+use thiserror::Error;
+
+use crate::life::Life;
+
+/// The longest subject, in bytes.
+pub const SUBJECT_BYTES_MAX: usize = 64;
+/// The longest value, in bytes: an entry always fits a datagram.
+pub const VALUE_BYTES_MAX: usize = 512;
+/// The most subjects of one node.
+pub const ENTRIES_PER_NODE_MAX: usize = 64;
 
 /// What a fact is about: one node's word on one subject.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct EntryKey {
     /// Whose fact it is. Only this node makes versions of it.
     pub node: NodeId,
-    /// The subject, at most 64 bytes.
-    pub subject: String,
+    /// The subject, at most [`SUBJECT_BYTES_MAX`] bytes.
+    pub subject: Arc<str>,
 }
 
-/// Orders the versions of a fact: those of a later life of the node's state are newer, whatever their number.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+/// Orders the versions of a fact: those of a later life are newer, whatever their number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Version {
-    /// The life of the node's local state in which it was made.
-    pub incarnation: Incarnation,
-    /// Counts up within that life.
+    /// The life of the node in which it was made.
+    pub life: Life,
+    /// Counts all the node's entries within that life, from 1.
     pub number: u64,
 }
 
+impl fmt::Display for Version {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}#{}", self.life, self.number)
+    }
+}
+
 /// A fact at a version. Opaque: gossip spreads it and interprets none of it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
     /// What it is about.
     pub key: EntryKey,
     /// How new it is.
     pub version: Version,
-    /// What it says.
-    pub value: Vec<u8>,
+    /// What it says, at most [`VALUE_BYTES_MAX`] bytes.
+    pub value: Arc<[u8]>,
 }
 
-impl Entry {
-    /// Keeps the newer of two entries for one key; true if `other` was newer.
-    ///
-    /// # Panics
-    /// If the keys differ.
-    pub fn merge(&mut self, other: Self) -> bool {
-        assert_eq!(self.key, other.key, "entries of different keys do not merge");
-        let is_newer = other.version > self.version;
-        if is_newer {
-            *self = other;
-        }
-        is_newer
-    }
+/// Why an entry of one's own is refused. Nothing changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum EntryError {
+    /// The subject is empty or too long.
+    #[error("a subject has 1 to {SUBJECT_BYTES_MAX} bytes, this one {0}")]
+    Subject(usize),
+    /// The value is too long.
+    #[error("a value has at most {VALUE_BYTES_MAX} bytes, this one {0}")]
+    Value(usize),
+    /// There are too many subjects.
+    #[error("a node has at most {ENTRIES_PER_NODE_MAX} entries")]
+    TooMany,
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn entry(incarnation: u64, number: u64) -> Entry {
-        let key = EntryKey { node: NodeId(1), subject: "address".to_owned() };
-        let version = Version { incarnation: Incarnation(incarnation), number };
-        Entry { key, version, value: vec![incarnation as u8, number as u8] }
+/// Whether a subject and a value keep their bounds.
+pub(crate) fn check(subject: &str, value: &[u8]) -> Result<(), EntryError> {
+    if subject.is_empty() || subject.len() > SUBJECT_BYTES_MAX {
+        return Err(EntryError::Subject(subject.len()));
     }
-
-    #[test]
-    fn the_order_of_arrival_does_not_matter() {
-        let entries = [entry(1, 1), entry(1, 9), entry(2, 1), entry(2, 2)];
-        for start in 0..entries.len() {
-            let mut held = entries[start].clone();
-            for step in 0..entries.len() {
-                held.merge(entries[(start + step) % entries.len()].clone());
-            }
-            assert_eq!(held, entry(2, 2));
-        }
+    if value.len() > VALUE_BYTES_MAX {
+        return Err(EntryError::Value(value.len()));
     }
-
-    #[test]
-    fn an_older_life_never_wins() {
-        let mut held = entry(2, 1);
-        assert!(!held.merge(entry(1, 1_000)));
-        assert_eq!(held, entry(2, 1));
-    }
+    Ok(())
 }
