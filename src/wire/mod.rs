@@ -28,7 +28,7 @@ pub use peer::{
 pub const PROTOCOL_VERSION: u16 = 1;
 
 /// The longest key, in bytes: 64 KiB less what storage puts in front of it.
-pub const KEY_BYTES_MAX: usize = 65_523;
+pub const KEY_BYTES_MAX: usize = 65_519;
 
 /// The longest value by default, in bytes.
 pub const VALUE_BYTES_MAX: usize = 8 * 1024 * 1024;

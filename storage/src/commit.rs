@@ -6,11 +6,11 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use quorate_ring::{Hlc, TableKind, Tag};
+use quorate_ring::{Hlc, NodeId, TableKind, Tag};
 
 use crate::{
-    Batch, Content, Engine, EngineError, MergeError, Merged, MetaWrite, RecordError, Recovered, Row,
-    Siblings, Space, State, VersionVector, merge, meta, record,
+    Batch, Content, Engine, EngineError, HintChange, MergeError, Merged, MetaWrite, RecordError, Recovered, Row,
+    Siblings, Space, State, Version, VersionVector, hints, merge, meta, record,
 };
 
 /// Something to make durable.
@@ -37,6 +37,24 @@ pub enum Write {
         seen: Seen,
         /// What is written.
         content: Content,
+    },
+    /// Merge a state into what another node is still to be given (rule H1).
+    Hint {
+        /// The node.
+        target: NodeId,
+        /// Where.
+        row: Row,
+        /// What.
+        state: State,
+    },
+    /// Forget a hint.
+    Unhint {
+        /// The node that it is for.
+        target: NodeId,
+        /// Where.
+        row: Row,
+        /// What the node was given: a hint that has grown since stays. `None` drops it whatever it is.
+        given: Option<Version>,
     },
     /// Change what the node knows about itself.
     Meta(MetaWrite),
@@ -96,6 +114,8 @@ pub enum Written {
     },
     /// The row's state after the new write: what the other replicas are sent, whole (rule V5).
     Minted(State),
+    /// How a hint, or its end, changed what is waiting for its target.
+    Hints(HintChange),
     /// A change to the node's own state.
     Meta,
 }
@@ -184,7 +204,7 @@ impl Committer {
     /// acknowledged before.
     pub fn stage(&mut self, engine: &dyn Engine, writes: &[Write]) -> Staged {
         let mut stage =
-            Stage { engine, slots: BTreeMap::new(), batch: Batch::new(), hlc_bound: self.hlc_bound };
+            Stage { engine, slots: BTreeMap::new(), hints: BTreeMap::new(), batch: Batch::new(), hlc_bound: self.hlc_bound };
         let results = writes.iter().map(|write| stage.add(write)).collect();
         stage.finish(results, self.hlc_bound)
     }
@@ -225,8 +245,19 @@ struct Stage<'a> {
     engine: &'a dyn Engine,
     /// The newest state of every key touched.
     slots: BTreeMap<Bytes, Slot>,
+    /// The newest hint under every key touched.
+    hints: BTreeMap<Bytes, HintSlot>,
     batch: Batch,
     hlc_bound: Hlc,
+}
+
+/// The newest hint under a key.
+struct HintSlot {
+    state: Option<State>,
+    /// Its key and record as they are, or will be, on disk.
+    bytes: usize,
+    /// Whether it differs from what is durable.
+    dirty: bool,
 }
 
 /// The newest state of a key.
@@ -242,6 +273,8 @@ impl Stage<'_> {
     fn add(&mut self, write: &Write) -> WriteResult {
         match write {
             Write::Store { row, state, terms } => self.store(row, state, *terms),
+            Write::Hint { target, row, state } => self.hint(*target, row, state),
+            Write::Unhint { target, row, given } => self.unhint(*target, row, given.as_ref()),
             Write::Mint { row, dot, seen, content } => self.mint(row, *dot, seen, content),
             Write::Meta(MetaWrite::HlcBound(bound)) => {
                 self.hlc_bound = self.hlc_bound.max(*bound);
@@ -316,6 +349,50 @@ impl Stage<'_> {
         Ok(Written::Minted(minted))
     }
 
+    fn hint(&mut self, target: NodeId, row: &Row, state: &State) -> WriteResult {
+        check_size(row.key.len(), Row::KEY_BYTES_MAX)?;
+        let key = hints::key(target, row);
+        let slot = self.hint_slot(&key)?;
+        let merged = match merge(slot.state.as_ref(), state) {
+            Ok(Merged::Held) => return Ok(Written::Hints(HintChange::default())),
+            Ok(Merged::Joined(joined)) => joined,
+            // What cannot be merged came from different lives of a table: the later word is kept.
+            Ok(Merged::Incoming) | Err(_) => state.clone(),
+        };
+        let bytes = key.len() + record::encode(&key, &merged).len();
+        let change = HintChange {
+            hints: i64::from(slot.bytes == 0),
+            bytes: bytes as i64 - slot.bytes as i64,
+        };
+        *slot = HintSlot { state: Some(merged), bytes, dirty: true };
+        Ok(Written::Hints(change))
+    }
+
+    fn unhint(&mut self, target: NodeId, row: &Row, given: Option<&Version>) -> WriteResult {
+        let slot = self.hint_slot(&hints::key(target, row))?;
+        let has_grown = given.is_some() && slot.state.as_ref().map(State::version).as_ref() != given;
+        if slot.bytes == 0 || has_grown {
+            return Ok(Written::Hints(HintChange::default()));
+        }
+        let change = HintChange { hints: -1, bytes: -(slot.bytes as i64) };
+        *slot = HintSlot { state: None, bytes: 0, dirty: true };
+        Ok(Written::Hints(change))
+    }
+
+    /// The newest hint under `key`. A damaged one is as good as none, but takes its room.
+    fn hint_slot(&mut self, key: &Bytes) -> Result<&mut HintSlot, WriteError> {
+        use std::collections::btree_map::Entry;
+        match self.hints.entry(key.clone()) {
+            Entry::Occupied(slot) => Ok(slot.into_mut()),
+            Entry::Vacant(vacant) => {
+                let record = self.engine.get(Space::Hints, key)?;
+                let bytes = record.as_ref().map_or(0, |record| key.len() + record.len());
+                let state = record.and_then(|record| record::decode(key, record).ok());
+                Ok(vacant.insert(HintSlot { state, bytes, dirty: false }))
+            }
+        }
+    }
+
     /// The newest state of `row`: that of this batch, or what is durable.
     fn slot(&mut self, row: &Row) -> Result<&mut Slot, WriteError> {
         use std::collections::btree_map::Entry;
@@ -339,6 +416,15 @@ impl Stage<'_> {
             if let Some(state) = slot.state.filter(|_| slot.dirty) {
                 let record = record::encode(&key, &state);
                 self.batch.put(Space::Data, key, record);
+            }
+        }
+        for (key, slot) in self.hints.into_iter().filter(|(_, slot)| slot.dirty) {
+            match slot.state {
+                Some(state) => {
+                    let record = record::encode(&key, &state);
+                    self.batch.put(Space::Hints, key, record);
+                }
+                None => self.batch.remove(Space::Hints, key),
             }
         }
         if self.hlc_bound > durable_bound {

@@ -10,6 +10,7 @@ mod clock;
 mod commit;
 mod engine;
 mod envelope;
+mod hints;
 mod merge;
 mod meta;
 mod read;
@@ -26,6 +27,7 @@ pub use engine::{
     PendingId, Space,
 };
 pub use envelope::RecordError;
+pub use hints::{HintBacklog, HintChange, HintPage, read_hints};
 pub use merge::{MergeError, Merged, merge};
 pub use meta::{Identity, MetaError, MetaWrite, Recovered, TableRecord, TableStage, recover};
 pub use read::{ReadError, read, read_version};

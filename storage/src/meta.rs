@@ -3,13 +3,13 @@
 //!
 //! Each is a record in [`Space::Meta`] inside the common envelope, its content a msgpack array.
 
-use std::ops::Bound;
+use std::{collections::BTreeMap, ops::Bound};
 
 use bytes::{BufMut, Bytes, BytesMut};
 use quorate_ring::{ClusterId, Hlc, Incarnation, NodeId, Table, TableId, Tag};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-use crate::{Batch, Engine, EngineError, RecordError, Space, envelope};
+use crate::{Batch, Engine, EngineError, HintBacklog, RecordError, Space, envelope, hints};
 
 /// Who a data directory belongs to.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -80,6 +80,8 @@ pub struct Recovered {
     pub hlc_bound: Hlc,
     /// The tables, by id.
     pub tables: Vec<TableRecord>,
+    /// What other nodes are still to be given.
+    pub hints: BTreeMap<NodeId, HintBacklog>,
 }
 
 /// Why a start cannot go on from what it finds: the directory counts as lost (rule S4).
@@ -129,9 +131,11 @@ pub fn recover(engine: &dyn Engine) -> Result<Recovered, MetaError> {
         }
         match records.into_iter().next_back() {
             Some((last, _)) => from = Bound::Excluded(last),
-            None => return Ok(recovered),
+            None => break,
         }
     }
+    recovered.hints = hints::count(engine)?;
+    Ok(recovered)
 }
 
 impl Recovered {

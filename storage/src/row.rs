@@ -19,8 +19,9 @@ pub struct Row {
 }
 
 impl Row {
-    /// The longest key, in bytes: with token and table in front of it, the longest that the engine takes.
-    pub const KEY_BYTES_MAX: usize = u16::MAX as usize - 12;
+    /// The longest key, in bytes: with token and table in front of it, and the target of a hint, the longest that
+    /// the engine takes.
+    pub const KEY_BYTES_MAX: usize = u16::MAX as usize - 16;
 
     /// Bytes before the key in a storage key: the token and the table.
     const PREFIX_BYTES: usize = 12;

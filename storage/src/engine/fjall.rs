@@ -66,6 +66,8 @@ const MIB: u64 = 1024 * 1024;
 
 /// The memtable of the small `meta` space, in bytes.
 const META_BUFFER_BYTES: u64 = MIB;
+/// Hints come in bursts while a node is down.
+const HINTS_BUFFER_BYTES: u64 = 8 * 1024 * 1024;
 
 /// How many committed bytes may pass between two looks at the space used on disk.
 const DISK_CHECK_BYTES: u64 = 4 * MIB;
@@ -75,6 +77,7 @@ pub struct FjallEngine {
     database: Database,
     data: Keyspace,
     meta: Keyspace,
+    hints: Keyspace,
     disk_bytes_max: Option<u64>,
     /// Bytes committed since the last look at the space used on disk.
     unchecked_bytes: AtomicU64,
@@ -106,9 +109,11 @@ impl FjallEngine {
                 .with_kv_separation(Some(separation))
         };
         let meta = || KeyspaceCreateOptions::default().max_memtable_size(META_BUFFER_BYTES);
+        let hints = || KeyspaceCreateOptions::default().max_memtable_size(HINTS_BUFFER_BYTES);
         let engine = Self {
             data: database.keyspace(Space::Data.name(), data).map_err(refused)?,
             meta: database.keyspace(Space::Meta.name(), meta).map_err(refused)?,
+            hints: database.keyspace(Space::Hints.name(), hints).map_err(refused)?,
             database,
             disk_bytes_max: options.disk_bytes_max,
             unchecked_bytes: AtomicU64::new(DISK_CHECK_BYTES),
@@ -121,6 +126,7 @@ impl FjallEngine {
         match space {
             Space::Data => &self.data,
             Space::Meta => &self.meta,
+            Space::Hints => &self.hints,
         }
     }
 

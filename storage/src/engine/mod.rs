@@ -20,17 +20,20 @@ pub enum Space {
     Data,
     /// What the node knows about itself.
     Meta,
+    /// States that other nodes are still to be given, by target.
+    Hints,
 }
 
 impl Space {
     /// Every space.
-    pub const ALL: [Self; 2] = [Self::Data, Self::Meta];
+    pub const ALL: [Self; 3] = [Self::Data, Self::Meta, Self::Hints];
 
     /// The name of the space on disk.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Data => "data",
             Self::Meta => "meta",
+            Self::Hints => "hints",
         }
     }
 }
