@@ -12,6 +12,8 @@ pub mod config;
 pub mod coordinator;
 pub mod cql;
 #[cfg(feature = "server")]
+pub mod handoff;
+#[cfg(feature = "server")]
 pub mod membership;
 #[cfg(feature = "server")]
 pub mod node;

@@ -11,6 +11,7 @@ mod operation;
 mod plan;
 mod quorum;
 mod read;
+mod stragglers;
 mod write;
 
 use std::collections::BTreeMap;
@@ -25,6 +26,7 @@ use self::{
     forward::Forwarding,
     operation::{Conclusion, Operation, Origin, Work},
     read::Read,
+    stragglers::{Straggler, Stragglers},
     write::{Intent, Write},
 };
 use crate::{
@@ -41,6 +43,8 @@ pub struct Coordinator {
     operations: BTreeMap<OperationId, Operation>,
     admission: Admission,
     timers: Timers<OperationId>,
+    /// Writes that were answered before every replica had confirmed them.
+    stragglers: Stragglers,
     /// Writes that wait for the clock's next reservation (rule V1).
     awaiting_clock: Vec<OperationId>,
     next_id: OperationId,
@@ -52,6 +56,7 @@ impl Coordinator {
     pub fn new(actor: Actor) -> Self {
         Self {
             operations: BTreeMap::new(),
+            stragglers: Stragglers::default(),
             admission: Admission::default(),
             timers: Timers::default(),
             awaiting_clock: Vec::new(),
@@ -83,7 +88,7 @@ impl Coordinator {
 
     fn write(&mut self, turn: &mut Turn<'_>, origin: Origin, header: Header, request: Forward) {
         let planned = plan::write(turn, &request).and_then(|(plan, context)| {
-            if plan.kind == TableKind::Siblings && plan.own.is_none() {
+            if plan.kind == TableKind::Siblings && plan.own.is_none() && plan.has_live_replica(turn) {
                 return match origin {
                     Origin::Client(_) => Ok((plan, Work::Forward(Forwarding::new(request)))),
                     Origin::Peer(_) => Err(RequestError::not_applied(Failure::NotAReplica)),
@@ -102,6 +107,9 @@ impl Coordinator {
 
     /// A replica, a peer's or this node's own, made something of a request.
     pub fn answered(&mut self, turn: &mut Turn<'_>, from: NodeId, step: Step, answer: ReplicaAnswer) {
+        if !self.operations.contains_key(&step.operation) {
+            return self.straggler_answered(turn, from, step, &answer);
+        }
         self.advance(turn, step.operation, |operation, turn| operation.answered(turn, from, step, answer));
     }
 
@@ -113,6 +121,16 @@ impl Coordinator {
         for id in waiting {
             self.advance(turn, id, |operation, turn| operation.peer_down(turn, peer));
         }
+        turn.hints.extend(self.stragglers.peer_down(peer));
+        let is_complete = |straggler: &Straggler| straggler.waiting.is_empty();
+        let complete: Vec<_> =
+            self.stragglers.iter().filter(|(_, s)| is_complete(s)).map(|(id, _)| *id).collect();
+        complete.into_iter().for_each(|id| self.end_straggler(turn, id));
+    }
+
+    /// A node that stops waits for no straggler: it leaves hints.
+    pub fn drain(&mut self, turn: &mut Turn<'_>) {
+        self.stragglers.ids().into_iter().for_each(|id| self.end_straggler(turn, id));
     }
 
     /// The clock may go on: so may the writes that waited for it.
@@ -131,6 +149,7 @@ impl Coordinator {
     /// Ends what is past its deadline and asks more replicas where the first were slow.
     pub fn fire_timers(&mut self, turn: &mut Turn<'_>) {
         while let Some(id) = self.timers.pop_due(turn.now.mono) {
+            self.end_straggler(turn, id);
             self.advance(turn, id, Operation::timer);
         }
     }
@@ -152,6 +171,9 @@ impl Coordinator {
             assert_eq!(*id, operation.id(), "operations are filed under their own id");
             assert!(self.timers.holds(operation.timer_at(), *id), "every operation has a timer");
             operation.validate();
+        }
+        for (id, straggler) in self.stragglers.iter() {
+            assert!(self.timers.holds(straggler.deadline, *id), "every straggler has a timer");
         }
         assert_eq!(self.admission.in_flight(), self.operations.len(), "admission counts what is under way");
     }
@@ -217,7 +239,44 @@ impl Coordinator {
         let (origin, header) = (operation.origin(), operation.header());
         self.admission.release(origin);
         turn.effects.push(Effect::Observe(operation.observation(turn.now.mono, &conclusion)));
+        self.leave_hints(turn, id, &operation);
         conclude(turn, origin, header, conclusion);
+    }
+
+    /// Sees to the replicas that have not confirmed a write that has ended (rule H1).
+    fn leave_hints(&mut self, turn: &mut Turn<'_>, id: OperationId, operation: &Operation) {
+        let Some(unconfirmed) = operation.unconfirmed() else {
+            return;
+        };
+        let deadline = operation.header().deadline;
+        let (round, row, state) = (unconfirmed.round, unconfirmed.row, unconfirmed.state);
+        let straggler = Straggler { round, row, state, waiting: unconfirmed.outstanding, deadline };
+        turn.hints.extend(unconfirmed.failed.into_iter().map(|node| straggler.hint(node)));
+        if straggler.waiting.is_empty() {
+            return;
+        }
+        if deadline <= turn.now.mono || self.stragglers.len() >= turn.config.requests_max {
+            turn.hints.extend(straggler.waiting.iter().map(|node| straggler.hint(*node)));
+            return;
+        }
+        self.timers.set(deadline, id);
+        self.stragglers.insert(id, straggler);
+    }
+
+    fn straggler_answered(&mut self, turn: &mut Turn<'_>, from: NodeId, step: Step, answer: &ReplicaAnswer) {
+        let is_stored = matches!(answer, ReplicaAnswer::Stored(_));
+        let (hint, is_complete) = self.stragglers.answered(step, from, is_stored);
+        turn.hints.extend(hint);
+        if is_complete {
+            self.end_straggler(turn, step.operation);
+        }
+    }
+
+    fn end_straggler(&mut self, turn: &mut Turn<'_>, id: OperationId) {
+        if let Some((deadline, hints)) = self.stragglers.remove(id) {
+            self.timers.cancel(deadline, id);
+            turn.hints.extend(hints);
+        }
     }
 }
 

@@ -13,11 +13,12 @@ use super::{
     write::Write,
 };
 use crate::{
+    handoff::{Hint, Keeper},
     node::{ClientId, DiskOperation, DiskRequest, DiskResult, Effect, Observation, Ticket, Turn},
     replica,
     wire::{
-        Advanced, ClientMessage, Failure, Fetch, Fetched, Forward, Forwarded, Frame, Header, Outcome,
-        PeerMessage, Receipt, RequestError, RequestId, Store, Stored, Want,
+        Advanced, ClientMessage, Failure, Fetch, Fetched, Forward, Forwarded, Frame, Header, KeepHint,
+        Outcome, PeerMessage, Receipt, RequestError, RequestId, Store, Stored, Want,
     },
 };
 
@@ -98,6 +99,21 @@ impl ReplicaAnswer {
 
 /// How a request ends.
 pub(super) type Conclusion = Result<ClientMessage, RequestError>;
+
+/// What a write that has ended leaves to do.
+#[derive(Debug)]
+pub(super) struct Unconfirmed {
+    /// The round in which the state was sent.
+    pub(super) round: u8,
+    /// Where.
+    pub(super) row: Row,
+    /// What.
+    pub(super) state: State,
+    /// Replicas that are known not to have stored it for this write.
+    pub(super) failed: Vec<NodeId>,
+    /// Replicas of which nothing was heard.
+    pub(super) outstanding: Vec<NodeId>,
+}
 
 /// One request under way.
 #[derive(Debug)]
@@ -277,6 +293,29 @@ impl Operation {
         Observation::Request { operation, outcome, nanos }
     }
 
+    /// What the end of it leaves to do: nothing, unless a state was sent.
+    pub(super) fn unconfirmed(&self) -> Option<Unconfirmed> {
+        let Work::Write(write) = &self.work else {
+            return None;
+        };
+        let (tracker, state) = write.sent()?;
+        let plan = &self.task.plan;
+        let missing = plan.missing(tracker.succeeded());
+        if missing.len() == 0 {
+            return None;
+        }
+        let nodes = |which: &dyn Fn(usize) -> bool| {
+            missing.iter().filter(|place| which(*place)).map(|place| plan.replicas[place]).collect()
+        };
+        Some(Unconfirmed {
+            round: write.round(),
+            row: plan.row.clone(),
+            state: state.clone(),
+            failed: nodes(&|place| !tracker.is_outstanding(place)),
+            outstanding: nodes(&|place| tracker.is_outstanding(place)),
+        })
+    }
+
     /// Panics if the state contradicts itself.
     pub(super) fn validate(&self) {
         match &self.work {
@@ -313,6 +352,9 @@ impl Task {
     /// Sends a state to the replica at `place`.
     pub(super) fn store(&self, turn: &mut Turn<'_>, place: usize, round: u8, state: &State) {
         let (row, state) = (&self.plan.row, state.clone());
+        if let Some(owner) = self.plan.owner_of_stand_in(place) {
+            return self.keep_hint(turn, place, round, owner, state);
+        }
         if self.plan.own == Some(place) {
             turn.clock.observe(state.tag().hlc);
             let operation = replica::store_operation(row.clone(), state, false);
@@ -321,6 +363,17 @@ impl Task {
         let (table, key) = (row.table, row.key.clone());
         let store = Store { table, key, state, report: false, defer: false };
         self.send(turn, place, round, store.into());
+    }
+
+    /// Has the fallback node at `place` keep the state for the replica that it stands in for.
+    fn keep_hint(&self, turn: &mut Turn<'_>, place: usize, round: u8, owner: NodeId, state: State) {
+        let row = self.plan.row.clone();
+        if self.plan.replicas[place] == turn.config.node {
+            let keeper = Keeper::Operation(self.step(round));
+            return turn.hints.push(Hint { target: owner, row, state, keeper });
+        }
+        let keep = KeepHint { owner, table: row.table, key: row.key, state };
+        self.send(turn, place, round, keep.into());
     }
 
     /// Has this node's commit step make a new state of siblings (rule V5).

@@ -21,8 +21,13 @@ pub(super) struct Plan {
     pub(super) kind: TableKind,
     /// The level asked for.
     pub(super) consistency: Consistency,
-    /// The key's N replicas in preference order, dead or alive (rule Q2: N is the configured N).
+    /// The key's N replicas in preference order, dead or alive (rule Q2: N is the configured N); after them,
+    /// for sloppy and ANY writes, the fallback nodes that stand in for those that are down.
     pub(super) replicas: Vec<NodeId>,
+    /// For whom each fallback stands in.
+    stand_ins: Vec<NodeId>,
+    /// Whether fallbacks may count, and nothing is promised of the order of writes.
+    sloppy: bool,
     /// This node's place among them.
     pub(super) own: Option<usize>,
     /// How many replicas the level needs.
@@ -32,12 +37,39 @@ pub(super) struct Plan {
 impl Plan {
     /// floor(N/2)+1.
     pub(super) fn quorum(&self) -> usize {
-        self.replicas.len() / 2 + 1
+        self.n() / 2 + 1
     }
 
     /// Whether the level promises linearizability, and so needs the rounds of rules Q4 and Q5.
     pub(super) fn is_strict(&self) -> bool {
-        self.required >= self.quorum()
+        self.required >= self.quorum() && !self.sloppy
+    }
+
+    /// N.
+    fn n(&self) -> usize {
+        self.replicas.len() - self.stand_ins.len()
+    }
+
+    /// For whom the node at `place` stands in; `None` for a replica.
+    pub(super) fn owner_of_stand_in(&self, place: usize) -> Option<NodeId> {
+        self.stand_ins.get(place.checked_sub(self.n())?).copied()
+    }
+
+    /// Whether any replica can be reached.
+    pub(super) fn has_live_replica(&self, turn: &Turn<'_>) -> bool {
+        self.alive(turn).iter().any(|place| place < self.n())
+    }
+
+    /// The replicas that have a write neither themselves nor at a node that stands in for them, but for this
+    /// node: a hint on a disk that did not take the write is worth nothing.
+    pub(super) fn missing(&self, succeeded: Places) -> Places {
+        let stands_in = |place: usize, replica: usize| {
+            succeeded.contains(place) && self.owner_of_stand_in(place) == Some(self.replicas[replica])
+        };
+        (0..self.n())
+            .filter(|replica| !succeeded.contains(*replica) && self.own != Some(*replica))
+            .filter(|replica| !(self.n()..self.replicas.len()).any(|place| stands_in(place, *replica)))
+            .collect()
     }
 
     /// The place of `node` among the replicas.
@@ -50,13 +82,31 @@ impl Plan {
         (0..self.replicas.len()).filter(|place| turn.up.contains(self.replicas[*place])).collect()
     }
 
-    /// The order in which replicas are asked: this node first, then those that are up, nearest first.
+    /// The order in which replicas, not fallbacks, are asked: this node first, then those that are up, nearest first.
     pub(super) fn asking_order(&self, turn: &Turn<'_>) -> Vec<usize> {
-        let mut order: Vec<_> = self.alive(turn).iter().filter(|place| Some(*place) != self.own).collect();
+        let mut order: Vec<_> =
+            self.alive(turn).iter().filter(|place| Some(*place) != self.own && *place < self.n()).collect();
         if let Some(own) = self.own {
             order.insert(0, own);
         }
         order
+    }
+
+    /// Where the level cannot be reached, puts the next nodes of the preference list that are up in the
+    /// place of replicas that are down.
+    fn find_stand_ins(&mut self, turn: &Turn<'_>) {
+        let alive = self.alive(turn);
+        if !self.sloppy || alive.len() >= self.required {
+            return;
+        }
+        let n = self.n();
+        let down: Vec<_> = (0..n).filter(|place| !alive.contains(*place)).collect();
+        let preference_list = turn.ring.preference_list(self.row.token, n as u8);
+        let fallbacks = preference_list.fallbacks().filter(|node| turn.up.contains(*node));
+        for (place, fallback) in down.into_iter().zip(fallbacks).take(Places::MAX - n) {
+            self.stand_ins.push(self.replicas[place]);
+            self.replicas.push(fallback);
+        }
     }
 
     /// Refuses at once what cannot be reached (rule Q3), before anything is sent.
@@ -80,7 +130,9 @@ pub(super) fn read(
     key: &Bytes,
     consistency: Consistency,
 ) -> Result<Plan, RequestError> {
-    plan(turn, table, key, consistency, Consistency::required_reads)
+    let plan = plan(turn, table, key, consistency, Consistency::required_reads)?;
+    plan.check_alive(turn)?;
+    Ok(plan)
 }
 
 /// Plans a write, and reads the context that it carries.
@@ -100,9 +152,12 @@ pub(super) fn write(
             (*table, key, *consistency, context, *sloppy)
         }
     };
-    let plan = plan(turn, table, key, consistency, Consistency::required_writes)?;
+    let mut plan = plan(turn, table, key, consistency, Consistency::required_writes)?;
     let bad = |why: &str| refuse(Failure::BadRequest(why.to_owned()));
     if plan.kind == TableKind::Siblings {
+        plan.sloppy = sloppy || consistency == Consistency::Any;
+        plan.find_stand_ins(turn);
+        plan.check_alive(turn)?;
         let horizon = turn.clock.horizon(turn.now, turn.config.max_clock_offset);
         let context = context.clone().map(|context| context::decode(&plan.row, context, horizon));
         return match context.transpose() {
@@ -114,7 +169,7 @@ pub(super) fn write(
         () if consistency == Consistency::Any => bad("ANY is for siblings tables only (rule Q2): use ONE"),
         () if sloppy => bad("SLOPPY is for siblings tables only (rule Q2)"),
         () if context.is_some() => bad("only siblings tables take a context: here the latest write wins"),
-        () => Ok((plan, None)),
+        () => plan.check_alive(turn).map(|()| (plan, None)),
     }
 }
 
@@ -166,7 +221,6 @@ fn plan(
     };
     let own = replicas.iter().position(|replica| *replica == turn.config.node);
     let row = Row { token, table: table.id, key: key.clone() };
-    let plan = Plan { row, kind: table.kind, consistency, replicas, own, required };
-    plan.check_alive(turn)?;
-    Ok(plan)
+    let (stand_ins, sloppy) = (Vec::new(), false);
+    Ok(Plan { row, kind: table.kind, consistency, replicas, stand_ins, sloppy, own, required })
 }

@@ -18,8 +18,10 @@
 //! Once a store or a mint was sent, the outcome of a failure is unknown: a replica may have it.
 
 use bytes::Bytes;
-use quorate_ring::{Duration, Hlc, TableKind, Tag};
-use quorate_storage::{Content, Register, Seen, State, Version, VersionVector};
+use quorate_ring::{Actor, Duration, Hlc, TableKind, Tag};
+use quorate_storage::{Content, Register, Seen, Siblings, State, Version, VersionVector};
+
+use rand::{RngExt, SeedableRng, rngs::StdRng};
 
 use super::{
     context,
@@ -235,6 +237,14 @@ impl Write {
         }
     }
 
+    /// The state that was sent, and who has it.
+    pub(super) fn sent(&self) -> Option<(&Tracker, &State)> {
+        match &self.phase {
+            Phase::Storing { tracker, state } => Some((tracker, state)),
+            _ => None,
+        }
+    }
+
     pub(super) fn timeout(&self, task: &Task) -> RequestError {
         match &self.phase {
             Phase::Storing { tracker, .. } => RequestError::unknown(task.timeout(tracker)),
@@ -282,13 +292,16 @@ impl Write {
         };
         assert!(Some(tag) > floor, "rule Q4: a new tag exceeds every tag heard of");
         let content = self.intent.content(tag);
-        if task.plan.kind == TableKind::Siblings {
-            let seen = heard.seen.map_or(Seen::Durable, Seen::Context);
-            task.mint(turn, MINTING, tag, seen, content);
-            self.phase = Phase::Minting;
-            return None;
-        }
-        let state = State::Register(Register { tag, content });
+        let state = match task.plan.kind {
+            TableKind::Siblings if task.plan.own.is_some() => {
+                let seen = heard.seen.map_or(Seen::Durable, Seen::Context);
+                task.mint(turn, MINTING, tag, seen, content);
+                self.phase = Phase::Minting;
+                return None;
+            }
+            TableKind::Siblings => stand_in_state(tag, &heard.seen.unwrap_or_default(), content),
+            _ => State::Register(Register { tag, content }),
+        };
         task.plan.alive(turn).iter().for_each(|place| task.store(turn, place, STORING, &state));
         self.phase = Phase::Storing { tracker: task.tracker(turn, task.plan.required), state };
         #[cfg(feature = "mutants")]
@@ -321,7 +334,12 @@ impl Write {
         match tracker.verdict() {
             Verdict::Reached if awaits_own(task, tracker) => None,
             Verdict::Reached => {
-                let receipt = task.receipt(turn, tracker.succeeded(), Some(state.tag()), false);
+                let mut receipt = task.receipt(turn, tracker.succeeded(), Some(state.tag()), false);
+                let missing = task.plan.missing(tracker.succeeded()).iter();
+                receipt.hinted = missing
+                    .filter(|place| !tracker.is_outstanding(*place))
+                    .map(|place| task.plan.replicas[place])
+                    .collect();
                 let context = context_after(task, state);
                 Some(Ok(Written { context, receipt }.into()))
             }
@@ -329,6 +347,14 @@ impl Write {
             Verdict::Impossible => Some(Err(RequestError::unknown(task.replicas_failed(tracker)))),
         }
     }
+}
+
+/// What a fallback makes of a write when no replica can be reached (rule Q2). Its usual actor's dots on this key
+/// would claim to have seen one another without a replica's state to make it true, so this write has an
+/// actor of its own, mixed from the process's random one and the reading, which no other write of it has.
+fn stand_in_state(tag: Tag, seen: &VersionVector, content: Content) -> State {
+    let actor = Actor(StdRng::seed_from_u64(tag.actor.0 ^ tag.hlc.0.rotate_left(32)).random());
+    State::Siblings(Siblings::first(Tag { hlc: tag.hlc, actor }, seen, content))
 }
 
 /// What the writer may carry to its next write without reading first. A version vector can only say "this

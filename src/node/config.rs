@@ -23,6 +23,10 @@ pub struct NodeConfig {
     /// writes; too large and a broken clock holds up the keys that it touched for so long. Equal across the
     /// cluster.
     pub max_clock_offset: Duration,
+    /// The most that is kept for one node that is down, in bytes; beyond, hints are dropped (rule H2).
+    pub hint_bytes_max: u64,
+    /// How long a hint is kept. Longer outages are left to anti-entropy.
+    pub hint_age_max: Duration,
     /// Requests of clients in flight; beyond, they are refused as overloaded.
     pub requests_max: usize,
     /// Requests of one client in flight; beyond, they are refused as overloaded.
@@ -45,6 +49,8 @@ impl NodeConfig {
             request_timeout_max: Duration::from_secs(30),
             hedge_delay: Duration::from_millis(25),
             max_clock_offset: Duration::from_millis(500),
+            hint_bytes_max: 256 * 1024 * 1024,
+            hint_age_max: Duration::from_secs(3 * 3_600),
             requests_max: 8_192,
             requests_per_client_max: 4_096,
             replica_requests_max: 16_384,

@@ -81,6 +81,10 @@ pub enum Observation {
     Hedge,
     /// Work past its deadline was dropped (rule Q11).
     Expired,
+    /// A hint was given to its target.
+    HintReplayed,
+    /// A hint was given up: too much was kept, it was too old, or the disk had no room (rule H2).
+    HintDropped,
     /// A request was turned away for lack of room (rule Q11).
     Overloaded,
 }

@@ -1,10 +1,13 @@
 //! What can happen to a node.
 
 use quorate_ring::{Hlc, Instant, NodeId};
-use quorate_storage::{ReadError, Row, State, TableRecord, Version, Write, WriteError, Written};
+use quorate_storage::{
+    EngineError, HintPage, ReadError, Row, State, TableRecord, Version, Write, WriteError, Written,
+};
 
 use crate::{
     coordinator::Step,
+    handoff::HintTicket,
     replica::Errand,
     wire::{ClientMessage, Frame, PeerMessage},
 };
@@ -68,6 +71,15 @@ pub enum DiskOperation {
     Read(Row),
     /// Read what a key's durable state has seen.
     ReadVersion(Row),
+    /// Read hints for a node, after a row, as many as fit into so many bytes.
+    ReadHints {
+        /// The node.
+        target: NodeId,
+        /// Where to go on; `None` for the first.
+        after: Option<Row>,
+        /// Bytes of keys and records.
+        bytes_max: usize,
+    },
     /// Merge or set something; done once it is durable (rule S1).
     Write(Write),
 }
@@ -79,6 +91,8 @@ pub enum DiskResult {
     Read(Result<Option<State>, ReadError>),
     /// Of [`DiskOperation::ReadVersion`].
     ReadVersion(Result<Option<Version>, ReadError>),
+    /// Of [`DiskOperation::ReadHints`].
+    Hints(Result<HintPage, EngineError>),
     /// Of [`DiskOperation::Write`]: durable.
     Written(Result<Written, WriteError>),
     /// Dropped unexecuted: its deadline had passed.
@@ -99,6 +113,8 @@ pub enum Ticket {
     Replica(Box<Errand>),
     /// A bound for the clock (rule V1).
     ClockBound(Hlc),
+    /// Work for hinted handoff.
+    Hint(HintTicket),
     /// A table's definition.
     Table(Box<TableRecord>),
 }

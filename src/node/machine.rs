@@ -1,13 +1,14 @@
 //! The node's rooms, and the way from an event to the room that it concerns.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use quorate_ring::{Instant, NodeId, Now, Ring};
-use quorate_storage::{Recovered, WriteError};
+use quorate_storage::{HintBacklog, Recovered, WriteError};
 
 use super::{ClientId, DiskResult, Effect, Effects, Input, NodeConfig, Ticket, turn::Surroundings};
 use crate::{
     coordinator::{Coordinator, ReplicaAnswer, Step, answer, refuse},
+    handoff::Handoff,
     membership::CreateTables,
     replica::{self, Replica},
     wire::{
@@ -23,6 +24,7 @@ pub struct Node {
     coordinator: Coordinator,
     replica: Replica,
     create_tables: CreateTables,
+    handoff: Handoff,
     draining: bool,
 }
 
@@ -31,13 +33,14 @@ impl Node {
     ///
     /// # Panics
     /// If `config.node` is no member of `ring`: whoever makes a node has checked it.
-    pub fn new(config: NodeConfig, ring: impl Into<Arc<Ring>>, recovered: Recovered) -> Self {
+    pub fn new(config: NodeConfig, ring: impl Into<Arc<Ring>>, mut recovered: Recovered) -> Self {
         let ring = ring.into();
         assert!(ring.member(config.node).is_some(), "{} is no member of the ring", config.node);
         Self {
             coordinator: Coordinator::new(config.actor),
             replica: Replica::default(),
             create_tables: CreateTables::default(),
+            handoff: Handoff::new(std::mem::take(&mut recovered.hints)),
             draining: false,
             surroundings: Surroundings::new(config, ring, recovered),
         }
@@ -49,6 +52,7 @@ impl Node {
         let turn = &mut self.surroundings.turn(now, effects);
         self.coordinator.fire_timers(turn);
         self.create_tables.fire_timers(turn);
+        self.handoff.fire_timers(turn);
         match input {
             Input::Tick => {}
             Input::Client { client, frame } => self.client(now, client, frame, effects),
@@ -56,28 +60,37 @@ impl Node {
             Input::Peer { from, frame } => self.peer(now, from, frame, effects),
             Input::PeerUp(peer) => {
                 self.surroundings.up.insert(peer);
-                self.create_tables.peer_up(&mut self.surroundings.turn(now, effects));
+                let turn = &mut self.surroundings.turn(now, effects);
+                self.create_tables.peer_up(turn);
+                self.handoff.peer_up(turn, peer);
             }
             Input::PeerDown(peer) => {
                 self.surroundings.up.remove(peer);
                 let turn = &mut self.surroundings.turn(now, effects);
                 self.coordinator.peer_down(turn, peer);
                 self.create_tables.peer_down(turn, peer);
+                self.handoff.peer_down(peer);
             }
             Input::DiskDone { ticket, result } => self.disk_done(now, ticket, result, effects),
-            Input::Drain => self.draining = true,
+            Input::Drain => {
+                self.draining = true;
+                self.coordinator.drain(&mut self.surroundings.turn(now, effects));
+            }
         }
+        self.keep_hints(now, effects);
         self.create_tables.watch_doubts(&mut self.surroundings.turn(now, effects));
     }
 
     /// When [`Input::Tick`] is due, unless something else happens before; ask after each pass.
     pub fn next_timer(&self) -> Option<Instant> {
-        self.coordinator.next_timer().into_iter().chain(self.create_tables.next_timer()).min()
+        let timers =
+            [self.coordinator.next_timer(), self.create_tables.next_timer(), self.handoff.next_timer()];
+        timers.into_iter().flatten().min()
     }
 
     /// Whether no request of a client is under way: a draining node may stop.
     pub fn is_idle(&self) -> bool {
-        self.coordinator.is_empty() && self.create_tables.is_idle()
+        self.coordinator.is_empty() && self.create_tables.is_idle() && self.handoff.is_idle()
     }
 
     /// What a client needs to know to route by itself.
@@ -103,6 +116,26 @@ impl Node {
         self.coordinator.validate();
         self.replica.validate(self.surroundings.config.replica_requests_max);
         self.surroundings.catalog.validate();
+        self.handoff.validate();
+    }
+
+    /// What waits for each node that missed writes.
+    pub fn hint_backlogs(&self) -> &BTreeMap<NodeId, HintBacklog> {
+        self.handoff.backlogs()
+    }
+
+    /// Hands the hints that this step left to handoff, and what handoff says of them back. An answer may end a
+    /// write and so leave hints, but only for replicas that it has not left any for: the loop ends.
+    fn keep_hints(&mut self, now: Now, effects: &mut Effects) {
+        while !self.surroundings.hints.is_empty() || !self.surroundings.own_answers.is_empty() {
+            for hint in std::mem::take(&mut self.surroundings.hints) {
+                self.handoff.keep(&mut self.surroundings.turn(now, effects), hint);
+            }
+            let own = self.surroundings.config.node;
+            for (step, message) in std::mem::take(&mut self.surroundings.own_answers) {
+                self.answered(now, own, step, message, effects);
+            }
+        }
     }
 
     fn client(&mut self, now: Now, client: ClientId, frame: Frame<ClientMessage>, effects: &mut Effects) {
@@ -144,6 +177,13 @@ impl Node {
         match message {
             PeerMessage::Fetch(fetch) => self.replica.fetch(turn, from, header, fetch),
             PeerMessage::Store(store) => self.replica.store(turn, from, header, store),
+            PeerMessage::Stored(_) if Handoff::is_own(header.id) => {
+                self.handoff.answered(turn, from, header.id, true);
+            }
+            PeerMessage::Refused(_) if Handoff::is_own(header.id) => {
+                self.handoff.answered(turn, from, header.id, false);
+            }
+            PeerMessage::KeepHint(keep) => self.handoff.keep_for_peer(turn, from, header, keep),
             PeerMessage::Fetched(_)
             | PeerMessage::Stored(_)
             | PeerMessage::Advanced(_)
@@ -187,6 +227,7 @@ impl Node {
                     Err(halt) => effects.push(Effect::Halt(halt)),
                 },
             },
+            Ticket::Hint(ticket) => self.handoff.disk_done(turn, ticket, result),
             Ticket::Replica(errand) => self.replica.disk_done(turn, *errand, result),
             Ticket::Table(record) => self.create_tables.disk_done(turn, *record, result),
             Ticket::ClockBound(bound) => match result {

@@ -19,7 +19,7 @@ fn node() -> Node {
     let ring = Ring::found("test", &founders).unwrap();
     let table = Table::new(TableId(1), "t", TableKind::Register, 3);
     let tables = vec![TableRecord { table, stage: TableStage::Committed { attempt: TAG } }];
-    let recovered = Recovered { identity: None, hlc_bound: Hlc(0), tables };
+    let recovered = Recovered { tables, ..Recovered::default() };
     let mut node = Node::new(NodeConfig::new(NodeId(1), Actor(1), "test"), ring, recovered);
     for peer in [2, 3] {
         handle(&mut node, Input::PeerUp(NodeId(peer)));

@@ -7,6 +7,7 @@ use quorate_storage::Recovered;
 
 use super::{Clock, Effects, NodeConfig};
 use crate::{
+    handoff::{Hint, OwnAnswer},
     membership::{Catalog, UpSet},
     replica::Deferrals,
 };
@@ -20,6 +21,8 @@ pub(super) struct Surroundings {
     pub(super) catalog: Catalog,
     pub(super) clock: Clock,
     pub(super) deferrals: Deferrals,
+    pub(super) hints: Vec<Hint>,
+    pub(super) own_answers: Vec<OwnAnswer>,
 }
 
 impl Surroundings {
@@ -35,6 +38,8 @@ impl Surroundings {
             catalog: Catalog::new(recovered.tables),
             clock,
             deferrals: Deferrals::default(),
+            hints: Vec::new(),
+            own_answers: Vec::new(),
             ring,
             config,
         }
@@ -50,6 +55,8 @@ impl Surroundings {
             catalog: &mut self.catalog,
             clock: &mut self.clock,
             deferrals: &mut self.deferrals,
+            hints: &mut self.hints,
+            own_answers: &mut self.own_answers,
             effects,
         }
     }
@@ -72,6 +79,10 @@ pub struct Turn<'a> {
     pub clock: &'a mut Clock,
     /// Which keys' new writes wait a moment (rule Q5).
     pub deferrals: &'a mut Deferrals,
+    /// Hints that the coordinator wants kept (rule H1).
+    pub hints: &'a mut Vec<Hint>,
+    /// What this node's handoff says to its coordinator.
+    pub own_answers: &'a mut Vec<OwnAnswer>,
     /// Where effects go.
     pub effects: &'a mut Effects,
 }

@@ -19,7 +19,7 @@ use metrics::{counter, histogram};
 use quorate_ring::{ClusterId, Incarnation, NodeId};
 use quorate_storage::{
     Committer, Engine, EngineError, FjallEngine, FjallOptions, Identity, MetaError, MetaWrite, Recovered,
-    Write, read, read_version, recover,
+    Write, read, read_hints, read_version, recover,
 };
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tracing::{info, warn};
@@ -168,7 +168,9 @@ impl Disk {
         for request in requests.drain(..) {
             match request.operation {
                 DiskOperation::Write(_) => self.commits.push(request),
-                DiskOperation::Read(_) | DiskOperation::ReadVersion(_) => self.reads.push(request),
+                DiskOperation::Read(_) | DiskOperation::ReadVersion(_) | DiskOperation::ReadHints { .. } => {
+                    self.reads.push(request);
+                }
             }
         }
         self.commit.hand_over(&mut self.commits)?;
@@ -271,10 +273,7 @@ fn commit_all(
                 tickets.push(request.ticket);
                 writes.push(write);
             }
-            DiskOperation::Read(row) => done.push((request.ticket, DiskResult::Read(read(engine, &row)))),
-            DiskOperation::ReadVersion(row) => {
-                done.push((request.ticket, DiskResult::ReadVersion(read_version(engine, &row))))
-            }
+            other => done.push((request.ticket, look(engine, other))),
         }
     }
     if writes.is_empty() {
@@ -303,12 +302,18 @@ fn commit_all(
 
 fn read_all(engine: &dyn Engine, requests: &mut Vec<DiskRequest>, done: &mut Results) {
     for request in requests.drain(..) {
-        let result = match request.operation {
-            DiskOperation::Read(row) => DiskResult::Read(read(engine, &row)),
-            DiskOperation::ReadVersion(row) => DiskResult::ReadVersion(read_version(engine, &row)),
-            // Writes are never sorted here; one that were would be refused, not lost in silence.
-            DiskOperation::Write(_) => DiskResult::Expired,
-        };
-        done.push((request.ticket, result));
+        done.push((request.ticket, look(engine, request.operation)));
+    }
+}
+
+fn look(engine: &dyn Engine, operation: DiskOperation) -> DiskResult {
+    match operation {
+        DiskOperation::Read(row) => DiskResult::Read(read(engine, &row)),
+        DiskOperation::ReadVersion(row) => DiskResult::ReadVersion(read_version(engine, &row)),
+        DiskOperation::ReadHints { target, after, bytes_max } => {
+            DiskResult::Hints(read_hints(engine, target, after.as_ref(), bytes_max))
+        }
+        // Writes are never sorted here; one that were would be refused, not lost in silence.
+        DiskOperation::Write(_) => DiskResult::Expired,
     }
 }

@@ -24,6 +24,8 @@ pub(super) fn observe(observation: Observation) {
         Observation::ReadRepair => counter!("quorate_read_repairs_total").increment(1),
         Observation::Hedge => counter!("quorate_hedges_total").increment(1),
         Observation::Expired => counter!("quorate_expired_total").increment(1),
+        Observation::HintReplayed => counter!("quorate_hints_replayed_total").increment(1),
+        Observation::HintDropped => counter!("quorate_hints_dropped_total").increment(1),
         Observation::Overloaded => counter!("quorate_overloaded_total").increment(1),
     }
 }

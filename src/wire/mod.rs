@@ -20,7 +20,8 @@ pub use outcome::{Failure, Outcome, Part, Receipt, ReplicaReport, RequestError};
 #[cfg(feature = "server")]
 pub use peer::{
     AbortTable, Advance, Advanced, Answer, CommitTable, Fetch, Fetched, Forward, Forwarded, InquireTable,
-    PeerMessage, PeerRefusal, PrepareTable, Refused, Store, Stored, TableStanding, TableStatus, Want,
+    KeepHint, PeerMessage, PeerRefusal, PrepareTable, Refused, Store, Stored, TableStanding, TableStatus,
+    Want,
 };
 
 /// The version of frames, header and bodies together. Peers and clients of another version are refused

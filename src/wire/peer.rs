@@ -1,7 +1,7 @@
 //! What nodes say to each other.
 
 use bytes::Bytes;
-use quorate_ring::{Epoch, Hlc, Table, TableId, Tag};
+use quorate_ring::{Epoch, Hlc, NodeId, Table, TableId, Tag};
 use quorate_storage::{State, Version};
 use serde::{Deserialize, Serialize};
 
@@ -89,6 +89,20 @@ pub enum Forward {
 pub struct Forwarded {
     /// What the client is to hear.
     pub result: Result<Written, RequestError>,
+}
+
+/// Keep a state for a replica that is down, in its place (rule Q2: sloppy and ANY writes only). Answered by
+/// [`Stored`] once the hint is durable.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeepHint {
+    /// The replica.
+    pub owner: NodeId,
+    /// The table.
+    pub table: TableId,
+    /// The key.
+    pub key: Bytes,
+    /// The whole state.
+    pub state: State,
 }
 
 /// Let the clock pass a reading, durably: an expiry that some replicas have passed and others not (rule D1).
@@ -211,6 +225,8 @@ messages! {
         0x16 => Forward,
         /// Move the clock.
         0x17 => Advance,
+        /// A hint to be kept.
+        0x18 => KeepHint,
         /// Create a table, first step.
         0x12 => PrepareTable,
         /// Create a table, last step.

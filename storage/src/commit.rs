@@ -9,8 +9,8 @@ use bytes::Bytes;
 use quorate_ring::{Hlc, NodeId, TableKind, Tag};
 
 use crate::{
-    Batch, Content, Engine, EngineError, HintChange, MergeError, Merged, MetaWrite, RecordError, Recovered, Row,
-    Siblings, Space, State, Version, VersionVector, hints, merge, meta, record,
+    Batch, Content, Engine, EngineError, HintChange, MergeError, Merged, MetaWrite, RecordError, Recovered,
+    Row, Siblings, Space, State, Version, VersionVector, hints, merge, meta, record,
 };
 
 /// Something to make durable.
@@ -203,8 +203,13 @@ impl Committer {
     /// takes its tag from the node's own knowledge alone (rule Q4, ONE) supersedes what the node
     /// acknowledged before.
     pub fn stage(&mut self, engine: &dyn Engine, writes: &[Write]) -> Staged {
-        let mut stage =
-            Stage { engine, slots: BTreeMap::new(), hints: BTreeMap::new(), batch: Batch::new(), hlc_bound: self.hlc_bound };
+        let mut stage = Stage {
+            engine,
+            slots: BTreeMap::new(),
+            hints: BTreeMap::new(),
+            batch: Batch::new(),
+            hlc_bound: self.hlc_bound,
+        };
         let results = writes.iter().map(|write| stage.add(write)).collect();
         stage.finish(results, self.hlc_bound)
     }
@@ -360,10 +365,8 @@ impl Stage<'_> {
             Ok(Merged::Incoming) | Err(_) => state.clone(),
         };
         let bytes = key.len() + record::encode(&key, &merged).len();
-        let change = HintChange {
-            hints: i64::from(slot.bytes == 0),
-            bytes: bytes as i64 - slot.bytes as i64,
-        };
+        let change =
+            HintChange { hints: i64::from(slot.bytes == 0), bytes: bytes as i64 - slot.bytes as i64 };
         *slot = HintSlot { state: Some(merged), bytes, dirty: true };
         Ok(Written::Hints(change))
     }

@@ -137,7 +137,9 @@ mod tests {
     use quorate_ring::{Actor, Hlc, TableId, Tag, Token};
 
     use super::*;
-    use crate::{Committer, Content, MemoryEngine, Recovered, Register, Write, WriteResult, Written, recover};
+    use crate::{
+        Committer, Content, MemoryEngine, Recovered, Register, Write, WriteResult, Written, recover,
+    };
 
     const TARGET: NodeId = NodeId(7);
 
@@ -179,7 +181,8 @@ mod tests {
         let engine = MemoryEngine::new();
         let mut committer = Committer::new(&Recovered::default());
         committer.run(&engine, &[hint(TARGET, 1, 5), hint(TARGET, 2, 6)]);
-        let given = |key, hlc| Write::Unhint { target: TARGET, row: row(key), given: Some(state(hlc).version()) };
+        let given =
+            |key, hlc| Write::Unhint { target: TARGET, row: row(key), given: Some(state(hlc).version()) };
         let results = committer.run(&engine, &[hint(TARGET, 2, 8), given(1, 5), given(2, 6), given(3, 1)]);
         assert_eq!(results[1..].iter().map(|r| change(r).hints).collect::<Vec<_>>(), [-1, 0, 0]);
         let page = read_hints(&engine, TARGET, None, 1 << 20).unwrap();
@@ -194,7 +197,10 @@ mod tests {
         let engine = MemoryEngine::new();
         let mut committer = Committer::new(&Recovered::default());
         for key in 0..=255 {
-            committer.run(&engine, &[hint(TARGET, key, 5), hint(NodeId(6), key, 5), hint(NodeId(u32::MAX), key, 5)]);
+            committer.run(
+                &engine,
+                &[hint(TARGET, key, 5), hint(NodeId(6), key, 5), hint(NodeId(u32::MAX), key, 5)],
+            );
         }
         for (target, bytes_max) in [(TARGET, 1), (TARGET, 500), (TARGET, 1 << 20), (NodeId(u32::MAX), 500)] {
             let (mut found, mut after) = (Vec::new(), None);

@@ -38,6 +38,9 @@ pub(crate) fn peer(message: &PeerMessage) -> String {
             Ok(_) => "written".to_owned(),
             Err(error) => format!("error: {error}"),
         },
+        PeerMessage::KeepHint(keep) => {
+            format!("keep for {} {} {}", keep.owner, text(&keep.key), state(&keep.state))
+        }
         PeerMessage::Advance(advance) => format!("advance to {}", advance.to),
         PeerMessage::Advanced(advanced) => format!("advanced to {}", advanced.to),
     }
@@ -77,6 +80,10 @@ pub(crate) fn write(write: &Write) -> String {
             let stage = stage.split(' ').next().unwrap_or_default().to_lowercase();
             format!("table {} {stage}", record.table.name)
         }
+        Write::Hint { target, row, state: hinted } => {
+            format!("hint for {target} {} {}", text(&row.key), state(hinted))
+        }
+        Write::Unhint { target, row, .. } => format!("hint for {target} {} forgotten", text(&row.key)),
         Write::Meta(_) => "clock bound".to_owned(),
         _ => "something".to_owned(),
     }

@@ -44,7 +44,8 @@ fn what_was_written_is_recovered() {
     commit(&engine, &[MetaWrite::Identity(identity()), MetaWrite::HlcBound(Hlc(1 << 40))]);
     let puts: Vec<_> = tables.iter().cloned().map(MetaWrite::PutTable).collect();
     commit(&engine, &puts);
-    let expected = Recovered { identity: Some(identity()), hlc_bound: Hlc(1 << 40), tables, ..Recovered::default() };
+    let expected =
+        Recovered { identity: Some(identity()), hlc_bound: Hlc(1 << 40), tables, ..Recovered::default() };
     assert_eq!(recover(&engine), Ok(expected));
 }
 

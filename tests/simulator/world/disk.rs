@@ -5,7 +5,7 @@ use quorate::{
     ring::Instant,
     storage::{
         Committer, Kept, MemoryEngine, PendingId, ReadError, Recovered, Row, Staged, State, Write,
-        WriteResult, read, read_version, recover,
+        WriteResult, read, read_hints, read_version, recover,
     },
 };
 
@@ -119,6 +119,9 @@ impl Disk {
                     Some(state) => Ok(Some(state.version())),
                     None => read_version(&self.engine, row),
                 }),
+                DiskOperation::ReadHints { target, after, bytes_max } => {
+                    DiskResult::Hints(read_hints(&self.engine, *target, after.as_ref(), *bytes_max))
+                }
                 DiskOperation::Write(_) => DiskResult::Expired,
             }
         };

@@ -1,0 +1,93 @@
+//! Replicas that a write did not wait for.
+//!
+//! A write is answered when as many replicas as its level asks have confirmed it. The others mostly do so a moment
+//! later; for those that do not, a hint is left (rule H1). Nobody waits for that.
+
+use std::collections::BTreeMap;
+
+use quorate_ring::{Instant, NodeId};
+use quorate_storage::{Row, State};
+
+use super::operation::{OperationId, Step};
+use crate::handoff::{Hint, Keeper};
+
+/// A write that was answered, and the replicas that have not confirmed it.
+#[derive(Debug)]
+pub(super) struct Straggler {
+    /// The round in which they were sent the state.
+    pub(super) round: u8,
+    /// Where.
+    pub(super) row: Row,
+    /// What.
+    pub(super) state: State,
+    /// Who is missing.
+    pub(super) waiting: Vec<NodeId>,
+    /// When their time is over.
+    pub(super) deadline: Instant,
+}
+
+impl Straggler {
+    /// The hint for one of those that are missing.
+    pub(super) fn hint(&self, target: NodeId) -> Hint {
+        let (row, state) = (self.row.clone(), self.state.clone());
+        Hint { target, row, state, keeper: Keeper::Nobody }
+    }
+}
+
+/// The answered writes of this node that some replica has not confirmed.
+#[derive(Debug, Default)]
+pub(super) struct Stragglers(BTreeMap<OperationId, Straggler>);
+
+impl Stragglers {
+    pub(super) fn insert(&mut self, id: OperationId, straggler: Straggler) {
+        self.0.insert(id, straggler);
+    }
+
+    /// A replica confirmed, or failed: then its hint is given back. True if all have now spoken.
+    pub(super) fn answered(&mut self, step: Step, from: NodeId, is_stored: bool) -> (Option<Hint>, bool) {
+        let Some(straggler) = self.0.get_mut(&step.operation) else {
+            return (None, false);
+        };
+        let Some(at) = straggler.waiting.iter().position(|node| *node == from) else {
+            return (None, false);
+        };
+        if straggler.round != step.round {
+            return (None, false);
+        }
+        straggler.waiting.swap_remove(at);
+        let hint = (!is_stored).then(|| straggler.hint(from));
+        (hint, straggler.waiting.is_empty())
+    }
+
+    /// A peer is lost: the hints for it.
+    pub(super) fn peer_down(&mut self, peer: NodeId) -> Vec<Hint> {
+        let mut hints = Vec::new();
+        for straggler in self.0.values_mut() {
+            if let Some(at) = straggler.waiting.iter().position(|node| *node == peer) {
+                straggler.waiting.swap_remove(at);
+                hints.push(straggler.hint(peer));
+            }
+        }
+        hints
+    }
+
+    /// Ends one: the hints for those that are still missing.
+    pub(super) fn remove(&mut self, id: OperationId) -> Option<(Instant, Vec<Hint>)> {
+        let straggler = self.0.remove(&id)?;
+        let hints = straggler.waiting.iter().map(|node| straggler.hint(*node)).collect();
+        Some((straggler.deadline, hints))
+    }
+
+    /// Every one.
+    pub(super) fn ids(&self) -> Vec<OperationId> {
+        self.0.keys().copied().collect()
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&OperationId, &Straggler)> {
+        self.0.iter()
+    }
+}

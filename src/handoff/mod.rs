@@ -1,0 +1,317 @@
+//! Hinted handoff (rules H1 to H3): what a replica did not confirm is kept for it, and given when it is back.
+//!
+//! A hint is a whole state for one target. It is left by the coordinator of a write for each replica that did not
+//! confirm it, or kept on behalf of another node's coordinator by a fallback that stood in (sloppy, ANY). Hints
+//! are merges, so it does not matter in which order, how often or beside what they arrive; they pass the same
+//! gates at the target as any store. A hint never counts toward a level, sloppy and ANY excepted (rule Q2), and
+//! trouble with one never fails a write.
+//!
+//! Replay begins when the target can be reached, with a bounded number of hints under way, the next ones sent as
+//! the target acknowledges. A hint is forgotten only once the target has said that it holds it durably; what was
+//! under way when a connection broke is sent again.
+
+mod replay;
+
+use std::collections::BTreeMap;
+
+use quorate_ring::{Instant, NodeId, token_of};
+use quorate_storage::{HintBacklog, HintPage, Row, State, Write, Written};
+
+use self::replay::Replay;
+use crate::{
+    coordinator::Step,
+    node::{DiskOperation, DiskRequest, DiskResult, Effect, Observation, Ticket, Timers, Turn},
+    wire::{Frame, Header, KeepHint, PeerMessage, PeerRefusal, Refused, RequestId, Stored},
+};
+
+/// A state that a node is to be given later.
+#[derive(Clone, Debug)]
+pub struct Hint {
+    /// The node.
+    pub target: NodeId,
+    /// Where.
+    pub row: Row,
+    /// What.
+    pub state: State,
+    /// Who wants to know that it is kept.
+    pub keeper: Keeper,
+}
+
+/// For whom a hint is kept.
+#[derive(Clone, Copy, Debug)]
+pub enum Keeper {
+    /// This node's coordinator, which has its answer already.
+    Nobody,
+    /// This node's coordinator, which counts it (rule Q2: sloppy and ANY only).
+    Operation(Step),
+    /// A peer's coordinator, which counts it.
+    Peer(NodeId, Header),
+}
+
+/// What a piece of disk work for hints is about.
+#[derive(Clone, Debug)]
+pub enum HintTicket {
+    /// A hint on its way to the disk.
+    Keep(Box<Hint>),
+    /// A page of hints for a target that is back.
+    Page(NodeId),
+    /// A hint that its target now holds, or that is too old.
+    Forget(NodeId),
+}
+
+/// The hints of this node.
+#[derive(Debug, Default)]
+pub struct Handoff {
+    backlogs: BTreeMap<NodeId, HintBacklog>,
+    replays: BTreeMap<NodeId, Replay>,
+    timers: Timers<NodeId>,
+    /// Hints on their way to the disk.
+    writing: usize,
+    requests_made: u64,
+}
+
+impl Handoff {
+    /// Goes on with what an earlier process left.
+    pub fn new(backlogs: BTreeMap<NodeId, HintBacklog>) -> Self {
+        Self { backlogs, ..Self::default() }
+    }
+
+    /// Keeps a hint, unless too much is kept for its target already (rule H2).
+    pub fn keep(&mut self, turn: &mut Turn<'_>, hint: Hint) {
+        let backlog = self.backlogs.entry(hint.target).or_default();
+        if backlog.bytes >= turn.config.hint_bytes_max {
+            turn.effects.push(Effect::Observe(Observation::HintDropped));
+            return self.kept(turn, &hint, Err(PeerRefusal::Overloaded));
+        }
+        self.writing += 1;
+        let Hint { target, row, state, .. } = hint.clone();
+        let operation = DiskOperation::Write(Write::Hint { target, row, state });
+        let ticket = Ticket::Hint(HintTicket::Keep(Box::new(hint)));
+        turn.effects.push(Effect::Disk(DiskRequest { ticket, deadline: Instant::NEVER, operation }));
+    }
+
+    /// A peer's coordinator wants a hint kept.
+    pub fn keep_for_peer(&mut self, turn: &mut Turn<'_>, peer: NodeId, header: Header, keep: KeepHint) {
+        if header.deadline <= turn.now.mono {
+            return turn.effects.push(Effect::Observe(Observation::Expired));
+        }
+        let KeepHint { owner, table, key, state } = keep;
+        let row = Row { token: token_of(&key), table, key };
+        let hint = Hint { target: owner, row, state, keeper: Keeper::Peer(peer, header) };
+        let known = turn.ring.epoch();
+        let refusal = match turn.catalog.serve(table, turn.effects) {
+            _ if header.epoch != known => Some(PeerRefusal::WrongEpoch { known }),
+            None => Some(PeerRefusal::UnknownTable),
+            Some(table) if table.kind != hint.state.kind() => {
+                Some(PeerRefusal::Damaged("a state of another table kind was sent".to_owned()))
+            }
+            Some(_) => None,
+        };
+        match refusal {
+            Some(refusal) => self.kept(turn, &hint, Err(refusal)),
+            None => self.keep(turn, hint),
+        }
+    }
+
+    /// A peer can be reached: it is given what is kept for it.
+    pub fn peer_up(&mut self, turn: &mut Turn<'_>, peer: NodeId) {
+        let is_waiting = self.backlogs.get(&peer).is_some_and(|backlog| backlog.hints > 0);
+        if is_waiting && !self.replays.contains_key(&peer) {
+            self.replays.insert(peer, Replay::default());
+            read_page(turn, peer, None);
+        }
+    }
+
+    /// A peer is lost: what was under way to it stays kept.
+    pub fn peer_down(&mut self, peer: NodeId) {
+        if let Some(replay) = self.replays.remove(&peer) {
+            replay.timer().into_iter().for_each(|at| self.timers.cancel(at, peer));
+        }
+    }
+
+    /// Whether a request id is one of handoff's.
+    pub fn is_own(id: RequestId) -> bool {
+        id.0 & OWN_ID != 0
+    }
+
+    /// A target said what it made of a hint.
+    pub fn answered(&mut self, turn: &mut Turn<'_>, from: NodeId, id: RequestId, is_stored: bool) {
+        let Some(given) = self.replays.get_mut(&from).and_then(|replay| replay.answered(id, is_stored))
+        else {
+            return;
+        };
+        if let Some((row, version)) = given {
+            turn.effects.push(Effect::Observe(Observation::HintReplayed));
+            forget(turn, from, row, Some(version));
+        }
+        self.go_on(turn, from);
+    }
+
+    /// The disk is done with a piece of work for hints.
+    pub fn disk_done(&mut self, turn: &mut Turn<'_>, ticket: HintTicket, result: DiskResult) {
+        if let DiskResult::Written(Err(quorate_storage::WriteError::Engine(why))) = &result
+            && why.is_fatal()
+        {
+            return turn.effects.push(Effect::Halt(why.to_string()));
+        }
+        let change = match &result {
+            DiskResult::Written(Ok(Written::Hints(change))) => Some(*change),
+            _ => None,
+        };
+        match ticket {
+            HintTicket::Keep(hint) => {
+                self.writing -= 1;
+                if let Some(change) = change {
+                    self.backlogs.entry(hint.target).or_default().apply(change);
+                    self.kept(turn, &hint, Ok(()));
+                    if turn.up.contains(hint.target) {
+                        self.peer_up(turn, hint.target);
+                    }
+                } else {
+                    turn.effects.push(Effect::Observe(Observation::HintDropped));
+                    self.kept(turn, &hint, Err(PeerRefusal::Disk("the hint was not written".to_owned())));
+                }
+            }
+            HintTicket::Forget(target) => {
+                let backlog = self.backlogs.entry(target).or_default();
+                backlog.apply(change.unwrap_or_default());
+            }
+            HintTicket::Page(target) => match result {
+                DiskResult::Hints(Ok(page)) => self.page_read(turn, target, page),
+                _ => self.start_over(turn, target),
+            },
+        }
+    }
+
+    /// Begins again where a target was too slow or refused.
+    pub fn fire_timers(&mut self, turn: &mut Turn<'_>) {
+        while let Some(target) = self.timers.pop_due(turn.now.mono) {
+            self.replays.remove(&target);
+            self.peer_up(turn, target);
+        }
+    }
+
+    /// When [`Handoff::fire_timers`] is due.
+    pub fn next_timer(&self) -> Option<Instant> {
+        self.timers.next()
+    }
+
+    /// Whether no hint is on its way to the disk: a draining node may stop.
+    pub fn is_idle(&self) -> bool {
+        self.writing == 0
+    }
+
+    /// What is kept for each target.
+    pub fn backlogs(&self) -> &BTreeMap<NodeId, HintBacklog> {
+        &self.backlogs
+    }
+
+    /// Panics if the state contradicts itself.
+    pub fn validate(&self) {
+        self.timers.validate();
+        for (target, replay) in &self.replays {
+            assert!(
+                replay.timer().is_none_or(|at| self.timers.holds(at, *target)),
+                "a replay's timer is set"
+            );
+        }
+    }
+
+    fn page_read(&mut self, turn: &mut Turn<'_>, target: NodeId, page: HintPage) {
+        let Some(replay) = self.replays.get_mut(&target) else {
+            return;
+        };
+        let oldest = turn.now.wall.0.saturating_sub(turn.config.hint_age_max.as_micros() as u64);
+        for row in page.damaged {
+            forget(turn, target, row, None);
+        }
+        let (fresh, stale): (Vec<_>, Vec<_>) =
+            page.hints.into_iter().partition(|(_, state)| state.tag().hlc.wall().0 >= oldest);
+        for (row, state) in stale {
+            turn.effects.push(Effect::Observe(Observation::HintDropped));
+            forget(turn, target, row, Some(state.version()));
+        }
+        replay.page_read(fresh, page.next);
+        self.go_on(turn, target);
+    }
+
+    /// Sends what may be under way, reads the next page, or ends.
+    fn go_on(&mut self, turn: &mut Turn<'_>, target: NodeId) {
+        let Some(replay) = self.replays.get_mut(&target) else {
+            return;
+        };
+        let timer_before = replay.timer();
+        while let Some((row, state)) = replay.next_to_send() {
+            self.requests_made += 1;
+            let id = RequestId(OWN_ID | self.requests_made);
+            let deadline = turn.now.mono + REPLAY_TIMEOUT;
+            replay.sent(id, row.clone(), state.version(), deadline);
+            let header = Header { id, epoch: turn.ring.epoch(), deadline };
+            let message = replay::store(row, state);
+            turn.effects.push(Effect::ToPeer { peer: target, frame: Frame { header, message } });
+        }
+        let is_exhausted = replay.is_exhausted();
+        if is_exhausted && let Some(after) = replay.next_page() {
+            read_page(turn, target, Some(after));
+        } else if is_exhausted && !replay.is_reading() {
+            if replay.had_refusals() {
+                replay.wait_until(turn.now.mono + RETRY_AFTER);
+            } else {
+                self.replays.remove(&target);
+            }
+        }
+        let timer = self.replays.get(&target).and_then(Replay::timer);
+        if timer != timer_before {
+            timer_before.into_iter().for_each(|at| self.timers.cancel(at, target));
+            timer.into_iter().for_each(|at| self.timers.set(at, target));
+        }
+    }
+
+    fn start_over(&mut self, turn: &mut Turn<'_>, target: NodeId) {
+        if let Some(replay) = self.replays.get_mut(&target) {
+            replay.timer().into_iter().for_each(|at| self.timers.cancel(at, target));
+            let at = turn.now.mono + RETRY_AFTER;
+            replay.wait_until(at);
+            self.timers.set(at, target);
+        }
+    }
+
+    fn kept(&self, turn: &mut Turn<'_>, hint: &Hint, outcome: Result<(), PeerRefusal>) {
+        let message = match outcome {
+            Ok(()) => Stored { held: hint.state.tag(), more: None }.into(),
+            Err(refusal) => Refused { refusal }.into(),
+        };
+        match hint.keeper {
+            Keeper::Nobody => {}
+            Keeper::Operation(step) => turn.own_answers.push((step, message)),
+            Keeper::Peer(peer, header) => {
+                let header = Header { epoch: turn.ring.epoch(), ..header };
+                turn.effects.push(Effect::ToPeer { peer, frame: Frame { header, message } });
+            }
+        }
+    }
+}
+
+fn read_page(turn: &mut Turn<'_>, target: NodeId, after: Option<Row>) {
+    let operation = DiskOperation::ReadHints { target, after, bytes_max: PAGE_BYTES };
+    let ticket = Ticket::Hint(HintTicket::Page(target));
+    turn.effects.push(Effect::Disk(DiskRequest { ticket, deadline: Instant::NEVER, operation }));
+}
+
+fn forget(turn: &mut Turn<'_>, target: NodeId, row: Row, given: Option<quorate_storage::Version>) {
+    let operation = DiskOperation::Write(Write::Unhint { target, row, given });
+    let ticket = Ticket::Hint(HintTicket::Forget(target));
+    turn.effects.push(Effect::Disk(DiskRequest { ticket, deadline: Instant::NEVER, operation }));
+}
+
+/// Marks the request ids of handoff; those of the coordinator have this bit clear.
+const OWN_ID: u64 = 1 << 63;
+/// How much of the hints is in memory per target.
+const PAGE_BYTES: usize = 256 * 1024;
+/// How long a target has to store a hint.
+const REPLAY_TIMEOUT: quorate_ring::Duration = quorate_ring::Duration::from_secs(5);
+/// How long a target that refused is left alone.
+const RETRY_AFTER: quorate_ring::Duration = quorate_ring::Duration::from_secs(1);
+
+/// What the coordinator hands to handoff, as a message that the node routes.
+pub type OwnAnswer = (Step, PeerMessage);
