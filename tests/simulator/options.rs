@@ -40,6 +40,8 @@ pub(crate) struct Options {
     pub(crate) duration: u64,
     pub(crate) request_timeout: u64,
     pub(crate) hedge_delay: u64,
+    /// What a node keeps for another at most. With no hints at all, other ways of repair have more to do.
+    pub(crate) hint_bytes_max: u64,
     pub(crate) requests_max: usize,
     pub(crate) requests_per_client_max: usize,
     pub(crate) replica_requests_max: usize,
@@ -128,6 +130,7 @@ impl Options {
             duration,
             request_timeout: random.scale(10 * MS, 4 * SECOND),
             hedge_delay: random.scale(MS / 10, 200 * MS),
+            hint_bytes_max: *Random::stream(seed, "hints").pick(&[0, 0, 200, u64::MAX]),
             requests_max: tiny(random, 8_192),
             requests_per_client_max: tiny(random, 4_096),
             replica_requests_max: tiny(random, 16_384),
@@ -202,8 +205,8 @@ impl fmt::Display for Options {
         )?;
         writeln!(
             f,
-            "  queues: node {} client {} replica {}",
-            self.requests_max, self.requests_per_client_max, self.replica_requests_max
+            "  queues: node {} client {} replica {}, hints {} bytes",
+            self.requests_max, self.requests_per_client_max, self.replica_requests_max, self.hint_bytes_max
         )?;
         writeln!(
             f,

@@ -4,7 +4,7 @@
 //!
 //! | command | does |
 //! |---|---|
-//! | `> nodes N replication R` | starts a cluster and waits until all are connected; comes first |
+//! | `> nodes N replication R [hints]` | starts a cluster, with or without hints, and waits until all are connected; comes first |
 //! | `> n1 get K LEVEL`, `put K V LEVEL`, `delete K LEVEL` | a client of n1 asks; 250 ms to answer |
 //! | `> n1 create T` | a client of n1 creates a table |
 //! | `> wait MS` | lets time pass |
@@ -33,6 +33,7 @@ use crate::{
 pub(crate) const SCENES: &[(&str, &str)] = &[
     ("quorum_write", include_str!("transcripts/quorum_write.txt")),
     ("read_repair", include_str!("transcripts/read_repair.txt")),
+    ("hinted_handoff", include_str!("transcripts/hinted_handoff.txt")),
     ("unavailable", include_str!("transcripts/unavailable.txt")),
     ("timeout_unknown", include_str!("transcripts/timeout_unknown.txt")),
     ("hedge", include_str!("transcripts/hedge.txt")),
@@ -54,8 +55,8 @@ pub(crate) fn play(transcript: &str) -> Result<String, String> {
         };
         let words: Vec<_> = command.split_whitespace().collect();
         let scene = match (&mut scene, words.as_slice()) {
-            (_, ["nodes", nodes, "replication", replication]) => {
-                scene.insert(Scene::new(parse(nodes)?, parse(replication)? as u8))
+            (_, ["nodes", nodes, "replication", replication, hints @ ..]) => {
+                scene.insert(Scene::new(parse(nodes)?, parse(replication)? as u8, *hints == ["hints"]))
             }
             (Some(scene), words) => {
                 scene.command(words)?;
@@ -79,12 +80,13 @@ struct Scene {
 }
 
 impl Scene {
-    fn new(nodes: u32, replication: u8) -> Self {
+    fn new(nodes: u32, replication: u8, hints: bool) -> Self {
         let overrides = Overrides { nodes: Some(nodes), faults: Some(Vec::new()), ..Overrides::default() };
         let mut options = Options::draw(0, &overrides);
         options.replication = replication;
         options.faults = Plan::default();
         options.hedge_delay = 25 * MS;
+        options.hint_bytes_max = if hints { u64::MAX } else { 0 };
         options.request_timeout = 250 * MS;
         (options.requests_max, options.requests_per_client_max, options.replica_requests_max) =
             (100, 100, 100);
