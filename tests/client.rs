@@ -226,12 +226,41 @@ async fn yield_times(turns: usize) {
     }
 }
 
+/// Two clients that take turns with contexts which are always one write behind: neither ever has more than the
+/// other's last write beside its own.
+#[tokio::test]
+async fn stale_contexts_never_leave_more_than_two_siblings() {
+    let cluster = demo_cluster(3, None).await.unwrap();
+    let client = client(&cluster).await;
+    client.create_table("carts").kind(TableKind::Siblings).await.unwrap();
+    let carts = client.table("carts").await.unwrap();
+    let mut seen = [None, None];
+    for turn in 0..10_000_u32 {
+        let one = (turn % 2) as usize;
+        let mut put = carts.put("hot", turn.to_string());
+        if let Some(context) = seen[one].take() {
+            put = put.context(context);
+        }
+        put.await.unwrap();
+        let read = carts.get("hot").await.unwrap();
+        assert!(read.values().len() <= 2, "{} siblings at turn {turn}", read.values().len());
+        assert!(read.values().contains(&turn.to_string().into()), "turn {turn} is not among the siblings");
+        // Used in two turns, when the other client has written once more.
+        seen[one] = Some(read.context());
+    }
+    cluster.shutdown().await.unwrap();
+}
+
 async fn start(nodes: usize) -> (DemoCluster, Client, TableHandle) {
     let cluster = demo_cluster(nodes, None).await.unwrap();
-    let contact_points = cluster.addresses().into_iter().map(|address| address.to_string());
-    let client = Client::builder().contact_points(contact_points).tls(cluster.identity().clone()).build();
-    let client = client.await.unwrap();
+    let client = client(&cluster).await;
     client.create_table("t").kind(TableKind::Register).await.unwrap();
     let table = client.table("t").await.unwrap();
     (cluster, client, table)
+}
+
+async fn client(cluster: &DemoCluster) -> Client {
+    let contact_points = cluster.addresses().into_iter().map(|address| address.to_string());
+    let client = Client::builder().contact_points(contact_points).tls(cluster.identity().clone()).build();
+    client.await.unwrap()
 }
