@@ -1,14 +1,20 @@
-//! `cargo bench --bench load`: durable QUORUM writes and reads per second against three real node processes on this
-//! machine, 64 closed-loop clients, 100-byte values. First figures; `--seconds N` for longer runs.
+//! `cargo bench --bench load [-- SCENARIO...] [--seconds N]`: three real node processes on this machine under load, 64
+//! closed-loop clients and 100-byte values unless a scenario says otherwise. Scenarios:
+//!
+//! - `register`: blind QUORUM writes and reads of a `register` table, three rounds;
+//! - `siblings`: QUORUM writes of a `siblings` table without a context, and with one;
+//! - `repair`: QUORUM reads that agree, and reads each of which must repair a replica;
+//! - `hot-key`: `--puts N` blind QUORUM writes of one siblings key from 16 clients; memory and siblings must not grow;
+//! - `overload`: twice as many writes per second as the nodes can do, open-loop: what is still served.
 
 #![expect(clippy::disallowed_methods, clippy::print_stdout, reason = "a bench reads the clock and prints")]
 
-#[allow(dead_code, reason = "the tests kill nodes and run shells, the bench does not")]
+#[allow(dead_code, reason = "the tests wipe nodes and run shells, the bench does not")]
 #[path = "../cluster/nodes.rs"]
 mod nodes;
 
 use std::{
-    cell::RefCell,
+    cell::{Cell, RefCell},
     rc::Rc,
     time::{Duration, Instant},
 };
@@ -16,76 +22,286 @@ use std::{
 use quorate::{
     client::{Client, TableHandle},
     ring::{Consistency, TableKind},
+    wire::{Failure, Outcome},
 };
+use tokio::task::LocalSet;
 
 use self::nodes::Nodes;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() {
-    let arguments: Vec<_> = std::env::args().collect();
-    let given =
-        arguments.iter().position(|a| a == "--seconds").and_then(|at| arguments.get(at + 1)?.parse().ok());
-    let seconds = Duration::from_secs(given.unwrap_or(5));
+    let arguments: Vec<_> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
+    let number = |name: &str| {
+        let at = arguments.iter().position(|argument| argument == name)?;
+        arguments.get(at + 1)?.parse().ok()
+    };
+    let seconds = Duration::from_secs(number("--seconds").unwrap_or(5));
+    let wants = |scenario: &str| {
+        let mut named = arguments.iter().filter(|a| SCENARIOS.contains(&a.as_str())).peekable();
+        named.peek().is_none() && scenario == "register" || named.any(|name| name == scenario)
+    };
+    if wants("register") {
+        register(seconds).await;
+    }
+    if wants("siblings") {
+        siblings(seconds).await;
+    }
+    if wants("repair") {
+        repair().await;
+    }
+    if wants("hot-key") {
+        hot_key(number("--puts").unwrap_or(1_000_000)).await;
+    }
+    if wants("overload") {
+        overload(seconds).await;
+    }
+}
+
+const SCENARIOS: [&str; 5] = ["register", "siblings", "repair", "hot-key", "overload"];
+
+/// Three nodes and a table.
+async fn start(kind: TableKind) -> (Nodes, TableHandle) {
     let began = Instant::now();
     let nodes = Nodes::start(3);
     let client = Client::builder().contact_points(nodes.addresses()).tls(nodes.identity()).build().await;
     let client = client.expect("a client");
-    while client.create_table("bench").kind(TableKind::Register).await.is_err() {
+    while client.create_table("bench").kind(kind).await.is_err() {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     let table = client.table("bench").await.expect("the table");
     table.put("first", "write").await.expect("a write");
     println!("start to first acknowledged QUORUM write: {:?}", began.elapsed());
     println!("resident, idle: {:?} KiB", nodes.resident_kib());
-    let writes = async |table: TableHandle, key: String| {
-        table.put(key, vec![b'v'; 100]).consistency(Consistency::Quorum).await.is_ok()
-    };
-    let reads =
-        async |table: TableHandle, key: String| table.get(key).consistency(Consistency::Quorum).await.is_ok();
+    (nodes, table)
+}
+
+async fn register(seconds: Duration) {
+    let (nodes, table) = start(TableKind::Register).await;
     for round in 1..=3 {
-        run(&format!("write {round}"), &nodes, &table, seconds, writes).await;
-        run(&format!("read {round}"), &nodes, &table, seconds, reads).await;
+        let load = Load { nodes: &nodes, table: &table, clients: CLIENTS, until: Until::Seconds(seconds) };
+        load.run(&format!("write {round}"), put).await;
+        load.run(&format!("read {round}"), get).await;
     }
     println!("resident, after: {:?} KiB", nodes.resident_kib());
     nodes.stop();
 }
 
-/// Runs `CLIENTS` loops of `operation` for `seconds` and prints what they did.
-async fn run<F: Future<Output = bool> + 'static>(
-    name: &str,
-    nodes: &Nodes,
-    table: &TableHandle,
-    seconds: Duration,
-    operation: impl Fn(TableHandle, String) -> F + Copy + 'static,
-) {
-    let latencies = Rc::new(RefCell::new(Vec::<u32>::new()));
-    let local = tokio::task::LocalSet::new();
-    let (began, cpu) = (Instant::now(), nodes.cpu_micros());
-    for client in 0..CLIENTS {
-        let (table, latencies) = (table.clone(), Rc::clone(&latencies));
-        local.spawn_local(async move {
-            let mut n = client;
-            while began.elapsed() < seconds {
-                let asked = Instant::now();
-                // A multiplicative walk over the keys: spread, and the same in every run.
-                n = (n * 48_271 + 1) % KEYS;
-                assert!(operation(table.clone(), format!("key{n:013}")).await, "a request failed");
-                latencies.borrow_mut().push(asked.elapsed().as_micros() as u32);
+async fn siblings(seconds: Duration) {
+    let (nodes, table) = start(TableKind::Siblings).await;
+    let until = Until::Seconds(seconds);
+    let load = Load { nodes: &nodes, table: &table, clients: CLIENTS, until };
+    // Every key holds something, so that all writes find the same work.
+    Load { until: Until::Operations(KEYS), ..load }.run("fill", put).await;
+    for round in 1..=3 {
+        load.run(&format!("write without context {round}"), put).await;
+        // A context is that of the write before, so that only the write itself is measured.
+        let contexts = Rc::new(RefCell::new(std::collections::BTreeMap::new()));
+        let with_context = move |table: TableHandle, key: String| {
+            let contexts = Rc::clone(&contexts);
+            async move {
+                let context = contexts.borrow_mut().remove(&key);
+                let mut put = table.put(key.clone(), vec![b'v'; 100]);
+                if let Some(context) = context {
+                    put = put.context(context);
+                }
+                let Ok(written) = put.await else { return Done::Failed };
+                if let Some(context) = written.context() {
+                    contexts.borrow_mut().insert(key, context);
+                }
+                Done::Well
             }
-        });
+        };
+        Load { until: Until::Operations(KEYS), ..load }
+            .run(&format!("contexts {round}"), with_context.clone())
+            .await;
+        load.run(&format!("write with context {round}"), with_context).await;
+        load.run(&format!("read {round}"), get).await;
     }
+    println!("resident, after: {:?} KiB", nodes.resident_kib());
+    nodes.stop();
+}
+
+/// n3 is down while the keys are written, n1 while they are read: n2 and n3 must come to agree on each.
+async fn repair() {
+    let (mut nodes, table) = start(TableKind::Siblings).await;
+    let until = Until::Operations(KEYS);
+    Load { nodes: &nodes, table: &table, clients: CLIENTS, until }.run("fill", put).await;
+    nodes.kill(2);
+    Load { nodes: &nodes, table: &table, clients: CLIENTS, until }.run("write with n3 down", put_again).await;
+    nodes.kill(0);
+    nodes.restart(2);
+    while get(table.clone(), "first".to_owned()).await == Done::Failed {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let load = Load { nodes: &nodes, table: &table, clients: CLIENTS, until };
+    load.run("read that repairs", get).await;
+    load.run("read that agrees", get).await;
+    nodes.stop();
+}
+
+async fn hot_key(puts: u64) {
+    let (nodes, table) = start(TableKind::Siblings).await;
+    let most = Rc::new(Cell::new(0));
+    for part in 1..=4 {
+        let load = Load { nodes: &nodes, table: &table, clients: 16, until: Until::Operations(puts / 4) };
+        load.run(&format!("hot key, quarter {part}"), |table: TableHandle, _: String| async move {
+            table.put("hot", vec![b'v'; 100]).await.is_ok().into()
+        })
+        .await;
+        let siblings = table.get("hot").await.map_or(0, |read| read.values().len());
+        most.set(most.get().max(siblings));
+        println!("  siblings {siblings}, resident {:?} KiB", nodes.resident_kib());
+    }
+    assert!(most.get() <= 16, "{} siblings from 16 clients", most.get());
+    nodes.stop();
+}
+
+async fn overload(seconds: Duration) {
+    let (nodes, table) = start(TableKind::Register).await;
+    let load = Load { nodes: &nodes, table: &table, clients: 256, until: Until::Seconds(seconds) };
+    load.run("warm up", put).await;
+    for round in 1..=3 {
+        let peak = load.run(&format!("peak, 256 clients {round}"), put).await;
+        let served = open_loop(&table, peak * 2.0, seconds).await;
+        println!(
+            "overload {round}: {:.0}/s asked, {served:.0}/s served, {:.0} % of the peak",
+            peak * 2.0,
+            100.0 * served / peak
+        );
+    }
+    nodes.stop();
+}
+
+/// Asks `rate` times a second whatever comes back; how many a second were served within a second.
+async fn open_loop(table: &TableHandle, rate: f64, seconds: Duration) -> f64 {
+    let (served, overloaded, late) =
+        (Rc::new(Cell::new(0_u64)), Rc::new(Cell::new(0_u64)), Rc::new(Cell::new(0_u64)));
+    let local = LocalSet::new();
+    let began = Instant::now();
+    let counters = (Rc::clone(&served), Rc::clone(&overloaded), Rc::clone(&late));
+    let table = table.clone();
+    local
+        .run_until(async move {
+            let mut asked = 0_u64;
+            while began.elapsed() < seconds {
+                while (asked as f64) < began.elapsed().as_secs_f64() * rate {
+                    asked += 1;
+                    let (table, (served, overloaded, late)) = (table.clone(), counters.clone());
+                    tokio::task::spawn_local(async move {
+                        let key = format!("key{:013}", asked * 48_271 % KEYS);
+                        match table.put(key, vec![b'v'; 100]).timeout(Duration::from_secs(1)).await {
+                            Ok(_) => served.set(served.get() + 1),
+                            Err(error) if error.outcome() == Outcome::NotApplied => {
+                                debug_assert!(!matches!(error.failure(), Some(Failure::BadRequest(_))));
+                                overloaded.set(overloaded.get() + 1);
+                            }
+                            Err(_) => late.set(late.get() + 1),
+                        }
+                    });
+                }
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        })
+        .await;
+    let elapsed = began.elapsed().as_secs_f64();
+    let served_in_time = served.get() as f64 / elapsed;
     local.await;
-    let mut latencies = latencies.borrow_mut();
-    latencies.sort_unstable();
-    let at = |share: f64| f64::from(latencies[((latencies.len() - 1) as f64 * share) as usize]) / 1e3;
-    let rate = latencies.len() as f64 / began.elapsed().as_secs_f64();
-    let cpu = (nodes.cpu_micros() - cpu) as f64 / latencies.len() as f64;
-    println!(
-        "{name}: {rate:.0}/s, p50 {:.2} ms, p99 {:.2} ms, p99.9 {:.2} ms, nodes' CPU {cpu:.1} us/op",
-        at(0.5),
-        at(0.99),
-        at(0.999)
-    );
+    println!("  served {}, refused {}, unknown {}", served.get(), overloaded.get(), late.get());
+    served_in_time
+}
+
+/// What became of one operation.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Done {
+    Well,
+    Failed,
+}
+
+impl From<bool> for Done {
+    fn from(well: bool) -> Self {
+        if well { Self::Well } else { Self::Failed }
+    }
+}
+
+async fn put(table: TableHandle, key: String) -> Done {
+    table.put(key, vec![b'v'; 100]).consistency(Consistency::Quorum).await.is_ok().into()
+}
+
+/// A write that a dying node may leave unknown.
+async fn put_again(table: TableHandle, key: String) -> Done {
+    for _ in 0..100 {
+        if table.put(key.clone(), vec![b'w'; 100]).idempotent(true).await.is_ok() {
+            return Done::Well;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    Done::Failed
+}
+
+async fn get(table: TableHandle, key: String) -> Done {
+    table.get(key).consistency(Consistency::Quorum).await.is_ok().into()
+}
+
+/// Closed-loop clients.
+#[derive(Clone, Copy)]
+struct Load<'a> {
+    nodes: &'a Nodes,
+    table: &'a TableHandle,
+    clients: u64,
+    until: Until,
+}
+
+#[derive(Clone, Copy)]
+enum Until {
+    Seconds(Duration),
+    /// So many in all, each key once as long as there are keys.
+    Operations(u64),
+}
+
+impl Load<'_> {
+    /// Runs loops of `operation`, prints what they did, and gives the rate per second.
+    async fn run<F: Future<Output = Done> + 'static>(
+        &self,
+        name: &str,
+        operation: impl Fn(TableHandle, String) -> F + Clone + 'static,
+    ) -> f64 {
+        let latencies = Rc::new(RefCell::new(Vec::<u32>::new()));
+        let next = Rc::new(Cell::new(0_u64));
+        let (began, cpu, until) = (Instant::now(), self.nodes.cpu_micros(), self.until);
+        let local = LocalSet::new();
+        for _ in 0..self.clients {
+            let (table, operation) = (self.table.clone(), operation.clone());
+            let (latencies, next) = (Rc::clone(&latencies), Rc::clone(&next));
+            local.spawn_local(async move {
+                loop {
+                    let n = next.replace(next.get() + 1);
+                    match until {
+                        Until::Seconds(seconds) if began.elapsed() >= seconds => return,
+                        Until::Operations(operations) if n >= operations => return,
+                        _ => {}
+                    }
+                    let asked = Instant::now();
+                    // A step that shares no factor with the number of keys visits each of them in turn, spread.
+                    let key = format!("key{:013}", n * 48_271 % KEYS);
+                    assert!(operation(table.clone(), key).await == Done::Well, "a request failed");
+                    latencies.borrow_mut().push(asked.elapsed().as_micros() as u32);
+                }
+            });
+        }
+        local.await;
+        let mut latencies = latencies.take();
+        latencies.sort_unstable();
+        let at = |share: f64| f64::from(latencies[((latencies.len() - 1) as f64 * share) as usize]) / 1e3;
+        let rate = latencies.len() as f64 / began.elapsed().as_secs_f64();
+        let cpu = (self.nodes.cpu_micros() - cpu) as f64 / latencies.len() as f64;
+        println!(
+            "{name}: {rate:.0}/s, p50 {:.2} ms, p99 {:.2} ms, p99.9 {:.2} ms, nodes' CPU {cpu:.1} us/op",
+            at(0.5),
+            at(0.99),
+            at(0.999)
+        );
+        rate
+    }
 }
 
 const CLIENTS: u64 = 64;
