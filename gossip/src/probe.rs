@@ -26,7 +26,9 @@ impl Probe {
     }
 
     pub(crate) fn ask(&mut self, helper: NodeId) {
-        self.asked.push(helper);
+        if !self.asked.contains(&helper) {
+            self.asked.push(helper);
+        }
     }
 
     /// Counts a helper's word once, and only if it was asked.

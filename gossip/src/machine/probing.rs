@@ -36,10 +36,7 @@ impl Gossip {
             return self.fail(now, &probe, sink);
         }
         let target = probe.target;
-        let suits = |claim: &Claim| {
-            claim.state == MemberState::Alive && claim.node != target && !probe.asked().contains(&claim.node)
-        };
-        let helpers = self.members.pick(self.config.helpers, &mut self.random, suits);
+        let helpers = self.helpers_for(&probe);
         self.send(target, Message::Ping { sequence }, sink);
         for helper in helpers {
             probe.ask(helper);
@@ -49,6 +46,19 @@ impl Gossip {
         probe.ends = now + self.health.widened(self.config.probe_timeout);
         self.timers.set(probe.ends, Timer::Round(sequence));
         self.probes.insert(sequence, probe);
+    }
+
+    /// Members that were not asked yet, and if they are too few, others once more: in a small cluster one lost request
+    /// must not be the only one.
+    fn helpers_for(&mut self, probe: &Probe) -> Vec<NodeId> {
+        let count = self.config.helpers;
+        let is_able = |claim: &Claim| claim.state == MemberState::Alive && claim.node != probe.target;
+        let is_fresh = |claim: &Claim| is_able(claim) && !probe.asked().contains(&claim.node);
+        let mut helpers = self.members.pick(count, &mut self.random, is_fresh);
+        let is_left = |node: &&NodeId| self.members.find(**node).is_some_and(|member| is_able(&member.claim));
+        let again = probe.asked().iter().filter(is_left).take(count - helpers.len());
+        helpers.extend(again);
+        helpers
     }
 
     fn fail(&mut self, now: Instant, probe: &Probe, sink: &mut dyn Sink) {

@@ -252,6 +252,23 @@ fn own_entries_keep_their_bounds() {
 }
 
 #[test]
+fn the_only_helper_is_asked_in_every_round() {
+    let mut rig = Rig::with_members(3);
+    rig.effects.clear();
+    rig.wait(Duration::from_millis(2_000));
+    let sent = rig.sent();
+    let first = sent.iter().find_map(|(_, packet)| match packet.message {
+        Message::Ping { sequence } => Some(sequence),
+        _ => None,
+    });
+    let requests = sent.iter().filter(|(_, packet)| match packet.message {
+        Message::PingRequest { sequence, .. } => Some(sequence) == first,
+        _ => false,
+    });
+    assert_eq!(requests.count(), 2);
+}
+
+#[test]
 fn answers_that_nobody_asked_for_change_nothing() {
     let mut rig = Rig::with_members(4);
     rig.wait(Duration::from_millis(350));
