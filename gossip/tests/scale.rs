@@ -2,9 +2,9 @@
 
 mod world;
 
-use quorate_gossip::Config;
+use quorate_gossip::{Config, MemberState};
 
-use self::world::{SECOND, measure};
+use self::world::{MS, SECOND, World, measure};
 
 const LOSS: u64 = 50;
 
@@ -35,4 +35,33 @@ fn traffic_does_not_grow_with_the_cluster() {
     };
     let (few, many) = (bytes(3), bytes(60));
     assert!(many < 1.5 * few, "{few} bytes per node and second at 3 nodes, {many} at 60");
+}
+
+#[test]
+fn each_preset_is_at_peace_with_its_network_and_finds_a_failure() {
+    let cases = [
+        (Config::lan(), (MS / 5, 20 * MS), 6),
+        (Config::wan(), (20 * MS, 250 * MS), 25),
+        (Config::simulation(), (MS / 2, 5 * MS), 1),
+    ];
+    for (config, delay, seconds_max) in cases {
+        let interval = config.probe_interval;
+        let mut world = World::new(config, 20, 5);
+        (world.network.delay, world.network.loss) = (delay, LOSS / 5);
+        let all: Vec<_> = world.ids().collect();
+        all.iter().for_each(|node| world.start(*node, &all));
+        world.run(60 * SECOND);
+        let mut calm = 0;
+        for _ in 0..300 {
+            world.run(SECOND);
+            calm += u64::from(measure::is_calm(&world));
+        }
+        assert_eq!(calm, 300, "seconds of peace, probing every {interval:?}");
+        world.crash(all[3]);
+        world.run(seconds_max * SECOND);
+        let is_down = |node: &&quorate_ring::NodeId| {
+            world.find(**node).is_some_and(|gossip| gossip.state(all[3]) == Some(MemberState::Dead))
+        };
+        assert_eq!(all.iter().filter(is_down).count(), 19, "probing every {interval:?}");
+    }
 }
