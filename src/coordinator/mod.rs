@@ -29,6 +29,8 @@ use self::{
     stragglers::{Straggler, Stragglers},
     write::{Intent, Write},
 };
+#[cfg(feature = "mutants")]
+use crate::node::Mutant;
 use crate::{
     node::{ClientId, Effect, Observation, Timers, Turn},
     wire::{
@@ -88,7 +90,9 @@ impl Coordinator {
 
     fn write(&mut self, turn: &mut Turn<'_>, origin: Origin, header: Header, request: Forward) {
         let planned = plan::write(turn, &request).and_then(|(plan, context)| {
-            if plan.kind == TableKind::Siblings && plan.own.is_none() && plan.has_live_replica(turn) {
+            #[cfg(feature = "mutants")]
+            let context = context.filter(|_| turn.config.mutant != Some(Mutant::ContextIgnored));
+            if must_forward(turn, &plan) {
                 return match origin {
                     Origin::Client(_) => Ok((plan, Work::Forward(Forwarding::new(request)))),
                     Origin::Peer(_) => Err(RequestError::not_applied(Failure::NotAReplica)),
@@ -278,6 +282,15 @@ impl Coordinator {
             turn.hints.extend(hints);
         }
     }
+}
+
+/// Only a replica of a key mints for it (rule V5), while there is one to be reached.
+fn must_forward(turn: &Turn<'_>, plan: &plan::Plan) -> bool {
+    #[cfg(feature = "mutants")]
+    if turn.config.mutant == Some(Mutant::NonReplicaMints) {
+        return false;
+    }
+    plan.kind == TableKind::Siblings && plan.own.is_none() && plan.has_live_replica(turn)
 }
 
 /// Tells whoever waits how a request ended.

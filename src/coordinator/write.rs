@@ -299,7 +299,7 @@ impl Write {
                 self.phase = Phase::Minting;
                 return None;
             }
-            TableKind::Siblings => stand_in_state(tag, &heard.seen.unwrap_or_default(), content),
+            TableKind::Siblings => stand_in_state(turn, tag, &heard.seen.unwrap_or_default(), content),
             _ => State::Register(Register { tag, content }),
         };
         task.plan.alive(turn).iter().for_each(|place| task.store(turn, place, STORING, &state));
@@ -320,7 +320,11 @@ impl Write {
         state: State,
     ) -> Option<Conclusion> {
         let others = task.plan.alive(turn).iter().filter(|place| *place != own);
+        #[cfg(feature = "mutants")]
+        let (whole, state) = (state.clone(), with_bare_dot(turn, state));
         others.for_each(|place| task.store(turn, place, STORING, &state));
+        #[cfg(feature = "mutants")]
+        let state = whole;
         let mut tracker = task.tracker(turn, task.plan.required);
         tracker.succeed(own);
         self.phase = Phase::Storing { tracker, state };
@@ -352,7 +356,12 @@ impl Write {
 /// What a fallback makes of a write when no replica can be reached (rule Q2). Its usual actor's dots on this key
 /// would claim to have seen one another without a replica's state to make it true, so this write has an
 /// actor of its own, mixed from the process's random one and the reading, which no other write of it has.
-fn stand_in_state(tag: Tag, seen: &VersionVector, content: Content) -> State {
+#[cfg_attr(not(feature = "mutants"), expect(unused_variables, reason = "only a mutant looks at the turn"))]
+fn stand_in_state(turn: &Turn<'_>, tag: Tag, seen: &VersionVector, content: Content) -> State {
+    #[cfg(feature = "mutants")]
+    if matches!(turn.config.mutant, Some(Mutant::NonReplicaMints | Mutant::UsualActorStandsIn)) {
+        return State::Siblings(Siblings::first(tag, seen, content));
+    }
     let actor = Actor(StdRng::seed_from_u64(tag.actor.0 ^ tag.hlc.0.rotate_left(32)).random());
     State::Siblings(Siblings::first(Tag { hlc: tag.hlc, actor }, seen, content))
 }
@@ -366,6 +375,17 @@ fn context_after(task: &Task, state: &State) -> Bytes {
             context::encode(&task.plan.row, state.vector())
         }
         _ => Bytes::new(),
+    }
+}
+
+/// The mistake [`Mutant::BareDot`]: the newest sibling, as if its writer had seen nothing.
+#[cfg(feature = "mutants")]
+fn with_bare_dot(turn: &Turn<'_>, state: State) -> State {
+    match (&state, state.contents().max_by_key(|(dot, _)| *dot)) {
+        (State::Siblings(_), Some((dot, content))) if turn.config.mutant == Some(Mutant::BareDot) => {
+            State::Siblings(Siblings::first(dot, &VersionVector::new(), content.clone()))
+        }
+        _ => state,
     }
 }
 

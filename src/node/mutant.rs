@@ -26,4 +26,12 @@ pub enum Mutant {
     TombstoneForgotten,
     /// A table exists once most founders hold it ready.
     TableByMajority,
+    /// A node that is no replica of a key mints for it (V5).
+    NonReplicaMints,
+    /// A fallback makes a write under its usual actor (Q2).
+    UsualActorStandsIn,
+    /// The other replicas are sent a new sibling alone, in place of the whole state (V5).
+    BareDot,
+    /// A write of siblings with a context is made as if it had none (Q4).
+    ContextIgnored,
 }

@@ -1,5 +1,7 @@
 //! The command line.
 
+use quorate::ring::TableKind;
+
 use crate::{mutants::Mutant, options::Overrides, world::faults::FaultKind};
 
 /// What was asked for.
@@ -57,6 +59,7 @@ impl Arguments {
                 "--millis" => arguments.overrides.millis = Some(number(&value()?)?.max(1)),
                 "--faults" => arguments.overrides.faults = Some(numbers(&value()?)?),
                 "--unpromised" => arguments.overrides.unpromised = unpromised(&value()?)?,
+                "--only" => arguments.overrides.only = Some(kind(&value()?)?),
                 "--mutant" => arguments.overrides.mutant = Some(mutant(&value()?)?),
                 "--list-mutants" => arguments.list_mutants = true,
                 "--bench" => arguments.bench = true,
@@ -84,6 +87,13 @@ fn mutant(name: &str) -> Result<Mutant, String> {
     Mutant::named(name).ok_or(format!("no mutant '{name}'; --list-mutants lists them"))
 }
 
+fn kind(word: &str) -> Result<TableKind, String> {
+    match word.parse() {
+        Ok(kind @ (TableKind::Register | TableKind::Siblings)) => Ok(kind),
+        _ => Err(format!("'{word}' is neither register nor siblings")),
+    }
+}
+
 fn unpromised(words: &str) -> Result<Vec<FaultKind>, String> {
     let kind = |word: &str| match word {
         "wipe" => Ok(FaultKind::Wipe),
@@ -103,6 +113,7 @@ cargo test --release --test simulator -- [OPTIONS]
                         fix what the seed draws; a failing seed prints these
   --unpromised wipe,rollback
                         also draw faults that are not promised to be borne yet
+  --only KIND           every key is of this kind: register or siblings
   --mutant NAME         make this mistake; succeeds only if it is caught
   --list-mutants        list the mistakes
   --bench               report seeds and events per second

@@ -13,6 +13,12 @@ pub(crate) enum Mutant {
     AckBeforeSync,
     /// A restarted process goes on with the actor and without the clock of the last one (V1).
     ActorReused,
+    /// The disk mints on what is durable, not on what waits for its sync (V5).
+    MintsOnDurable,
+    /// A store of siblings drops what is held beside it.
+    SiblingDropped,
+    /// A store of siblings leaves what it supersedes.
+    SupersededKept,
 }
 
 /// Every mutant: its name, itself, and what it breaks.
@@ -42,6 +48,21 @@ pub(crate) const ALL: &[(&str, Mutant, &str)] = &[
         Mutant::Core(CoreMutant::TombstoneForgotten),
         "D1: a tombstone is read as absence",
     ),
+    ("mints-on-durable", Mutant::MintsOnDurable, "V5: two puts in flight both mint on the committed state"),
+    ("non-replica-mints", Mutant::Core(CoreMutant::NonReplicaMints), "V5: a node that is no replica mints"),
+    (
+        "usual-actor-stands-in",
+        Mutant::Core(CoreMutant::UsualActorStandsIn),
+        "Q2: a fallback makes a write under its usual actor",
+    ),
+    ("bare-dot", Mutant::Core(CoreMutant::BareDot), "V5: replicas are sent a new sibling alone"),
+    (
+        "context-ignored",
+        Mutant::Core(CoreMutant::ContextIgnored),
+        "Q4: a write with a context is made as if it had none",
+    ),
+    ("sibling-dropped", Mutant::SiblingDropped, "merge: a store drops what is held beside it"),
+    ("superseded-kept", Mutant::SupersededKept, "merge: a store leaves what it supersedes"),
     (
         "table-by-majority",
         Mutant::Core(CoreMutant::TableByMajority),

@@ -3,11 +3,17 @@
 
 use std::fmt;
 
+use quorate::ring::TableKind;
+
 use crate::{
     mutants::Mutant,
     random::Random,
     world::faults::{FaultKind, Plan},
 };
+
+mod keys;
+
+pub(crate) use self::keys::{KeyOptions, KeysOptions};
 
 /// Nanoseconds of virtual time.
 pub(crate) const MS: u64 = 1_000_000;
@@ -24,11 +30,7 @@ pub(crate) struct Options {
     pub(crate) clients: u32,
     /// Requests of all clients together.
     pub(crate) operations: u32,
-    /// Keys used at QUORUM and ALL only.
-    pub(crate) strict_keys: u32,
-    /// Keys used at any level, mostly at ONE: of those nothing is promised but that a session at ONE reads its
-    /// own writes.
-    pub(crate) one_keys: u32,
+    pub(crate) keys: KeysOptions,
     /// Attempts to create tables, under two names.
     pub(crate) tables: u32,
     pub(crate) reads: u64,
@@ -51,6 +53,8 @@ pub(crate) struct Options {
     pub(crate) clock_offset_max: u64,
     /// Clocks run up to this much too fast or slow, in parts per million.
     pub(crate) clock_drift_max: u64,
+    /// Wall clocks tick this seldom.
+    pub(crate) clock_tick: u64,
     pub(crate) faults: Plan,
 }
 
@@ -98,6 +102,8 @@ pub(crate) struct Overrides {
     pub(crate) faults: Option<Vec<usize>>,
     /// Kinds of faults that are drawn beside the usual ones.
     pub(crate) unpromised: Vec<FaultKind>,
+    /// The kind of every key.
+    pub(crate) only: Option<TableKind>,
 }
 
 impl Options {
@@ -107,9 +113,8 @@ impl Options {
         let drawn_nodes = if random.chance(8) { 50 } else { random.range(3, 7) } as u32;
         let nodes = overrides.nodes.unwrap_or(drawn_nodes);
         let replication = *random.pick(&[3, 3, 3, 3, 5, 2, 1, 4]);
-        let clients = overrides.clients.unwrap_or(random.range(2, 6) as u32);
-        let operations = overrides.operations.unwrap_or(random.range(30, 60) as u32);
-        let duration = overrides.millis.map_or(random.scale(200 * MS, 20 * SECOND), |millis| millis * MS);
+        let (clients, operations) = (random.range(2, 6) as u32, random.range(30, 60) as u32);
+        let duration = random.scale(200 * MS, 20 * SECOND);
         let tiny = |random: &mut Random, usual: usize| {
             if random.chance(60) { random.range(1, 4) as usize } else { usual }
         };
@@ -120,8 +125,7 @@ impl Options {
             replication: replication.min(nodes as u8),
             clients,
             operations,
-            strict_keys: *random.pick(&[1, 1, 2, 3]),
-            one_keys: *random.pick(&[0, 0, 1, 2]),
+            keys: KeysOptions::draw(random, seed, overrides.only),
             tables: if random.chance(250) { random.range(1, 4) as u32 } else { 0 },
             reads: *random.pick(&[300, 500, 700]),
             deletes: *random.pick(&[0, 100, 300]),
@@ -138,13 +142,34 @@ impl Options {
             disk: DiskOptions::draw(random),
             clock_offset_max: if random.chance(500) { random.scale(MS, 10 * SECOND) } else { 0 },
             clock_drift_max: *random.pick(&[0, 0, 100, 50_000]),
+            clock_tick: *Random::stream(seed, "tick").pick(&[
+                1_000,
+                1_000,
+                1_000,
+                16 * MS,
+                SECOND,
+                30 * SECOND,
+            ]),
             faults: Plan::default(),
         };
+        options.crowd();
+        options.clients = overrides.clients.unwrap_or(options.clients);
+        options.operations = overrides.operations.unwrap_or(options.operations);
+        options.duration = overrides.millis.map_or(options.duration, |millis| millis * MS);
         options.faults = Plan::draw(&options, &overrides.unpromised);
         if let Some(kept) = &overrides.faults {
             options.faults.keep(kept);
         }
         options
+    }
+
+    /// Many clients in a hurry on one key, if that was drawn.
+    fn crowd(&mut self) {
+        if self.keys.crowded {
+            self.clients *= 2;
+            self.operations *= 2;
+            self.duration = self.duration.min(2 * SECOND);
+        }
     }
 }
 
@@ -188,9 +213,10 @@ impl fmt::Display for Options {
         writeln!(f, "  nodes {} replication {}", self.nodes, self.replication)?;
         writeln!(
             f,
-            "  clients {} operations {} keys {} strict, {} at any level, tables raced for {}",
-            self.clients, self.operations, self.strict_keys, self.one_keys, self.tables
+            "  clients {} operations {} tables raced for {}",
+            self.clients, self.operations, self.tables
         )?;
+        writeln!(f, "  {}", self.keys)?;
         writeln!(
             f,
             "  per mille: reads {} deletes {} ALL {} favoured node {}",
@@ -233,9 +259,10 @@ impl fmt::Display for Options {
         )?;
         writeln!(
             f,
-            "  clocks: offset up to {}, drift up to {} ppm",
+            "  clocks: offset up to {}, drift up to {} ppm, a tick each {}",
             time(self.clock_offset_max),
-            self.clock_drift_max
+            self.clock_drift_max,
+            time(self.clock_tick)
         )?;
         write!(f, "{}", self.faults)
     }

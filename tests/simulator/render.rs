@@ -7,6 +7,8 @@ use quorate::{
     wire::{Answer, ClientMessage, Forward, PeerMessage, TableStanding},
 };
 
+use crate::workload::context_entries;
+
 /// What a node says to a node.
 pub(crate) fn peer(message: &PeerMessage) -> String {
     match message {
@@ -51,19 +53,27 @@ pub(crate) fn client(message: &ClientMessage) -> String {
     match message {
         ClientMessage::Get(get) => format!("get {} at {}", text(&get.key), get.consistency),
         ClientMessage::Put(put) => {
-            format!("put {}={} at {}", text(&put.key), text(&put.value), put.consistency)
+            let ttl = put.ttl_ms.map_or(String::new(), |millis| format!(" for {millis} ms"));
+            let (key, value, context) = (text(&put.key), text(&put.value), over(put.context.as_ref()));
+            format!("put {key}={value} at {}{ttl}{context}", put.consistency)
         }
-        ClientMessage::Delete(delete) => format!("delete {} at {}", text(&delete.key), delete.consistency),
+        ClientMessage::Delete(delete) => {
+            let (key, context) = (text(&delete.key), over(delete.context.as_ref()));
+            format!("delete {key} at {}{context}", delete.consistency)
+        }
         ClientMessage::CreateTable(create) => format!("create table {}", create.name),
         ClientMessage::Got(got) => {
             let values: Vec<_> = got.values.iter().map(|version| text(&version.value)).collect();
             let values = if values.is_empty() { "nothing".to_owned() } else { values.join(" and ") };
             let repaired = if got.receipt.repaired { ", repaired" } else { "" };
-            format!("got {values} from {}{repaired}", nodes(&got.receipt.answered))
+            let monotone = if got.receipt.monotone { ", monotone" } else { "" };
+            format!("got {values} from {}{repaired}{monotone}", nodes(&got.receipt.answered))
         }
         ClientMessage::Written(written) => {
             let tag = written.receipt.tag.as_ref().map_or(String::new(), tag);
-            format!("written {tag} on {}", nodes(&written.receipt.answered))
+            let by =
+                written.receipt.forwarded_by.map_or(String::new(), |node| format!(", forwarded by {node}"));
+            format!("written {tag} on {}{by}", nodes(&written.receipt.answered))
         }
         ClientMessage::TableCreated(created) => format!("created table {}", created.table.name),
         ClientMessage::RequestError(error) => format!("error: {error}"),
@@ -85,15 +95,34 @@ pub(crate) fn write(write: &Write) -> String {
         }
         Write::Unhint { target, row, .. } => format!("hint for {target} {} forgotten", text(&row.key)),
         Write::Meta(_) => "clock bound".to_owned(),
+        Write::Mint { row, dot, content, .. } => {
+            let value = content.value().map_or("deleted".to_owned(), text);
+            format!("{} {value} {}, made here", text(&row.key), tag(dot))
+        }
         _ => "something".to_owned(),
     }
 }
 
 /// A state.
 pub(crate) fn state(state: &State) -> String {
-    let values: Vec<_> = state.values().map(text).collect();
-    let value = if values.is_empty() { "deleted".to_owned() } else { values.join(" | ") };
-    format!("{value} {}", tag(&state.tag()))
+    let contents = state.contents().map(|(dot, content)| {
+        let value = content.value().map_or("deleted".to_owned(), text);
+        let expires = content.expires().map_or(String::new(), |at| format!(" until {}", at.wall()));
+        format!("{value} {}{expires}", tag(&dot))
+    });
+    let contents = contents.collect::<Vec<_>>().join(" | ");
+    match state {
+        State::Siblings(_) => format!("{contents} of all up to {}", version(&state.version())),
+        _ => contents,
+    }
+}
+
+fn over(context: Option<&Bytes>) -> String {
+    let Some(context) = context else {
+        return String::new();
+    };
+    let dots = context_entries(context).into_iter().map(|(actor, hlc)| tag(&Tag { hlc, actor }));
+    format!(" over {}", dots.collect::<Vec<_>>().join(" "))
 }
 
 fn version(version: &Version) -> String {

@@ -42,6 +42,9 @@ pub(crate) fn command(seed: u64, overrides: &Overrides) -> String {
         let numbers: Vec<_> = faults.iter().map(usize::to_string).collect();
         command += &format!(" --faults={}", numbers.join(","));
     }
+    if let Some(kind) = overrides.only {
+        command += &format!(" --only {kind}");
+    }
     if let Some(mutant) = overrides.mutant {
         command += &format!(" --mutant {}", mutant.name());
     }

@@ -90,7 +90,7 @@ impl Scene {
         options.request_timeout = 250 * MS;
         (options.requests_max, options.requests_per_client_max, options.replica_requests_max) =
             (100, 100, 100);
-        (options.clock_drift_max, options.clock_offset_max) = (0, 0);
+        (options.clock_drift_max, options.clock_offset_max, options.clock_tick) = (0, 0, 1_000);
         let network = &mut options.network;
         (network.delay_min, network.delay_max, network.slow) = (MS, MS, 0);
         network.uneven = 0;

@@ -1,6 +1,12 @@
-//! When every fault is over and every replica was asked, all replicas hold the same.
+//! When every fault is over and every replica was asked, all replicas hold the same, and that has seen every write
+//! that was ever acknowledged, at any level.
 
-use super::Key;
+use quorate::storage::State;
+
+use super::{
+    Key,
+    acknowledged::{covers, shown},
+};
 use crate::world::Process;
 
 /// Whether the replicas of `key` agree. One whose record is damaged has no say: nothing refetches it yet.
@@ -10,10 +16,19 @@ pub(crate) fn check(key: &Key, processes: &[Process]) -> Result<(), String> {
     }
     let states = key.replicas.iter().map(|node| processes[*node].disk.durable(&key.row));
     let states: Vec<_> = states.collect::<Result<_, _>>().map_err(|error| error.to_string())?;
-    if states.windows(2).all(|pair| pair[0] == pair[1]) {
-        return Ok(());
+    if states.windows(2).any(|pair| pair[0] != pair[1]) {
+        let versions = states.iter().map(|state| state.as_ref().map(State::version));
+        let versions: Vec<_> = versions.map(|version| shown(version.as_ref())).collect();
+        let versions = versions.join(", ");
+        return Err(format!("converged: replicas of {:?} still differ: {versions}", key.row.key));
     }
-    let tags: Vec<_> =
-        states.iter().map(|state| state.as_ref().map(|state| state.tag().to_string())).collect();
-    Err(format!("converged: replicas of {:?} still differ: {tags:?}", key.row.key))
+    let version = states.first().and_then(|state| state.as_ref()).map(State::version);
+    let lost =
+        key.acknowledged_writes.iter().find(|tag| !version.as_ref().is_some_and(|held| covers(held, **tag)));
+    match lost {
+        Some(tag) => {
+            Err(format!("converged: {tag} was acknowledged, and no replica of {:?} knows it", key.row.key))
+        }
+        None => Ok(()),
+    }
 }

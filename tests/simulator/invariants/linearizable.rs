@@ -1,5 +1,6 @@
-//! QUORUM and ALL are linearizable per key; in particular no acknowledged write is lost, and what was deleted
-//! stays deleted. The checkers are those that judge real clusters. The narrow ones come first: they say more.
+//! Registers are linearizable at QUORUM and ALL; in particular no acknowledged write is lost, and what was deleted
+//! stays deleted. A value that expires is deleted at some time if nothing replaced it before (rule D1). The checkers
+//! are those that judge real clusters. The narrow ones come first: they say more.
 
 use quorate::{node::ClientId, wire};
 use quorate_jepsen::{
@@ -10,7 +11,7 @@ use quorate_jepsen::{
     history::{Operation, Outcome},
 };
 
-/// Everything that clients did to one key.
+/// Everything that clients did to one register.
 #[derive(Debug, Default)]
 pub(crate) struct History {
     operations: Vec<Operation<RegisterAction<Option<u64>>>>,
@@ -33,24 +34,20 @@ impl History {
         value: Option<u64>,
         outcome: wire::Outcome,
     ) {
-        let (completed, outcome) = match outcome {
-            wire::Outcome::Applied => (Some(now), Outcome::Applied),
-            wire::Outcome::NotApplied => (Some(now), Outcome::NotApplied),
-            wire::Outcome::Unknown => (None, Outcome::Unknown),
-        };
+        let (completed, outcome) = known(outcome, now);
         let action = RegisterAction::Write(value);
         self.operations.push(Operation { process: client.0, invoked, completed, outcome, action });
+    }
+
+    /// A write was asked for whose value expires.
+    pub(crate) fn will_expire(&mut self, client: ClientId, invoked: u64, value: u64) {
+        let action = RegisterAction::Cas { old: Some(value), new: None };
+        self.operations.push(Operation::unknown(client.0, invoked, action));
     }
 
     /// A read after which nobody writes was answered.
     pub(crate) fn left(&mut self, value: Option<u64>) {
         self.left.push(value);
-    }
-
-    /// Operations and how many of them were acknowledged.
-    pub(crate) fn counts(&self) -> (u64, u64) {
-        let acknowledged = self.operations.iter().filter(|operation| operation.is_applied()).count();
-        (self.operations.len() as u64, acknowledged as u64)
     }
 
     /// Whether the history is linearizable; `Ok(false)` if the checker gave up.
@@ -65,5 +62,14 @@ impl History {
             Verdict::Unknown(_) => Ok(false),
             Verdict::Invalid(example) => Err(format!("linearizable: {example}")),
         }
+    }
+}
+
+/// What the checkers are to know of an end.
+pub(crate) fn known(outcome: wire::Outcome, now: u64) -> (Option<u64>, Outcome) {
+    match outcome {
+        wire::Outcome::Applied => (Some(now), Outcome::Applied),
+        wire::Outcome::NotApplied => (Some(now), Outcome::NotApplied),
+        wire::Outcome::Unknown => (None, Outcome::Unknown),
     }
 }

@@ -2,37 +2,49 @@
 //!
 //! | file | when | what |
 //! |---|---|---|
-//! | `acknowledged` | each step | what QUORUM or ALL acknowledged is durable on some member of every read quorum |
+//! | `acknowledged` | each step | what QUORUM or ALL acknowledged is durable on some member of every read quorum, and whoever counted holds it |
 //! | `contents` | each step | one tag names one content (rule V4) |
+//! | `causality` | each step | siblings are the writes seen that no other write seen has superseded (rule V5) |
+//! | `superseded` | each write | a write of siblings supersedes what its writer had seen, no more and no less (rule Q4) |
+//! | `real_time` | each reply | at QUORUM and ALL a request counts with all that anybody was told before |
+//! | `one_order` | each reply | reads of siblings at QUORUM and ALL have seen one more than the other (rule Q5) |
+//! | `expiry` | each reply | what expires is neither gone too early nor there too late, and never comes back (rule D1) |
 //! | `own_writes` | each reply | a session at ONE reads its own writes |
 //! | `sessions` | end | a session at QUORUM and ALL never goes back |
 //! | `tables` | each step, end | a table name has one definition, on all founders or on none |
-//! | `linearizable` | end | QUORUM and ALL are linearizable per key |
-//! | `converged` | end | replicas agree once everybody was asked |
+//! | `linearizable`, `linearizable_siblings` | end | QUORUM and ALL are linearizable per key |
+//! | `converged` | end | replicas agree once everybody was asked, and know every acknowledged write |
 
 mod acknowledged;
+mod causality;
 mod contents;
 mod converged;
+mod expiry;
+mod key;
 mod linearizable;
+mod linearizable_siblings;
+mod one_order;
 mod own_writes;
+mod real_time;
 mod sessions;
+mod superseded;
 mod tables;
+
+use std::collections::BTreeSet;
 
 use quorate::{
     node::ClientId,
-    ring::{Hlc, Ring, Table, TableId, TableKind, Tag, token_of},
-    storage::{MetaWrite, Row, TableRecord, TableStage, Write},
+    ring::{Actor, Hlc, Ring, Table, TableId, TableKind, Tag},
+    storage::{MetaWrite, Row, State, TableRecord, TableStage, Version, Write},
     wire::{ClientMessage, Failure, Outcome},
 };
 
-use self::{
-    acknowledged::Acknowledged, contents::Contents, linearizable::History, own_writes::OwnWrites,
-    sessions::Sessions, tables::Tables,
-};
+pub(crate) use self::{expiry::Clocks, key::Key};
+use self::{key::Ended, own_writes::OwnWrites, sessions::Sessions, superseded::Intent, tables::Tables};
 use crate::{
-    options::Options,
+    options::{KeyOptions, Options},
     workload::{Reply, Request, What, from_bytes},
-    world::{Disk, Process},
+    world::{Disk, Minted, Process},
 };
 
 /// Knows everything, and judges.
@@ -42,7 +54,9 @@ pub(crate) struct Oracle {
     pub(crate) tables: Tables,
     own_writes: OwnWrites,
     sessions: Sessions,
-    data_table: Table,
+    data_tables: [Table; 2],
+    /// Those of processes.
+    pub(crate) actors: BTreeSet<Actor>,
     /// The invariant that broke first.
     pub(crate) failure: Option<String>,
     last_value: u64,
@@ -50,69 +64,42 @@ pub(crate) struct Oracle {
     pub(crate) undecided: u64,
 }
 
-/// What is known of a key.
-#[derive(Debug)]
-pub(crate) struct Key {
-    pub(crate) row: Row,
-    /// Used at QUORUM and ALL only, and so linearizable.
-    pub(crate) strict: bool,
-    /// Places of its nodes in the world, in preference order.
-    pub(crate) replicas: Vec<usize>,
-    pub(crate) acknowledged: Acknowledged,
-    contents: Contents,
-    history: History,
-}
-
-impl Key {
-    fn new(table: &Table, name: String, strict: bool, ring: &Ring) -> Self {
-        let token = token_of(name.as_bytes());
-        let replicas: Vec<_> =
-            ring.replicas(token, table.replication).iter().map(|id| id.0 as usize - 1).collect();
-        Self {
-            row: Row::new(token, table.id, name),
-            strict,
-            acknowledged: Acknowledged::new(replicas.len()),
-            replicas,
-            contents: Contents::default(),
-            history: History::default(),
-        }
-    }
-
-    /// The place of a node among the replicas.
-    pub(crate) fn place(&self, node: usize) -> Option<usize> {
-        self.replicas.iter().position(|replica| *replica == node)
-    }
-
-    /// Whether some replica's record was damaged.
-    pub(crate) fn is_damaged(&self) -> bool {
-        self.acknowledged.is_damaged()
-    }
-}
-
 impl Oracle {
     pub(crate) fn new(options: &Options, ring: &Ring) -> Self {
-        let data_table = Table::new(TableId(7), "data", TableKind::Register, options.replication);
-        let strict = (0..options.strict_keys).map(|n| (format!("strict{n}"), true));
-        let one = (0..options.one_keys).map(|n| (format!("one{n}"), false));
-        let keys =
-            strict.chain(one).map(|(name, strict)| Key::new(&data_table, name, strict, ring)).collect();
-        Self {
-            keys,
+        let data_tables = [
+            Table::new(REGISTERS, "data", TableKind::Register, options.replication),
+            Table::new(SIBLINGS, "baskets", TableKind::Siblings, options.replication),
+        ];
+        let mut oracle = Self {
+            keys: Vec::new(),
             tables: Tables::default(),
             own_writes: OwnWrites::default(),
             sessions: Sessions::default(),
-            data_table,
+            data_tables,
+            actors: BTreeSet::new(),
             failure: None,
             last_value: 0,
             undecided: 0,
-        }
+        };
+        options.keys.keys.iter().for_each(|key| oracle.add_key(*key, ring));
+        oracle
     }
 
-    /// What is on every disk before anything happens: the table that the workload uses.
+    fn add_key(&mut self, options: KeyOptions, ring: &Ring) {
+        let alike = self.keys.iter().filter(|key| key.options.strict == options.strict).count();
+        let name = format!("{}{alike}", if options.strict { "strict" } else { "one" });
+        let table = &self.data_tables[usize::from(options.kind == TableKind::Siblings)];
+        self.keys.push(Key::new(table, name, options, ring));
+    }
+
+    /// What is on every disk before anything happens: the tables that the workload uses.
     pub(crate) fn provisioned(&self) -> Vec<Write> {
         let attempt = Tag { hlc: Hlc::ZERO, actor: quorate::ring::Actor(0) };
-        let record = TableRecord { table: self.data_table.clone(), stage: TableStage::Committed { attempt } };
-        vec![Write::Meta(MetaWrite::PutTable(record))]
+        let record = |table: &Table| {
+            let stage = TableStage::Committed { attempt };
+            Write::Meta(MetaWrite::PutTable(TableRecord { table: table.clone(), stage }))
+        };
+        self.data_tables.iter().map(record).collect()
     }
 
     /// A value that nobody has written yet.
@@ -126,10 +113,53 @@ impl Oracle {
         self.failure.get_or_insert(why);
     }
 
+    /// A client makes a request of a key. Answers what clients had been told of the key by then.
+    pub(crate) fn asked(
+        &mut self,
+        client: ClientId,
+        invoked: u64,
+        what: &What,
+        clocks: Clocks,
+    ) -> (Option<Version>, Clocks) {
+        let Some(at) = what.key() else {
+            return (None, clocks);
+        };
+        let key = &mut self.keys[at];
+        let told = key.told().cloned();
+        if let What::Put { value, context, ttl_ms, .. } = what {
+            let context = context.as_ref().map(|context| context.vector.clone());
+            let intent = Intent { context, told: told.clone() };
+            key.asked(client, invoked, *value, ttl_ms.is_some(), intent);
+        }
+        (told, Clocks { gone: key.expiry.gone(), ..clocks })
+    }
+
+    /// The commit step of `node` makes a write, which is not durable yet.
+    pub(crate) fn minted(&mut self, node: usize, minted: Minted) {
+        let Some(at) = self.find(&minted.row) else {
+            return;
+        };
+        let value = minted.content.value().and_then(from_bytes);
+        if let Err(why) = self.keys[at].minted(node, minted.dot, minted.seen, value) {
+            self.fail(format!("{why} (key {:?}, n{} mints)", minted.row.key, node + 1));
+        }
+    }
+
+    /// A node sends a state, or keeps it for another.
+    pub(crate) fn sent(&mut self, row: (TableId, &bytes::Bytes), state: &State) {
+        let is_row = |key: &Key| key.row.key == *row.1 && key.row.table == row.0;
+        let Some(at) = self.keys.iter().position(is_row) else {
+            return;
+        };
+        let Self { keys, actors, .. } = self;
+        if let Err(why) = keys[at].sent(state, |actor| actors.contains(&actor)) {
+            self.fail(format!("{why} (key {:?}, a fallback mints)", row.1));
+        }
+    }
+
     /// Something became durable under `row` on `node`.
     pub(crate) fn durable(&mut self, node: usize, row: &Row, disk: &Disk) {
-        let found = self.keys.iter().position(|key| key.row.key == row.key && key.row.table == row.table);
-        if let Some(key) = found {
+        if let Some(key) = self.find(row) {
             self.look(node, key, disk);
         }
     }
@@ -151,20 +181,16 @@ impl Oracle {
         self.keys.iter().any(|key| key.place(node).is_some_and(|place| key.acknowledged.is_damaged_at(place)))
     }
 
+    fn find(&self, row: &Row) -> Option<usize> {
+        self.keys.iter().position(|key| key.row.key == row.key && key.row.table == row.table)
+    }
+
     fn look(&mut self, node: usize, at: usize, disk: &Disk) {
         let key = &mut self.keys[at];
         let Some(place) = key.place(node) else {
             return;
         };
-        let Ok(state) = disk.durable(&key.row) else {
-            return; // damaged, and known to be
-        };
-        key.acknowledged.holds(place, state.as_ref().map(|state| state.tag()));
-        let verdict = match &state {
-            Some(state) => key.contents.seen(state).and_then(|()| key.acknowledged.check()),
-            None => key.acknowledged.check(),
-        };
-        if let Err(why) = verdict {
+        if let Err(why) = key.look(place, disk) {
             let why = format!("{why} (key {:?}, after a write or crash of n{})", key.row.key, node + 1);
             self.fail(why);
         }
@@ -173,97 +199,83 @@ impl Oracle {
     /// A client hears what became of its request.
     pub(crate) fn replied(
         &mut self,
-        connection: ClientId,
+        client: ClientId,
         ring: &Ring,
         request: &Request,
         reply: &Reply,
-        now: u64,
+        (now, clocks): (u64, &Clocks),
     ) -> Result<(), String> {
         if let Some(ClientMessage::RequestError(error)) = reply.answer()
             && let Failure::UnknownTable { name } = &error.failure
         {
             return Err(format!("a node does not know the table {name}, which is there"));
         }
-        match &request.what {
-            What::Get { key, last, .. } => self.read(connection, *key, (request.invoked, now), *last, reply),
-            What::Put { key, value, .. } => {
-                self.written(connection, *key, Some(*value), request.invoked, reply, now)
+        let Request { invoked, told, before, .. } = request;
+        let told = told.as_ref();
+        let ended = Ended { client, invoked: *invoked, now, told, before, clocks };
+        let verdict = match &request.what {
+            What::Get { key, last, .. } => self.read(&ended, *key, *last, reply),
+            What::Put { key, .. } | What::Delete { key, .. } => {
+                self.written(&ended, *key, &request.what, reply)
             }
-            What::Delete { key, .. } => self.written(connection, *key, None, request.invoked, reply, now),
-            What::CreateTable { .. } => {
-                if let Some(ClientMessage::TableCreated(created)) = reply.answer() {
-                    let name = format!("in {}", created.table.id);
-                    self.keys.push(Key::new(&created.table, name, true, ring));
-                    self.tables.acknowledged(&created.table)?;
-                }
-                Ok(())
-            }
+            What::CreateTable { .. } => self.created(ring, reply),
+        };
+        match request.what.key() {
+            Some(at) => verdict.map_err(|why| {
+                let key = &self.keys[at].row.key;
+                format!("{why} (key {key:?}, answer to c{})", client.0)
+            }),
+            None => verdict,
         }
     }
 
-    fn read(
-        &mut self,
-        connection: ClientId,
-        at: usize,
-        (invoked, now): (u64, u64),
-        last: bool,
-        reply: &Reply,
-    ) -> Result<(), String> {
+    fn created(&mut self, ring: &Ring, reply: &Reply) -> Result<(), String> {
+        if let Some(ClientMessage::TableCreated(created)) = reply.answer() {
+            let name = format!("in {}", created.table.id);
+            let options = KeyOptions { kind: created.table.kind, strict: true, expires: false };
+            self.keys.push(Key::new(&created.table, name, options, ring));
+            self.tables.acknowledged(&created.table)?;
+        }
+        Ok(())
+    }
+
+    fn read(&mut self, ended: &Ended<'_>, at: usize, last: bool, reply: &Reply) -> Result<(), String> {
         let Some(ClientMessage::Got(got)) = reply.answer() else {
             return Ok(());
         };
         let key = &mut self.keys[at];
-        if got.values.len() > 1 {
-            return Err("a register shows several values".to_owned());
+        let version = key.read(ended, got, last)?;
+        if !key.options.strict {
+            return self.own_writes.read(ended.client, at, &got.receipt, version.as_ref());
         }
-        let value = got
-            .values
-            .first()
-            .map(|version| from_bytes(&version.value).ok_or("a value is cut off"))
-            .transpose()?;
-        if key.strict {
-            key.history.read(connection, invoked, now, value);
-            if last {
-                key.history.left(value);
-            }
-            self.sessions.read(connection, at, invoked, now, got.receipt.tag);
-            key.acknowledged.acknowledge(got.receipt.tag);
-            key.acknowledged.check().map_err(|why| format!("{why} (key {:?}, read)", key.row.key))
-        } else {
-            self.own_writes.read(connection, at, &got.receipt)
+        if !key.has_siblings() {
+            let Ended { client, invoked, now, .. } = *ended;
+            self.sessions.read(client, at, invoked, now, got.receipt.tag);
         }
+        Ok(())
     }
 
-    fn written(
-        &mut self,
-        connection: ClientId,
-        at: usize,
-        value: Option<u64>,
-        invoked: u64,
-        reply: &Reply,
-        now: u64,
-    ) -> Result<(), String> {
+    fn written(&mut self, ended: &Ended<'_>, at: usize, what: &What, reply: &Reply) -> Result<(), String> {
         let key = &mut self.keys[at];
-        if key.strict {
-            key.history.written(connection, invoked, now, value, reply.outcome());
-        }
+        let context = what.context().map(|context| &context.vector);
+        key.ended(ended, what.value(), context, reply.outcome());
         let Some(ClientMessage::Written(written)) = reply.answer() else {
             return Ok(());
         };
         debug_assert_eq!(reply.outcome(), Outcome::Applied);
-        if key.strict {
-            self.sessions.wrote(connection, at, invoked, now, written.receipt.tag);
-            key.acknowledged.acknowledge(written.receipt.tag);
-            key.acknowledged.check().map_err(|why| format!("{why} (key {:?}, write)", key.row.key))
-        } else {
-            self.own_writes.wrote(connection, at, &written.receipt);
-            Ok(())
+        key.acknowledge(ended, context, what.is_sloppy(), written)?;
+        if !key.options.strict {
+            self.own_writes.wrote(ended.client, at, &written.receipt);
+        } else if !key.has_siblings() {
+            let Ended { client, invoked, now, .. } = *ended;
+            self.sessions.wrote(client, at, invoked, now, written.receipt.tag);
         }
+        Ok(())
     }
 
     /// Requests at QUORUM and ALL, and how many of them were acknowledged.
     pub(crate) fn counts(&self) -> (u64, u64) {
-        let counts = self.keys.iter().map(|key| key.history.counts());
+        let counts = self.keys.iter().map(Key::counts);
         counts.fold((0, 0), |sum, count| (sum.0 + count.0, sum.1 + count.1))
     }
 
@@ -274,7 +286,7 @@ impl Oracle {
 
     /// Judges what can only be judged when all is over.
     pub(crate) fn judge(&mut self, processes: &[Process]) {
-        let judged = |key: &Key| key.history.check().map_err(|why| format!("key {:?}: {why}", key.row.key));
+        let judged = |key: &Key| key.judge().map_err(|why| format!("key {:?}: {why}", key.row.key));
         let verdict = self.keys.iter().try_fold(0, |open, key| judged(key).map(|ok| open + u64::from(!ok)));
         self.undecided = *verdict.as_ref().unwrap_or(&0);
         let verdict = verdict.and_then(|_| self.sessions.check()).and_then(|()| self.converged(processes));
@@ -283,3 +295,6 @@ impl Oracle {
         }
     }
 }
+
+const REGISTERS: TableId = TableId(7);
+const SIBLINGS: TableId = TableId(8);

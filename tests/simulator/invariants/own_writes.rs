@@ -5,36 +5,44 @@
 
 use std::collections::BTreeMap;
 
-use quorate::{node::ClientId, ring::Tag, wire::Receipt};
+use quorate::{node::ClientId, ring::Tag, storage::Version, wire::Receipt};
 
-/// The greatest tag that each connection was told of, by key. A connection ends with its coordinator.
+use super::acknowledged::{covers, shown};
+
+/// The writes that each connection was told of, by key. A connection ends with its coordinator.
 #[derive(Debug, Default)]
 pub(crate) struct OwnWrites {
-    told: BTreeMap<(ClientId, usize), Tag>,
+    told: BTreeMap<(ClientId, usize), Vec<Tag>>,
 }
 
 impl OwnWrites {
     /// A write was acknowledged.
     pub(crate) fn wrote(&mut self, connection: ClientId, key: usize, receipt: &Receipt) {
         if let Some(tag) = receipt.tag.filter(|_| answers_itself(receipt)) {
-            let known = self.told.entry((connection, key)).or_insert(tag);
-            *known = tag.max(*known);
+            self.told.entry((connection, key)).or_default().push(tag);
         }
     }
 
     /// A read was answered.
-    pub(crate) fn read(&self, connection: ClientId, key: usize, receipt: &Receipt) -> Result<(), String> {
-        let tag = receipt.tag;
-        match self.told.get(&(connection, key)) {
-            Some(own) if answers_itself(receipt) && tag < Some(*own) => {
-                let tag = tag.map_or("nothing".to_owned(), |tag| tag.to_string());
-                Err(format!("own writes: a session at ONE wrote {own} and reads {tag}"))
+    pub(crate) fn read(
+        &self,
+        connection: ClientId,
+        key: usize,
+        receipt: &Receipt,
+        version: Option<&Version>,
+    ) -> Result<(), String> {
+        let told = self.told.get(&(connection, key)).filter(|_| answers_itself(receipt));
+        let lacks = |tag: &&Tag| !version.is_some_and(|version| covers(version, **tag));
+        match told.into_iter().flatten().find(lacks) {
+            Some(own) => {
+                let version = shown(version);
+                Err(format!("own writes: a session at ONE wrote {own} and reads {version}"))
             }
-            _ => Ok(()),
+            None => Ok(()),
         }
     }
 }
 
 fn answers_itself(receipt: &Receipt) -> bool {
-    receipt.answered.contains(&receipt.coordinator)
+    receipt.forwarded_by.is_none() && receipt.answered.contains(&receipt.coordinator)
 }

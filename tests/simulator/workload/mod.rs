@@ -1,16 +1,20 @@
 //! Clients: each sends one request at a time, writes values that nobody else writes, and never guesses
 //! what became of a request (rule Q10).
 
+mod context;
 mod request;
 
 use bytes::Bytes;
 use quorate::{
     node::ClientId,
     ring::{Duration, Epoch, Instant},
-    wire::{ClientMessage, Frame, Header, RequestId},
+    wire::{ClientMessage, Failure, Frame, Header, RequestId},
 };
 
-pub(crate) use self::request::{Reply, Request, What, from_bytes};
+pub(crate) use self::{
+    context::{Context, Memory, context_entries, context_vector},
+    request::{Reply, Request, What, from_bytes},
+};
 use crate::{
     options::{MS, SECOND, time},
     random::Random,
@@ -28,6 +32,7 @@ pub(crate) struct Client {
     /// Requests that it has yet to make.
     left: u32,
     pub(crate) current: Option<Request>,
+    memory: Memory,
     task: Task,
     random: Random,
     next_request: u64,
@@ -77,7 +82,9 @@ impl World {
         let node = choose_node(&mut random, self.processes.len(), self.options.favour);
         let at = self.now + random.below(self.pause_max());
         let connection = self.connect();
-        self.clients.push(Client { node, connection, left, current: None, task, random, next_request: 1 });
+        let memory = Memory::default();
+        let client = Client { node, connection, left, current: None, memory, task, random, next_request: 1 };
+        self.clients.push(client);
         self.agenda.push(at, Event::Wake(place));
     }
 
@@ -103,12 +110,16 @@ impl World {
             _ => self.options.request_timeout,
         };
         let what = match client.task {
-            Task::Usual => What::draw(&mut client.random, &self.options, &mut self.oracle),
-            Task::Tables => What::draw_table(&mut client.random),
+            Task::Usual => What::draw(&mut client.random, &self.options, &mut self.oracle, &client.memory),
+            Task::Tables => What::draw_table(&mut client.random, &self.options),
             Task::LastRead(key) => What::last_read(&self.oracle, key),
         };
         client.left -= 1;
-        let request = Request { id: client.next_request, what, invoked: self.events };
+        let (invoked, connection) = (self.events, client.connection);
+        let clocks = self.clocks();
+        let (told, before) = self.oracle.asked(connection, invoked, &what, clocks);
+        let client = &mut self.clients[place];
+        let request = Request { id: client.next_request, what, invoked, told, before };
         client.next_request += 1;
         // Request ids mean nothing to the node; far apart, they show a mix-up of clients.
         let header = Header {
@@ -181,8 +192,10 @@ impl World {
 
     fn finished(&mut self, place: usize, request: Request, reply: Reply) {
         let connection = self.clients[place].connection;
-        let verdict = self.oracle.replied(connection, &self.ring, &request, &reply, self.events);
-        if let Err(why) = verdict {
+        let clocks = self.clocks();
+        let now = (self.events, &clocks);
+        let verdict = self.oracle.replied(connection, &self.ring, &request, &reply, now);
+        if let Err(why) = verdict.and_then(|()| self.remember(place, &request, &reply)) {
             return self.fail(why);
         }
         let is_known = matches!(reply, Reply::Answer(_));
@@ -206,6 +219,25 @@ impl World {
             }
         }
         self.agenda.push(self.now + pause, Event::Wake(place));
+    }
+
+    /// A client keeps the context that it was given.
+    fn remember(&mut self, place: usize, request: &Request, reply: &Reply) -> Result<(), String> {
+        let bytes = match reply.answer() {
+            Some(ClientMessage::Got(got)) => &got.context,
+            Some(ClientMessage::Written(written)) => &written.context,
+            Some(ClientMessage::RequestError(error)) => match &error.failure {
+                Failure::TooManySiblings { context, .. } => context,
+                _ => return Ok(()),
+            },
+            _ => return Ok(()),
+        };
+        let Some(key) = request.what.key().filter(|_| !bytes.is_empty()) else {
+            return Ok(());
+        };
+        let vector = context_vector(&self.oracle.keys[key].row, bytes)?;
+        self.clients[place].memory.given(key, Context { bytes: bytes.clone(), vector });
+        Ok(())
     }
 }
 

@@ -1,12 +1,20 @@
 //! One request: what is asked, and what came back.
 
+use std::num::NonZeroU8;
+
 use bytes::{BufMut, Bytes, BytesMut};
 use quorate::{
     ring::{Consistency, TableKind},
+    storage::Version,
     wire::{ClientMessage, CreateTable, Delete, Get, Outcome, Put},
 };
 
-use crate::{invariants::Oracle, options::Options, random::Random};
+use super::{Context, Memory};
+use crate::{
+    invariants::{Clocks, Oracle},
+    options::{MS, Options},
+    random::Random,
+};
 
 /// A request under way.
 #[derive(Clone, Debug)]
@@ -15,6 +23,10 @@ pub(crate) struct Request {
     pub(crate) what: What,
     /// On the checkers' clock.
     pub(crate) invoked: u64,
+    /// What clients had been told of the key when it was made.
+    pub(crate) told: Option<Version>,
+    /// What clocks showed when it was made.
+    pub(crate) before: Clocks,
 }
 
 /// What is asked.
@@ -24,6 +36,7 @@ pub(crate) enum What {
     Get {
         key: usize,
         level: Consistency,
+        monotone: bool,
         last: bool,
     },
     Put {
@@ -31,13 +44,19 @@ pub(crate) enum What {
         level: Consistency,
         value: u64,
         bytes: usize,
+        context: Option<Context>,
+        ttl_ms: Option<u64>,
+        sloppy: bool,
     },
     Delete {
         key: usize,
         level: Consistency,
+        context: Option<Context>,
+        sloppy: bool,
     },
     CreateTable {
         name: String,
+        kind: TableKind,
     },
 }
 
@@ -53,54 +72,110 @@ pub(crate) enum Reply {
 
 impl What {
     /// Draws a request of the usual kind.
-    pub(crate) fn draw(random: &mut Random, options: &Options, oracle: &mut Oracle) -> Self {
+    pub(crate) fn draw(random: &mut Random, options: &Options, oracle: &mut Oracle, memory: &Memory) -> Self {
         let key = random.index(oracle.keys.len());
+        let strict = oracle.keys[key].options.strict;
+        let siblings = oracle.keys[key].has_siblings();
         let level = match () {
-            () if oracle.keys[key].strict => match random.chance(options.alls) {
+            () if strict => match random.chance(options.alls) {
                 true => Consistency::All,
                 false => Consistency::Quorum,
             },
             () if random.chance(200) => *random.pick(OTHER_LEVELS),
+            () if siblings && random.chance(100) => Consistency::Count(*random.pick(COUNTS)),
             () => Consistency::One,
         };
         if random.chance(options.reads) {
-            Self::Get { key, level, last: false }
-        } else if random.chance(options.deletes) {
-            Self::Delete { key, level }
-        } else {
-            let bytes = if random.chance(50) { random.range(8, 2_000) as usize } else { 8 };
-            Self::Put { key, level, value: oracle.fresh_value(), bytes }
+            let monotone = siblings && random.chance(options.keys.monotone);
+            return Self::Get { key, level, monotone, last: false };
         }
+        let delete = random.chance(options.deletes);
+        let context = match siblings && random.chance(options.keys.contexts) {
+            true => {
+                let stale = random.chance(options.keys.stale);
+                memory.recall(key, random, stale)
+            }
+            false => None,
+        };
+        let sloppy = siblings && !strict && random.chance(options.keys.sloppy);
+        if delete {
+            return Self::Delete { key, level, context, sloppy };
+        }
+        let bytes = if random.chance(50) { random.range(8, 2_000) as usize } else { 8 };
+        let expires = oracle.keys[key].options.expires && random.chance(options.keys.expiring);
+        let ttl_ms = expires.then(|| random.scale(1, (options.duration / MS).max(1)));
+        Self::Put { key, level, value: oracle.fresh_value(), bytes, context, ttl_ms, sloppy }
     }
 
     /// Draws the creation of a table.
-    pub(crate) fn draw_table(random: &mut Random) -> Self {
-        Self::CreateTable { name: if random.chance(700) { "raced" } else { "other" }.to_owned() }
+    pub(crate) fn draw_table(random: &mut Random, options: &Options) -> Self {
+        let name = if random.chance(700) { "raced" } else { "other" }.to_owned();
+        let kinds: Vec<_> = options.keys.keys.iter().map(|key| key.kind).collect();
+        let registers = kinds.iter().all(|kind| *kind == TableKind::Register);
+        let kind = if registers { TableKind::Register } else { *random.pick(&kinds) };
+        Self::CreateTable { name, kind }
+    }
+
+    /// The key that it concerns.
+    pub(crate) fn key(&self) -> Option<usize> {
+        match self {
+            Self::Get { key, .. } | Self::Put { key, .. } | Self::Delete { key, .. } => Some(*key),
+            Self::CreateTable { .. } => None,
+        }
+    }
+
+    /// What a write carries of what its client has seen.
+    pub(crate) fn context(&self) -> Option<&Context> {
+        match self {
+            Self::Put { context, .. } | Self::Delete { context, .. } => context.as_ref(),
+            Self::Get { .. } | Self::CreateTable { .. } => None,
+        }
+    }
+
+    /// What a write writes; `None` for a delete.
+    pub(crate) fn value(&self) -> Option<u64> {
+        match self {
+            Self::Put { value, .. } => Some(*value),
+            _ => None,
+        }
+    }
+
+    /// Whether fallbacks may count.
+    pub(crate) fn is_sloppy(&self) -> bool {
+        match self {
+            Self::Put { level, sloppy, .. } | Self::Delete { level, sloppy, .. } => {
+                *sloppy || *level == Consistency::Any
+            }
+            Self::Get { .. } | Self::CreateTable { .. } => false,
+        }
     }
 
     /// Asks every replica that can answer.
     pub(crate) fn last_read(oracle: &Oracle, key: usize) -> Self {
         let level = if oracle.keys[key].is_damaged() { Consistency::Quorum } else { Consistency::All };
-        Self::Get { key, level, last: true }
+        Self::Get { key, level, monotone: false, last: true }
     }
 
     /// The same as a message.
     pub(crate) fn message(&self, oracle: &Oracle) -> ClientMessage {
         let row = |key: &usize| (oracle.keys[*key].row.table, oracle.keys[*key].row.key.clone());
         match self {
-            Self::Get { key, level, .. } => {
+            Self::Get { key, level, monotone, .. } => {
                 let (table, key) = row(key);
-                Get::new(table, key, *level).into()
+                Get { monotone: *monotone, ..Get::new(table, key, *level) }.into()
             }
-            Self::Put { key, level, value, bytes } => {
+            Self::Put { key, level, value, bytes, context, ttl_ms, sloppy } => {
                 let (table, key) = row(key);
-                Put::new(table, key, to_bytes(*value, *bytes), *level).into()
+                let (context, ttl_ms) = (bytes_of(context), *ttl_ms);
+                let put = Put::new(table, key, to_bytes(*value, *bytes), *level);
+                Put { context, ttl_ms, sloppy: *sloppy, ..put }.into()
             }
-            Self::Delete { key, level } => {
+            Self::Delete { key, level, context, sloppy } => {
                 let (table, key) = row(key);
-                Delete::new(table, key, *level).into()
+                let (context, sloppy) = (bytes_of(context), *sloppy);
+                Delete { context, sloppy, ..Delete::new(table, key, *level) }.into()
             }
-            Self::CreateTable { name } => CreateTable::new(name.clone(), TableKind::Register).into(),
+            Self::CreateTable { name, kind } => CreateTable::new(name.clone(), *kind).into(),
         }
     }
 }
@@ -132,6 +207,17 @@ impl Reply {
 
 const OTHER_LEVELS: &[Consistency] =
     &[Consistency::Two, Consistency::Three, Consistency::Quorum, Consistency::All, Consistency::Any];
+
+const COUNTS: &[NonZeroU8] = &[
+    NonZeroU8::MIN,
+    NonZeroU8::MIN.saturating_add(1),
+    NonZeroU8::MIN.saturating_add(2),
+    NonZeroU8::MIN.saturating_add(3),
+];
+
+fn bytes_of(context: &Option<Context>) -> Option<Bytes> {
+    context.as_ref().map(|context| context.bytes.clone())
+}
 
 /// A value, padded to a length.
 fn to_bytes(value: u64, bytes: usize) -> Bytes {

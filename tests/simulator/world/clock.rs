@@ -1,4 +1,5 @@
-//! The clocks of one node: wrong by an offset, running at a rate of their own, and set both ways.
+//! The clocks of one node: wrong by an offset, running at a rate of their own, and set both ways. A wall clock may tick
+//! seldom, as some virtual machines' do, so that a node counts logically for long.
 
 use quorate::ring::{Instant, Now, WallMicros};
 
@@ -11,6 +12,11 @@ pub(crate) struct Clock {
     drift: i64,
     /// Of the wall clock, in microseconds.
     offset: i64,
+    /// How seldom the wall clock ticks, in microseconds.
+    tick: i64,
+    times_set: u64,
+    /// The most that the wall clock has shown before it was set.
+    fastest: WallMicros,
 }
 
 impl Clock {
@@ -21,13 +27,17 @@ impl Clock {
         Self {
             drift: either_way(options.clock_drift_max),
             offset: either_way(options.clock_offset_max / 1_000),
+            tick: (options.clock_tick / 1_000) as i64,
+            times_set: 0,
+            fastest: WallMicros::default(),
         }
     }
 
     /// What the clocks show at `at`.
     pub(crate) fn now(&self, at: u64) -> Now {
         let mono = self.mono(at);
-        let wall = START_MICROS + (mono / 1_000) as i64 + self.offset;
+        let since_start = (mono / 1_000) as i64;
+        let wall = START_MICROS + since_start - since_start % self.tick + self.offset;
         Now { mono: Instant(mono), wall: WallMicros(wall.max(0) as u64) }
     }
 
@@ -41,14 +51,30 @@ impl Clock {
         at
     }
 
-    /// The wall clock is set forward or back.
-    pub(crate) fn jump(&mut self, micros: i64) {
-        self.offset += micros;
+    /// The most that the wall clock has shown until `at`.
+    pub(crate) fn fastest(&self, at: u64) -> WallMicros {
+        self.now(at).wall.max(self.fastest)
     }
 
-    /// The wall clock is set right.
-    pub(crate) fn set_right(&mut self) {
-        self.offset = 0;
+    /// How often the wall clock was set.
+    pub(crate) fn times_set(&self) -> u64 {
+        self.times_set
+    }
+
+    /// The wall clock is set forward or back at `at`.
+    pub(crate) fn jump(&mut self, at: u64, micros: i64) {
+        self.set(at, self.offset + micros);
+    }
+
+    /// The wall clock is set right at `at`.
+    pub(crate) fn set_right(&mut self, at: u64) {
+        self.set(at, 0);
+    }
+
+    fn set(&mut self, at: u64, offset: i64) {
+        self.fastest = self.fastest(at);
+        self.times_set += 1;
+        self.offset = offset;
     }
 
     fn mono(&self, at: u64) -> u64 {

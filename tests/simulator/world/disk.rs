@@ -2,13 +2,14 @@
 
 use quorate::{
     node::{DiskOperation, DiskRequest, DiskResult, Ticket},
-    ring::Instant,
+    ring::{Instant, Tag},
     storage::{
-        Committer, Kept, MemoryEngine, PendingId, ReadError, Recovered, Row, Staged, State, Write,
-        WriteResult, read, read_hints, read_version, recover,
+        Committer, Content, Kept, MemoryEngine, PendingId, ReadError, Recovered, Row, Seen, Staged, State,
+        VersionVector, Write, WriteResult, read, read_hints, read_version, recover,
     },
 };
 
+use super::mistakes;
 use crate::{
     mutants::Mutant,
     options::{DiskOptions, Options},
@@ -52,6 +53,18 @@ struct Syncing {
     staged: Option<Staged>,
     tickets: Vec<Ticket>,
     writes: Vec<Write>,
+    /// What is done in place of `writes`, by mistake.
+    mistaken: Option<Vec<Write>>,
+}
+
+/// A write of siblings that the commit step makes.
+#[derive(Debug)]
+pub(crate) struct Minted {
+    pub(crate) row: Row,
+    pub(crate) dot: Tag,
+    /// What it supersedes.
+    pub(crate) seen: VersionVector,
+    pub(crate) content: Content,
 }
 
 /// What a step of the disk brought about.
@@ -61,6 +74,8 @@ pub(crate) struct Progress {
     pub(crate) done: Vec<(Ticket, DiskResult)>,
     /// What has just become durable.
     pub(crate) durable: Vec<Write>,
+    /// Writes of siblings that were made on the way to the disk.
+    pub(crate) minted: Vec<Minted>,
     /// When to go on, and with what.
     pub(crate) next: Option<(u64, DiskEvent)>,
 }
@@ -143,9 +158,12 @@ impl Disk {
             self.busy = false;
             return progress;
         }
-        let staged = self.committer.stage(&self.engine, &writes);
+        progress.minted = writes.iter().filter_map(|write| self.minted(write)).collect();
+        let mistaken = self.mistaken(&writes);
+        let staged = self.committer.stage(&self.engine, mistaken.as_ref().unwrap_or(&writes));
         if staged.batch.is_empty() {
-            progress.done = zip(tickets, self.committer.committed(staged));
+            let results = mistakes::results(&writes, mistaken.as_ref(), self.committer.committed(staged));
+            progress.done = zip(tickets, results);
             progress.next = Some((0, DiskEvent::Stage));
             return progress;
         }
@@ -157,12 +175,13 @@ impl Disk {
             Ok(id) => {
                 let latency = self.random.range(self.options.sync_min, self.options.sync_max) * self.slowness;
                 progress.next = Some((latency, DiskEvent::Synced));
-                let mut syncing = Syncing { id, staged: Some(staged), tickets, writes };
+                let mut syncing = Syncing { id, staged: Some(staged), tickets, writes, mistaken };
                 if self.mutant == Some(Mutant::AckBeforeSync)
                     && let Some(staged) = syncing.staged.take()
                 {
-                    progress.done =
-                        zip(std::mem::take(&mut syncing.tickets), self.committer.committed(staged));
+                    let results = self.committer.committed(staged);
+                    let results = mistakes::results(&syncing.writes, syncing.mistaken.as_ref(), results);
+                    progress.done = zip(std::mem::take(&mut syncing.tickets), results);
                 }
                 self.syncing = Some(syncing);
             }
@@ -172,7 +191,7 @@ impl Disk {
 
     /// The sync of the commit under way is over.
     pub(crate) fn synced(&mut self) -> Progress {
-        let Some(Syncing { id, staged, tickets, writes }) = self.syncing.take() else {
+        let Some(Syncing { id, staged, tickets, writes, mistaken }) = self.syncing.take() else {
             return Progress::default();
         };
         let mut progress = Progress { next: Some((0, DiskEvent::Stage)), ..Progress::default() };
@@ -182,7 +201,8 @@ impl Disk {
         match self.engine.finish(id) {
             Ok(()) => {
                 if let Some(staged) = staged {
-                    progress.done = zip(tickets, self.committer.committed(staged));
+                    let results = self.committer.committed(staged);
+                    progress.done = zip(tickets, mistakes::results(&writes, mistaken.as_ref(), results));
                 }
                 progress.durable = writes;
             }
@@ -217,6 +237,29 @@ impl Disk {
     /// What is durable under `row`.
     pub(crate) fn durable(&self, row: &Row) -> Result<Option<State>, ReadError> {
         read(&self.engine, row)
+    }
+
+    /// What is done in place of `writes`, by mistake.
+    fn mistaken(&self, writes: &[Write]) -> Option<Vec<Write>> {
+        let mutant = self.mutant.filter(|mutant| mistakes::are_of(*mutant))?;
+        let done = |write: &Write| {
+            let held = mistakes::row(write).and_then(|row| self.durable(row).ok().flatten());
+            mistakes::mistaken(mutant, write, held.as_ref()).unwrap_or_else(|| write.clone())
+        };
+        Some(writes.iter().map(done).collect())
+    }
+
+    /// What a write of siblings is about to supersede.
+    fn minted(&self, write: &Write) -> Option<Minted> {
+        let Write::Mint { row, dot, seen, content } = write else {
+            return None;
+        };
+        let seen = match (seen, self.durable(row)) {
+            (Seen::Context(context), _) => context.clone(),
+            (Seen::Durable, Ok(Some(State::Siblings(held)))) => held.vector().clone(),
+            (Seen::Durable, _) => VersionVector::new(),
+        };
+        Some(Minted { row: row.clone(), dot: *dot, seen, content: content.clone() })
     }
 
     fn state(&self, row: &Row) -> Result<Option<State>, ReadError> {

@@ -183,7 +183,7 @@ impl World {
             FaultKind::ClockJump => {
                 let by = random.scale(1_000, 20_000_000) as i64;
                 let by = if random.chance(500) { by } else { -by };
-                self.processes[fault.node].clock.jump(by);
+                self.processes[fault.node].clock.jump(self.now, by);
             }
             FaultKind::SlowDisk => self.processes[fault.node].disk.slowness = random.scale(2, 200),
             FaultKind::DiskFull => self.processes[fault.node].disk.engine.set_full(true),
@@ -230,7 +230,7 @@ impl World {
         self.healed = true;
         self.network.calm_down();
         for node in 0..self.processes.len() {
-            self.processes[node].clock.set_right();
+            self.processes[node].clock.set_right(self.now);
             self.processes[node].crash_midway = None;
             if self.processes[node].paused_until > self.now {
                 self.processes[node].paused_until = self.now;

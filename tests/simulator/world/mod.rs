@@ -7,6 +7,7 @@ pub(crate) mod agenda;
 mod clock;
 mod disk;
 pub(crate) mod faults;
+mod mistakes;
 mod network;
 mod process;
 mod trace;
@@ -18,7 +19,7 @@ use std::{
 
 use bytes::{Bytes, BytesMut};
 use quorate::{
-    node::{Alarm, ClientId, Effect, Effects, Input},
+    node::{Alarm, ClientId, DiskOperation, DiskRequest, Effect, Effects, Input},
     ring::{Instant, NodeId, Ring},
     storage::{MemoryImage, Write},
     wire::{self, ClientMessage, Frame, Message, PeerMessage},
@@ -31,11 +32,11 @@ use self::{
     trace::Trace,
 };
 pub(crate) use self::{
-    disk::Disk,
+    disk::{Disk, Minted},
     process::{CLUSTER_NAME, Process},
 };
 use crate::{
-    invariants::Oracle,
+    invariants::{Clocks, Oracle},
     options::{Options, SECOND, time},
     random::Random,
     render, rings,
@@ -326,10 +327,13 @@ impl World {
             }
         };
         let life = process.life;
+        progress.minted.into_iter().for_each(|minted| self.oracle.minted(node, minted));
         for write in &progress.durable {
             self.trace.line(|| format!("{} n{} disk {}", time(self.now), node + 1, render::write(write)));
             match write {
-                Write::Store { row, .. } => self.oracle.durable(node, row, &self.processes[node].disk),
+                Write::Store { row, .. } | Write::Mint { row, .. } => {
+                    self.oracle.durable(node, row, &self.processes[node].disk);
+                }
                 Write::Meta(write) => self.oracle.tables.durable(node, write),
                 _ => {}
             }
@@ -346,6 +350,17 @@ impl World {
         }
         if let Some(why) = self.oracle.tables.failure.take() {
             self.fail(why);
+        }
+    }
+
+    /// What the clocks show.
+    pub(crate) fn clocks(&self) -> Clocks {
+        let clocks = || self.processes.iter().map(|process| &process.clock);
+        Clocks {
+            slowest: clocks().map(|clock| clock.now(self.now).wall).min().unwrap_or_default(),
+            fastest: clocks().map(|clock| clock.fastest(self.now)).max().unwrap_or_default(),
+            set: clocks().map(clock::Clock::times_set).sum(),
+            gone: None,
         }
     }
 
@@ -379,12 +394,28 @@ impl World {
     }
 
     fn carry_out(&mut self, number: usize, effect: Effect) {
+        match &effect {
+            Effect::ToPeer { frame: Frame { message: PeerMessage::Store(store), .. }, .. } => {
+                self.oracle.sent((store.table, &store.key), &store.state);
+            }
+            Effect::ToPeer { frame: Frame { message: PeerMessage::KeepHint(keep), .. }, .. } => {
+                self.oracle.sent((keep.table, &keep.key), &keep.state);
+            }
+            Effect::Disk(DiskRequest {
+                operation: DiskOperation::Write(Write::Hint { row, state, .. }),
+                ..
+            }) => {
+                self.oracle.sent((row.table, &row.key), state);
+            }
+            _ => {}
+        }
         let process = &mut self.processes[number];
         let now = process.clock.now(self.now).mono;
         match effect {
             Effect::ToPeer { peer, frame } => {
                 let to = peer.0 as usize - 1;
-                self.network.send(self.now, number, to, encoded(&frame, now), &mut self.agenda);
+                let once = matches!(frame.message, PeerMessage::Forward(_));
+                self.network.send(self.now, (number, to), encoded(&frame, now), once, &mut self.agenda);
                 self.sent(number);
             }
             Effect::ToClient { client, frame } => {

@@ -63,13 +63,14 @@ impl Network {
         }
     }
 
-    /// Sends a frame on the connection that `from` believes to have.
+    /// Sends a frame on the connection that `from` believes to have; `once` if it must not be doubled, because the
+    /// protocol relies on connections for that.
     pub(crate) fn send(
         &mut self,
         now: u64,
-        from: usize,
-        to: usize,
+        (from, to): (usize, usize),
         bytes: Bytes,
+        once: bool,
         agenda: &mut Agenda<Event>,
     ) {
         let connection = &self.connections[pair(from, to)];
@@ -84,7 +85,7 @@ impl Network {
             direction.held.push_back(bytes);
             return;
         }
-        if self.random.chance(self.options.duplication) {
+        if self.random.chance(self.options.duplication) && !once {
             self.transmit(now, from, to, bytes.clone(), agenda);
         }
         self.transmit(now, from, to, bytes, agenda);

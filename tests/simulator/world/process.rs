@@ -71,6 +71,7 @@ impl World {
             recovered.hlc_bound = Hlc::ZERO;
         }
         let actor = process.actor(self.options.mutant);
+        self.oracle.actors.insert(actor);
         let config = config(&self.options, NodeId(number as u32 + 1), actor);
         process.node = Some(Node::new(config, Arc::clone(&self.ring), recovered));
         process.timer = u64::MAX;

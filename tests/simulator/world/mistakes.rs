@@ -1,0 +1,78 @@
+//! Mistakes of a commit step with siblings, for the mutants.
+
+use quorate::storage::{Row, Seen, Sibling, Siblings, State, VersionVector, Write, WriteResult, Written};
+
+use crate::mutants::Mutant;
+
+/// Whether a mutant's mistakes are made here.
+pub(super) fn are_of(mutant: Mutant) -> bool {
+    matches!(mutant, Mutant::MintsOnDurable | Mutant::SiblingDropped | Mutant::SupersededKept)
+}
+
+/// The row that a write concerns.
+pub(super) fn row(write: &Write) -> Option<&Row> {
+    match write {
+        Write::Store { row, .. } | Write::Mint { row, .. } => Some(row),
+        _ => None,
+    }
+}
+
+/// What a mistaken commit step does in place of a write, when `held` is durable.
+pub(super) fn mistaken(mutant: Mutant, write: &Write, held: Option<&State>) -> Option<Write> {
+    let held = match held {
+        Some(State::Siblings(held)) => Some(held),
+        _ => None,
+    };
+    match (mutant, write) {
+        (Mutant::MintsOnDurable, Write::Mint { row, dot, seen, content }) => {
+            let nothing = VersionVector::new();
+            let seen = match seen {
+                Seen::Context(context) => context,
+                Seen::Durable => held.map_or(&nothing, Siblings::vector),
+            };
+            let above = held.and_then(|held| held.vector().greatest()).max(seen.greatest());
+            let minted = match held {
+                _ if above.is_some_and(|above| above.hlc >= dot.hlc) => return None,
+                Some(held) => held.written(*dot, seen, content.clone()),
+                None => Siblings::first(*dot, seen, content.clone()),
+            };
+            Some(Write::store(row.clone(), State::Siblings(minted)))
+        }
+        (Mutant::SiblingDropped, Write::Store { row, state: State::Siblings(state), .. }) => {
+            let stored = with(held?, state, state.siblings().to_vec())?;
+            Some(Write::store(row.clone(), stored))
+        }
+        (Mutant::SupersededKept, Write::Store { row, state: State::Siblings(state), .. }) => {
+            let mut siblings = [held?.siblings(), state.siblings()].concat();
+            siblings.sort_by_key(|sibling| sibling.dot);
+            siblings.dedup_by_key(|sibling| sibling.dot);
+            let stored = with(held?, state, siblings)?;
+            Some(Write::store(row.clone(), stored))
+        }
+        _ => None,
+    }
+}
+
+/// What a node hears of writes in whose place others were done.
+pub(super) fn results(
+    asked: &[Write],
+    done: Option<&Vec<Write>>,
+    results: Vec<WriteResult>,
+) -> Vec<WriteResult> {
+    let Some(done) = done else {
+        return results;
+    };
+    let told = |asked: &Write, done: &Write, result| match (asked, done, result) {
+        (Write::Mint { .. }, Write::Store { state, .. }, Ok(_)) => Ok(Written::Minted(state.clone())),
+        (_, _, result) => result,
+    };
+    let pairs = asked.iter().zip(done).zip(results);
+    pairs.map(|((asked, done), result)| told(asked, done, result)).collect()
+}
+
+/// These siblings, having seen all that either state has.
+fn with(held: &Siblings, state: &Siblings, siblings: Vec<Sibling>) -> Option<State> {
+    let mut vector = held.vector().clone();
+    vector.join(state.vector());
+    Siblings::try_from((vector, siblings)).ok().map(State::Siblings)
+}
