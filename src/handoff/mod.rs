@@ -209,6 +209,8 @@ impl Handoff {
     /// Panics if the state contradicts itself.
     pub fn validate(&self) {
         self.timers.validate();
+        let with_timer = self.replays.values().filter(|replay| replay.timer().is_some()).count();
+        assert_eq!(self.timers.len(), with_timer, "every timer is that of a replay");
         for (target, replay) in &self.replays {
             assert!(
                 replay.timer().is_none_or(|at| self.timers.holds(at, *target)),
@@ -251,6 +253,9 @@ impl Handoff {
             turn.effects.push(Effect::ToPeer { peer: target, frame: Frame { header, message } });
         }
         let is_exhausted = replay.is_exhausted();
+        if is_exhausted {
+            replay.stop_waiting();
+        }
         if is_exhausted && let Some(after) = replay.next_page() {
             read_page(turn, target, Some(after));
         } else if is_exhausted && !replay.is_reading() {

@@ -54,9 +54,6 @@ impl Replay {
     #[expect(clippy::option_option, reason = "no question, and a question answered with no")]
     pub(super) fn answered(&mut self, id: RequestId, is_stored: bool) -> Option<Option<(Row, Version)>> {
         let given = self.under_way.remove(&id)?;
-        if self.under_way.is_empty() {
-            self.timer = None;
-        }
         self.refused |= !is_stored;
         Some(is_stored.then_some(given))
     }
@@ -86,6 +83,11 @@ impl Replay {
 
     pub(super) fn had_refusals(&self) -> bool {
         self.refused
+    }
+
+    /// Nothing is asked of the target any more.
+    pub(super) fn stop_waiting(&mut self) {
+        self.timer = None;
     }
 
     /// Leaves the target alone until then.

@@ -30,6 +30,11 @@ impl<K: Ord + Copy> Timers<K> {
         self.0.contains(&(at, name))
     }
 
+    /// How many are set.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
     /// The next timer.
     pub fn next(&self) -> Option<Instant> {
         self.0.first().map(|(at, _)| *at)
