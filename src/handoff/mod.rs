@@ -210,7 +210,7 @@ impl Handoff {
     pub fn validate(&self) {
         self.timers.validate();
         let with_timer = self.replays.values().filter(|replay| replay.timer().is_some()).count();
-        assert_eq!(self.timers.len(), with_timer, "every timer is that of a replay");
+        assert_eq!(self.timers.count(), with_timer, "every timer is that of a replay");
         for (target, replay) in &self.replays {
             assert!(
                 replay.timer().is_none_or(|at| self.timers.holds(at, *target)),

@@ -31,7 +31,7 @@ impl<K: Ord + Copy> Timers<K> {
     }
 
     /// How many are set.
-    pub fn len(&self) -> usize {
+    pub fn count(&self) -> usize {
         self.0.len()
     }
 
