@@ -178,6 +178,36 @@ fn a_machine_that_sleeps_wakes_in_peace() {
     assert_eq!(*told.borrow(), []);
 }
 
+/// Both sides of a healed partition call the other side dead; nobody believes it of those whom they can reach.
+#[test]
+fn a_healed_partition_brings_no_deaths_with_it() {
+    for seed in 0..20 {
+        let mut world = cluster(seed);
+        world.network.loss = 50;
+        world.run(5 * SECOND);
+        let side = |node: NodeId| node.0 <= 1 + seed as u32 % 2;
+        let across: Vec<_> =
+            world.ids().flat_map(|a| world.ids().map(move |b| (a, b)).collect::<Vec<_>>()).collect();
+        world.network.cut.extend(across.into_iter().filter(|(a, b)| side(*a) != side(*b)));
+        world.run(60 * SECOND);
+        for (a, b) in world.ids().zip(world.ids().skip(1)).filter(|(a, b)| side(*a) != side(*b)) {
+            assert_eq!(world.gossip(a).state(b), Some(MemberState::Dead), "the partition is noticed");
+        }
+        world.network.cut.clear();
+        let wrong = Rc::new(RefCell::new(Vec::new()));
+        let seen = Rc::clone(&wrong);
+        world.watcher = Some(Box::new(move |_, sight| {
+            if let Sight::Told { node: at, event: Event::MemberDown { node, .. } } = sight {
+                seen.borrow_mut().push((at, *node));
+            }
+        }));
+        let end = world.now + 15 * SECOND;
+        assert!(world.run_stepwise(end, SECOND, |world| agree(world) && is_calm(world)), "seed {seed}");
+        world.run(15 * SECOND);
+        assert_eq!(*wrong.borrow(), [], "seed {seed}");
+    }
+}
+
 #[test]
 fn a_restart_is_accepted_at_once_even_if_the_clock_stepped_back() {
     for life in [None, Some(Life(2))] {
