@@ -26,9 +26,9 @@ pub(crate) struct Causality {
 struct Mint {
     dot: Tag,
     seen: VersionVector,
-    /// What was there and `seen` covered.
+    /// Earlier writes that `seen` covers.
     superseded: Set,
-    /// Whether it was ever durable anywhere. What never was has never happened.
+    /// Whether it was ever durable on a replica, or acknowledged. What never was has never happened.
     is_real: bool,
     value: Option<u64>,
 }
@@ -40,7 +40,7 @@ impl Causality {
             return Err(format!("causality: {dot} was given out twice"));
         }
         let mut superseded = Set::default();
-        let earlier = self.mints.iter().enumerate().filter(|(_, mint)| mint.is_real && seen.covers(mint.dot));
+        let earlier = self.mints.iter().enumerate().filter(|(_, mint)| seen.covers(mint.dot));
         earlier.for_each(|(number, _)| superseded.insert(number));
         self.mints.push(Mint { dot, seen, superseded, is_real: false, value });
         Ok(())
@@ -113,12 +113,14 @@ impl Causality {
         self.siblings(vector).filter(|mint| mint.value.is_some()).map(|mint| mint.dot)
     }
 
-    /// What a write superseded.
-    pub(crate) fn seen_by(&self, dot: Tag) -> Option<&VersionVector> {
-        self.numbers.get(&dot).map(|number| &self.mints[*number].seen)
+    /// A client is told of a write: answers what it superseded.
+    pub(crate) fn acknowledged(&mut self, dot: Tag) -> Option<&VersionVector> {
+        let mint = &mut self.mints[*self.numbers.get(&dot)?];
+        mint.is_real = true;
+        Some(&mint.seen)
     }
 
-    /// Every write that was ever durable.
+    /// Every write that has happened.
     pub(crate) fn writes(&self) -> impl Iterator<Item = Tag> {
         self.mints.iter().filter(|mint| mint.is_real).map(|mint| mint.dot)
     }

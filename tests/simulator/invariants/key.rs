@@ -8,7 +8,7 @@ use quorate::{
 };
 
 use super::{
-    acknowledged::{self, Acknowledged},
+    acknowledged::{self, Acknowledged, shown_vector},
     causality::Causality,
     contents::Contents,
     expiry::{Clocks, Expiry},
@@ -214,9 +214,9 @@ impl Key {
         let mut expected: Vec<_> = self.causality.visible(&vector).collect();
         expected.sort_unstable();
         if dots != expected {
-            return Err(format!(
-                "causality: a read that has seen {vector:?} shows {dots:?}, not {expected:?}"
-            ));
+            let list = |dots: &[Tag]| dots.iter().map(Tag::to_string).collect::<Vec<_>>().join(" ");
+            let (seen, shown, expected) = (shown_vector(&vector), list(&dots), list(&expected));
+            return Err(format!("causality: a read that has seen {seen} shows [{shown}], not [{expected}]"));
         }
         if let Some(wrong) = got.values.iter().find(|value| !self.contents.is(value.tag, &value.value)) {
             return Err(format!("contents: a read shows something else under {}", wrong.tag));
@@ -280,8 +280,8 @@ impl Key {
         }
         if self.has_siblings() {
             let told = ended.told.cloned();
-            let seen = self.causality.seen_by(tag).ok_or("a write was made by nobody")?;
-            Intent { context: context.cloned(), told }.check(tag, seen, &self.causality)?;
+            let seen = self.causality.acknowledged(tag).ok_or("a write was made by nobody")?.clone();
+            Intent { context: context.cloned(), told }.check(tag, &seen, &self.causality)?;
         }
         if !self.options.strict {
             return Ok(());
