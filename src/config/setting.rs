@@ -69,6 +69,11 @@ pub(super) const SETTINGS: &[Setting] = &[
         field: Field::Bytes(|p| &mut p.write_buffer_bytes, MIB..=TIB),
     },
     Setting {
+        key: "disk_free_min",
+        help: "Writes are refused while less than this is free on the disk; reads go on",
+        field: Field::Bytes(|p| &mut p.disk_free_min, 0..=TIB),
+    },
+    Setting {
         key: "request_timeout_max",
         help: "The longest deadline that a client can ask for",
         field: Field::Duration(|p| &mut p.request_timeout_max, ms(10)..=ms(3_600_000)),

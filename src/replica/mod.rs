@@ -142,7 +142,9 @@ pub fn outcome(turn: &mut Turn<'_>, row: &Row, result: DiskResult) -> Result<Pee
         DiskResult::Written(Ok(Written::Stored { held, more } | Written::Covered { held, more })) => {
             Stored { held, more }.into()
         }
-        DiskResult::Written(Ok(Written::Minted(_) | Written::Hints(_) | Written::Meta))
+        DiskResult::Written(Ok(
+            Written::Minted(_) | Written::Hints(_) | Written::Quarantined(_) | Written::Sound | Written::Meta,
+        ))
         | DiskResult::Hints(_) => unasked("a write of another sort was reported for a store"),
         DiskResult::Expired => {
             turn.effects.push(Effect::Observe(Observation::Expired));

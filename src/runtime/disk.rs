@@ -1,128 +1,37 @@
-//! The disk: opening a data directory, the commit thread and the read thread.
+//! The disk: the commit thread and the read thread.
 //!
 //! The loop collects requests during a pass and hands them over in one message; a thread takes every message
 //! that waits, does all of it, and hands the results back in one message. There is no cap and no delay: the
 //! batch is what came while the last one was being written.
 
-#![expect(clippy::disallowed_methods, reason = "data directories are made here")]
+#![expect(clippy::disallowed_methods, reason = "commits are timed here")]
 
 use std::{
     collections::VecDeque,
-    fs, io,
-    path::Path,
-    sync::{Arc, mpsc},
+    io,
+    sync::{
+        Arc, Mutex, PoisonError,
+        mpsc::{self, RecvTimeoutError},
+    },
     thread::{self, JoinHandle},
     time::Instant as OsInstant,
 };
 
 use metrics::{counter, histogram};
-use quorate_ring::{ClusterId, Incarnation, NodeId};
 use quorate_storage::{
-    Committer, Engine, EngineError, FjallEngine, FjallOptions, Identity, MetaError, MetaWrite, Recovered,
-    Write, read, read_hints, read_version, recover,
+    Committer, Engine, EngineError, ReadError, Write, WriteError, WriteResult, read, read_hints, read_version,
 };
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tracing::{info, warn};
 
-use super::{ProcessSettings, RunError, StartError};
+use super::{
+    RunError,
+    mark::{Mark, SYNC_EVERY},
+};
 use crate::{
     node::{DiskOperation, DiskRequest, DiskResult, Input, Ticket},
     transport::OsClock,
 };
-
-/// Whose directory it must be.
-pub(super) struct Owner<'a> {
-    pub(super) cluster: ClusterId,
-    pub(super) cluster_name: &'a str,
-    pub(super) node: NodeId,
-    pub(super) name: &'a str,
-}
-
-/// An open data directory.
-pub(super) struct Opened {
-    pub(super) engine: Arc<dyn Engine>,
-    pub(super) committer: Committer,
-    pub(super) recovered: Recovered,
-    pub(super) incarnation: Incarnation,
-}
-
-/// Opens `path`, makes it if it is missing, and refuses it if it is another's.
-pub(super) fn open(path: &Path, owner: &Owner<'_>, settings: &ProcessSettings) -> Result<Opened, StartError> {
-    let fail = |reason: String| StartError::DataDirectory { path: path.to_owned(), reason };
-    fs::create_dir_all(path).map_err(|e| fail(format!("cannot be created: {e}")))?;
-    let usual = FjallOptions::default();
-    let options = FjallOptions {
-        cache_bytes: settings.cache_bytes,
-        write_buffer_bytes: settings.write_buffer_bytes,
-        journal_bytes_max: usual.journal_bytes_max.max(settings.write_buffer_bytes.saturating_mul(8)),
-        ..usual
-    };
-    let engine = FjallEngine::open(path.join("db"), &options).map_err(|e| fail(explain(&e)))?;
-    let recovered = recover(&engine).map_err(|e| match e {
-        MetaError::Engine(e) => fail(explain(&e)),
-        other => fail(format!("{other}: {LOST}")),
-    })?;
-    let mut committer = Committer::new(&recovered);
-    let incarnation = match &recovered.identity {
-        Some(identity) => {
-            check_owner(identity, owner).map_err(fail)?;
-            identity.incarnation
-        }
-        None => {
-            let incarnation = Incarnation(rand::random());
-            claim(&mut committer, &engine, owner, incarnation).map_err(fail)?;
-            info!(path = %path.display(), %incarnation, "fresh data directory");
-            incarnation
-        }
-    };
-    Ok(Opened { engine: Arc::new(engine), committer, recovered, incarnation })
-}
-
-fn check_owner(identity: &Identity, owner: &Owner<'_>) -> Result<(), String> {
-    let advice = "nothing was changed: correct the configuration, or give this node a `data_dir` of its own";
-    if identity.cluster != owner.cluster {
-        return Err(format!(
-            "it belongs to cluster '{}' ({}), not to '{}' ({}), whose id its name and the founders' names, racks \
-             and weights make; {advice}",
-            identity.cluster_name, identity.cluster, owner.cluster_name, owner.cluster
-        ));
-    }
-    if identity.node != owner.node || identity.name != owner.name {
-        return Err(format!("it belongs to node '{}', not to '{}'; {advice}", identity.name, owner.name));
-    }
-    Ok(())
-}
-
-/// Writes into a fresh directory whose it is.
-fn claim(
-    committer: &mut Committer,
-    engine: &dyn Engine,
-    owner: &Owner<'_>,
-    incarnation: Incarnation,
-) -> Result<(), String> {
-    let identity = Identity {
-        cluster: owner.cluster,
-        cluster_name: owner.cluster_name.to_owned(),
-        node: owner.node,
-        name: owner.name.to_owned(),
-        incarnation,
-    };
-    let results = committer.run(engine, &[Write::Meta(MetaWrite::Identity(identity))]);
-    results.into_iter().try_for_each(|result| result.map(drop)).map_err(|e| e.to_string())
-}
-
-fn explain(error: &EngineError) -> String {
-    match error {
-        EngineError::Locked(_) => {
-            "another process uses it: is this node running already? Stop it, or choose another `data_dir`"
-                .to_owned()
-        }
-        EngineError::Refused(_) => format!("{error}: {LOST}"),
-        _ => format!("{error}; check the disk"),
-    }
-}
-
-const LOST: &str = "it counts as lost; move it away, and the node starts with an empty one";
 
 /// Where the loop's requests go.
 #[derive(Debug)]
@@ -149,17 +58,16 @@ impl Disk {
     /// Starts both threads on `engine`.
     pub(super) fn start(
         engine: Arc<dyn Engine>,
-        mut committer: Committer,
+        committer: Committer,
+        mark: Mark,
         clock: OsClock,
     ) -> io::Result<(Self, DiskResults)> {
         let (results, receiver) = unbounded_channel();
-        let reading = engine.clone();
-        let commit = Worker::start("quorate-commit", clock, results.clone(), move |requests, results| {
-            commit_all(&mut committer, &*engine, requests, results);
-        })?;
-        let read = Worker::start("quorate-read", clock, results, move |requests, results| {
-            read_all(&*reading, requests, results);
-        })?;
+        let mark = Arc::new(Mutex::new(mark));
+        let read = Reader { engine: engine.clone(), mark: mark.clone() };
+        let commit = Commit { engine, committer, mark, is_full: false };
+        let commit = Worker::start("quorate-commit", clock, results.clone(), commit)?;
+        let read = Worker::start("quorate-read", clock, results, read)?;
         Ok((Self { commit, read, commits: Vec::new(), reads: Vec::new() }, DiskResults(receiver)))
     }
 
@@ -211,15 +119,15 @@ impl Worker {
         name: &str,
         clock: OsClock,
         results: UnboundedSender<Results>,
-        mut work: impl FnMut(&mut Vec<DiskRequest>, &mut Results) + Send + 'static,
+        mut work: impl Work,
     ) -> io::Result<Self> {
         let (requests, receiver) = mpsc::channel::<Vec<DiskRequest>>();
         let thread = thread::Builder::new().name(name.to_owned()).spawn(move || {
-            while let Ok(mut waiting) = receiver.recv() {
+            while let Some(mut waiting) = next(&receiver, &mut work) {
                 receiver.try_iter().for_each(|more| waiting.extend(more));
                 let mut done = Vec::with_capacity(waiting.len());
                 drop_expired(&mut waiting, clock, &mut done);
-                work(&mut waiting, &mut done);
+                work.carry_out(&mut waiting, &mut done);
                 if results.send(done).is_err() {
                     // Nobody waits for results any more; what was asked for is still carried out.
                     continue;
@@ -258,56 +166,132 @@ fn drop_expired(requests: &mut Vec<DiskRequest>, clock: OsClock, done: &mut Resu
     }
 }
 
-/// One batch, one sync (rule S1). A failure that is fatal makes the node halt when it hears of it (rule S2).
-fn commit_all(
-    committer: &mut Committer,
-    engine: &dyn Engine,
-    requests: &mut Vec<DiskRequest>,
-    done: &mut Results,
-) {
-    let mut tickets = Vec::with_capacity(requests.len());
-    let mut writes = Vec::with_capacity(requests.len());
-    for request in requests.drain(..) {
-        match request.operation {
-            DiskOperation::Write(write) => {
-                tickets.push(request.ticket);
-                writes.push(write);
-            }
-            other => done.push((request.ticket, look(engine, other))),
-        }
-    }
-    if writes.is_empty() {
-        return;
-    }
-    histogram!("quorate_commit_batch_writes").record(writes.len() as f64);
-    let staged = committer.stage(engine, &writes);
-    let results = if staged.batch.is_empty() {
-        committer.committed(staged)
-    } else {
-        let begin = OsInstant::now();
-        match engine.commit(&staged.batch) {
-            Ok(()) => {
-                histogram!("quorate_commit_seconds").record(begin.elapsed().as_secs_f64());
-                committer.committed(staged)
-            }
-            Err(error) => {
-                counter!("quorate_commit_errors_total").increment(1);
-                warn!(%error, writes = writes.len(), "commit failed");
-                committer.failed(staged, &error)
-            }
-        }
-    };
-    done.extend(tickets.into_iter().zip(results.into_iter().map(DiskResult::Written)));
+/// What a worker does.
+trait Work: Send + 'static {
+    /// Carries out every request.
+    fn carry_out(&mut self, requests: &mut Vec<DiskRequest>, done: &mut Results);
+
+    /// Nothing has been asked for since [`SYNC_EVERY`].
+    fn idle(&mut self) {}
 }
 
-fn read_all(engine: &dyn Engine, requests: &mut Vec<DiskRequest>, done: &mut Results) {
-    for request in requests.drain(..) {
-        done.push((request.ticket, look(engine, request.operation)));
+/// The next requests; `None` when no more will come.
+fn next(receiver: &mpsc::Receiver<Vec<DiskRequest>>, work: &mut impl Work) -> Option<Vec<DiskRequest>> {
+    loop {
+        match receiver.recv_timeout(SYNC_EVERY) {
+            Ok(requests) => return Some(requests),
+            Err(RecvTimeoutError::Timeout) => work.idle(),
+            Err(RecvTimeoutError::Disconnected) => return None,
+        }
     }
 }
 
-fn look(engine: &dyn Engine, operation: DiskOperation) -> DiskResult {
-    match operation {
+/// The commit thread's work.
+struct Commit {
+    engine: Arc<dyn Engine>,
+    committer: Committer,
+    mark: Arc<Mutex<Mark>>,
+    /// Whether the last batch found no room: it is said once.
+    is_full: bool,
+}
+
+impl Work for Commit {
+    /// One batch, one sync (rule S1).
+    fn carry_out(&mut self, requests: &mut Vec<DiskRequest>, done: &mut Results) {
+        let mut tickets = Vec::with_capacity(requests.len());
+        let mut writes = Vec::with_capacity(requests.len());
+        for request in requests.drain(..) {
+            match request.operation {
+                DiskOperation::Write(write) => {
+                    tickets.push(request.ticket);
+                    writes.push(write);
+                }
+                other => done.push((request.ticket, look(&*self.engine, &self.mark, other))),
+            }
+        }
+        if writes.is_empty() {
+            return;
+        }
+        histogram!("quorate_commit_batch_writes").record(writes.len() as f64);
+        let results = self.commit(&writes);
+        done.extend(tickets.into_iter().zip(results.into_iter().map(DiskResult::Written)));
+    }
+
+    fn idle(&mut self) {
+        lock(&self.mark).sync();
+    }
+}
+
+impl Commit {
+    fn commit(&mut self, writes: &[Write]) -> Vec<WriteResult> {
+        let staged = self.committer.stage(&*self.engine, writes);
+        let results = if staged.batch.is_empty() {
+            self.committer.committed(staged)
+        } else {
+            let begin = OsInstant::now();
+            match self.engine.commit(&staged.batch) {
+                Ok(()) => {
+                    histogram!("quorate_commit_seconds").record(begin.elapsed().as_secs_f64());
+                    let results = self.committer.committed(staged);
+                    // Before anybody hears of the batch, so that a mark left by a killed process is exact.
+                    lock(&self.mark).advance(self.committer.sequence());
+                    self.has_room(true);
+                    results
+                }
+                Err(error) => {
+                    self.report(&error, writes.len());
+                    self.committer.failed(staged, &error)
+                }
+            }
+        };
+        for result in &results {
+            if let Err(WriteError::Engine(EngineError::Damaged(why))) = result {
+                distrust(&self.mark, why);
+            }
+        }
+        results
+    }
+
+    /// Only a failed write or sync makes the files untrustworthy; the node halts for any other failure, too,
+    /// when it hears of it (rule S2).
+    fn report(&mut self, error: &EngineError, writes: usize) {
+        counter!("quorate_commit_errors_total").increment(1);
+        match error {
+            EngineError::Full => return self.has_room(false),
+            EngineError::Io(why) => distrust(&self.mark, why),
+            _ => {}
+        }
+        warn!(%error, writes, "commit failed");
+    }
+
+    /// Says so when the disk runs full, and when it has room again (rule S5).
+    fn has_room(&mut self, has_room: bool) {
+        if self.is_full == has_room {
+            self.is_full = !has_room;
+            match has_room {
+                true => info!("the disk has room again: writes are taken"),
+                false => warn!("the disk is full: writes are refused, reads go on"),
+            }
+        }
+    }
+}
+
+/// The read thread's work.
+struct Reader {
+    engine: Arc<dyn Engine>,
+    mark: Arc<Mutex<Mark>>,
+}
+
+impl Work for Reader {
+    fn carry_out(&mut self, requests: &mut Vec<DiskRequest>, done: &mut Results) {
+        for request in requests.drain(..) {
+            done.push((request.ticket, look(&*self.engine, &self.mark, request.operation)));
+        }
+    }
+}
+
+fn look(engine: &dyn Engine, mark: &Mutex<Mark>, operation: DiskOperation) -> DiskResult {
+    let result = match operation {
         DiskOperation::Read(row) => DiskResult::Read(read(engine, &row)),
         DiskOperation::ReadVersion(row) => DiskResult::ReadVersion(read_version(engine, &row)),
         DiskOperation::ReadHints { target, after, bytes_max } => {
@@ -315,5 +299,22 @@ fn look(engine: &dyn Engine, operation: DiskOperation) -> DiskResult {
         }
         // Writes are never sorted here; one that were would be refused, not lost in silence.
         DiskOperation::Write(_) => DiskResult::Expired,
+    };
+    match &result {
+        DiskResult::Read(Err(ReadError::Engine(EngineError::Damaged(why))))
+        | DiskResult::ReadVersion(Err(ReadError::Engine(EngineError::Damaged(why))))
+        | DiskResult::Hints(Err(EngineError::Damaged(why))) => distrust(mark, why),
+        _ => {}
     }
+    result
+}
+
+/// The files show what nobody wrote, or may not hold what they show: the next start takes them for lost.
+fn distrust(mark: &Mutex<Mark>, why: &str) {
+    lock(mark).distrust(why);
+}
+
+/// No method leaves a mark half changed, so one that panicked did no harm.
+fn lock(mark: &Mutex<Mark>) -> std::sync::MutexGuard<'_, Mark> {
+    mark.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -14,7 +14,8 @@ use tracing::info;
 
 use super::{
     RunConfig, RunError, StartError,
-    disk::{Disk, Opened, Owner, open},
+    directory::{Opened, Owner, open},
+    disk::Disk,
     driver::Driver,
 };
 use crate::{
@@ -191,7 +192,7 @@ impl Launch {
         let RunConfig { cluster, node: name, listen: _, data_dir, identity, process } = config;
         let clock = OsClock::start();
         let owner = Owner { cluster: ring.cluster_id(), cluster_name: &cluster.name, node, name: &name };
-        let Opened { engine, committer, recovered, incarnation } = open(&data_dir, &owner, &process)?;
+        let Opened { engine, committer, recovered, incarnation, mark } = open(&data_dir, &owner, &process)?;
         let peers = Liveness { idle_timeout: process.peer_idle_timeout, keep_alive: process.peer_keep_alive };
         let endpoint = NodeEndpoint::new(socket, &identity, peers)?;
         let address = endpoint.local_address()?;
@@ -224,7 +225,7 @@ impl Launch {
         let switchboard = Switchboard::new(up);
         let stopping = Cell::new(false);
         let host = Rc::new(Host { endpoint, switchboard, node, hello, clock, bounds, stopping });
-        let (disk, results) = Disk::start(engine, committer, clock)?;
+        let (disk, results) = Disk::start(engine, committer, mark, clock)?;
         let drain_timeout = process.drain_timeout;
         let driver = Driver { host, disk, results, stop, drain_timeout, seed: actor.0 };
         Ok((driver, address))

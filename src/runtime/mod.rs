@@ -6,10 +6,12 @@
 
 #[cfg(feature = "cli")]
 mod demo;
+mod directory;
 mod disk;
 mod driver;
 mod error;
 mod handle;
+mod mark;
 mod observe;
 #[cfg(feature = "cli")]
 mod serve;

@@ -45,6 +45,10 @@ pub struct ProcessSettings {
     /// Size at which writes kept in memory are written out as a table, in bytes; a few such buffers may wait.
     /// Too little and the disk writes more often; too much and a restart replays longer.
     pub write_buffer_bytes: u64,
+    /// Bytes that must stay free on the disk: room for the journal, for buffers that are still to be written out
+    /// and for compaction. With less, writes are refused and reads go on. Too little and another program that
+    /// fills the disk takes the node down; too much and writes are refused early.
+    pub disk_free_min: u64,
     /// The longest deadline that a client can ask for. Too short and a slow disk fails requests; too long
     /// and requests to a dead replica hold their memory.
     pub request_timeout_max: Duration,
@@ -92,6 +96,7 @@ impl Default for ProcessSettings {
         Self {
             cache_bytes: 48 << 20,
             write_buffer_bytes: 16 << 20,
+            disk_free_min: 512 << 20,
             request_timeout_max: Duration::from_secs(30),
             hedge_delay: Duration::from_millis(25),
             requests_max: 8_192,

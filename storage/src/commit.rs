@@ -3,172 +3,20 @@
 //! The production commit thread and the simulator run the same step. It is where a store meets what is held:
 //! the merge happens here, against the newest state of the key, and nowhere else.
 
+mod damage;
+mod write;
+
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use quorate_ring::{Hlc, NodeId, TableKind, Tag};
 
 use crate::{
-    Batch, Content, Engine, EngineError, HintChange, MergeError, Merged, MetaWrite, RecordError, Recovered,
-    Row, Siblings, Space, State, Version, VersionVector, hints, merge, meta, record,
+    Batch, Content, Engine, EngineError, HintChange, MergeError, Merged, MetaWrite, Recovered, Row, Siblings,
+    Space, State, Version, VersionVector, hints, merge, meta, record,
 };
 
-/// Something to make durable.
-#[non_exhaustive]
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Write {
-    /// Merge a state into a row.
-    Store {
-        /// Where.
-        row: Row,
-        /// What.
-        state: State,
-        /// On which terms.
-        terms: StoreTerms,
-    },
-    /// Write a row of a `siblings` table under a new dot, on the newest state of the row, whether that is
-    /// durable yet or not: writes of one row are one chain (rule V5).
-    Mint {
-        /// Where.
-        row: Row,
-        /// The new dot. It exceeds every reading that the node has observed.
-        dot: Tag,
-        /// What the writer had seen, and so supersedes.
-        seen: Seen,
-        /// What is written.
-        content: Content,
-    },
-    /// Merge a state into what another node is still to be given (rule H1).
-    Hint {
-        /// The node.
-        target: NodeId,
-        /// Where.
-        row: Row,
-        /// What.
-        state: State,
-    },
-    /// Forget a hint.
-    Unhint {
-        /// The node that it is for.
-        target: NodeId,
-        /// Where.
-        row: Row,
-        /// What the node was given: a hint that has grown since stays. `None` drops it whatever it is.
-        given: Option<Version>,
-    },
-    /// Change what the node knows about itself.
-    Meta(MetaWrite),
-}
-
-impl Write {
-    /// A store on the usual terms.
-    pub fn store(row: Row, state: State) -> Self {
-        Self::Store { row, state, terms: StoreTerms::default() }
-    }
-}
-
-/// On which terms a state is stored.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct StoreTerms {
-    /// Tags above it are refused, unless what is held has come as far (rule V2).
-    pub horizon: Hlc,
-    /// Whether the sender wants to know what else is held.
-    pub report: bool,
-}
-
-impl Default for StoreTerms {
-    /// Any tag, and no report.
-    fn default() -> Self {
-        Self { horizon: Hlc(u64::MAX), report: false }
-    }
-}
-
-/// What a writer had seen of a key.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Seen {
-    /// This much.
-    Context(VersionVector),
-    /// What is durable on this node when the write is staged.
-    Durable,
-}
-
-/// What became of one write.
-pub type WriteResult = Result<Written, WriteError>;
-
-/// A write that is durable.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Written {
-    /// The state was merged in.
-    Stored {
-        /// The greatest tag then held.
-        held: Tag,
-        /// What was then held, if that is more than was sent and the sender wanted to know.
-        more: Option<State>,
-    },
-    /// What is held already covers the state; the write is as good as stored.
-    Covered {
-        /// The greatest tag held.
-        held: Tag,
-        /// What is held, if that is more than was sent and the sender wanted to know.
-        more: Option<State>,
-    },
-    /// The row's state after the new write: what the other replicas are sent, whole (rule V5).
-    Minted(State),
-    /// How a hint, or its end, changed what is waiting for its target.
-    Hints(HintChange),
-    /// A change to the node's own state.
-    Meta,
-}
-
-/// A write that is not acknowledged.
-#[non_exhaustive]
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum WriteError {
-    /// The two states cannot be merged: one tag names different contents (rule V4), or the kinds differ.
-    #[error(transparent)]
-    Merge(#[from] MergeError),
-    /// The record that is held is damaged. It is not overwritten: it may have been newer (rule S3).
-    #[error("the record that is held is damaged: {0}")]
-    Corrupt(RecordError),
-    /// The key or the value is larger than a record may be.
-    #[error("{bytes} bytes is more than the {bytes_max} a record may have")]
-    TooLarge {
-        /// What was asked for.
-        bytes: usize,
-        /// What is allowed.
-        bytes_max: usize,
-    },
-    /// The tag leaves no reading above it for any clock.
-    #[error("the tag {0} is at the end of time")]
-    TagOutOfRange(Tag),
-    /// The tag is further ahead than a working clock can be (rule V2).
-    #[error("the tag {tag} is ahead of every clock that is right: at most {limit} is accepted here")]
-    TagAhead {
-        /// The tag.
-        tag: Tag,
-        /// The last reading that is accepted.
-        limit: Hlc,
-    },
-    /// The row has as many concurrent writes as it may (rule V6). A write with this context resolves them.
-    #[error("the key has {siblings} siblings already: read it, and write with the context of the read")]
-    TooManySiblings {
-        /// How many there are.
-        siblings: usize,
-        /// What covers them all.
-        context: VersionVector,
-    },
-    /// The dot does not exceed what it would join; nothing was written (rule V5).
-    #[error("the new version {dot} is not above {seen}, which the key has seen")]
-    DotTooLow {
-        /// The dot.
-        dot: Tag,
-        /// What it would have to exceed.
-        seen: Tag,
-    },
-    /// The engine failed. Unless it was only full, the write may still turn out to be there after a restart.
-    #[error(transparent)]
-    Engine(#[from] EngineError),
-}
+pub use write::{Seen, StoreTerms, Write, WriteError, WriteResult, Written};
 
 /// Turns writes into batches, one at a time: [`stage`](Self::stage), then commit the batch, then
 /// [`committed`](Self::committed) or [`failed`](Self::failed). No result may leave the node earlier
@@ -177,6 +25,8 @@ pub enum WriteError {
 pub struct Committer {
     /// The bound of the clock that is durable.
     hlc_bound: Hlc,
+    /// The number of the last batch that is durable.
+    sequence: u64,
 }
 
 /// Writes on their way to the disk.
@@ -188,12 +38,14 @@ pub struct Staged {
     results: Vec<WriteResult>,
     /// The clock's bound once the batch is committed.
     hlc_bound: Hlc,
+    /// The number of the last batch once this one is committed.
+    sequence: u64,
 }
 
 impl Committer {
     /// The committer of a process that found `recovered`.
     pub fn new(recovered: &Recovered) -> Self {
-        Self { hlc_bound: recovered.hlc_bound }
+        Self { hlc_bound: recovered.hlc_bound, sequence: recovered.sequence }
     }
 
     /// Merges `writes`, in order, into what `engine` holds. Stores of one key become one record.
@@ -202,6 +54,8 @@ impl Committer {
     /// batch raises the bound. So a restarted clock is above every tag its node holds, and a write that
     /// takes its tag from the node's own knowledge alone (rule Q4, ONE) supersedes what the node
     /// acknowledged before.
+    ///
+    /// Batches are numbered, and carry their number: what is missing after a crash shows (rule S4).
     pub fn stage(&mut self, engine: &dyn Engine, writes: &[Write]) -> Staged {
         let mut stage = Stage {
             engine,
@@ -211,12 +65,13 @@ impl Committer {
             hlc_bound: self.hlc_bound,
         };
         let results = writes.iter().map(|write| stage.add(write)).collect();
-        stage.finish(results, self.hlc_bound)
+        stage.finish(results, self)
     }
 
     /// The batch of `staged` is durable: what became of each write, in order.
     pub fn committed(&mut self, staged: Staged) -> Vec<WriteResult> {
         self.hlc_bound = self.hlc_bound.max(staged.hlc_bound);
+        self.sequence = staged.sequence;
         staged.results
     }
 
@@ -242,6 +97,11 @@ impl Committer {
     /// hear.
     pub fn hlc_bound(&self) -> Hlc {
         self.hlc_bound
+    }
+
+    /// The number of the last batch that is durable: what a high-water mark promises (rule S4).
+    pub fn sequence(&self) -> u64 {
+        self.sequence
     }
 }
 
@@ -281,6 +141,8 @@ impl Stage<'_> {
             Write::Hint { target, row, state } => self.hint(*target, row, state),
             Write::Unhint { target, row, given } => self.unhint(*target, row, given.as_ref()),
             Write::Mint { row, dot, seen, content } => self.mint(row, *dot, seen, content),
+            Write::Quarantine { row } => self.quarantine(row),
+            Write::Restore { row, state } => self.restore(row, state),
             Write::Meta(MetaWrite::HlcBound(bound)) => {
                 self.hlc_bound = self.hlc_bound.max(*bound);
                 Ok(Written::Meta)
@@ -293,12 +155,7 @@ impl Stage<'_> {
     }
 
     fn store(&mut self, row: &Row, state: &State, terms: StoreTerms) -> WriteResult {
-        check_size(row.key.len(), Row::KEY_BYTES_MAX)?;
-        state.values().try_for_each(|value| check_size(value.len(), State::VALUE_BYTES_MAX))?;
-        let tag = state.tag();
-        if tag.hlc == Hlc(u64::MAX) {
-            return Err(WriteError::TagOutOfRange(tag));
-        }
+        let tag = check_state(row, state)?;
         let slot = self.slot(row)?;
         let limit = slot.state.as_ref().map_or(terms.horizon, |held| held.tag().hlc.max(terms.horizon));
         if tag.hlc > limit {
@@ -414,7 +271,7 @@ impl Stage<'_> {
         }
     }
 
-    fn finish(mut self, results: Vec<WriteResult>, durable_bound: Hlc) -> Staged {
+    fn finish(mut self, results: Vec<WriteResult>, committer: &Committer) -> Staged {
         for (key, slot) in self.slots {
             if let Some(state) = slot.state.filter(|_| slot.dirty) {
                 let record = record::encode(&key, &state);
@@ -430,10 +287,15 @@ impl Stage<'_> {
                 None => self.batch.remove(Space::Hints, key),
             }
         }
-        if self.hlc_bound > durable_bound {
+        if self.hlc_bound > committer.hlc_bound {
             meta::put(&mut self.batch, &MetaWrite::HlcBound(self.hlc_bound));
         }
-        Staged { batch: self.batch, results, hlc_bound: self.hlc_bound }
+        let mut sequence = committer.sequence;
+        if !self.batch.is_empty() {
+            sequence += 1;
+            meta::put_sequence(&mut self.batch, sequence);
+        }
+        Staged { batch: self.batch, results, hlc_bound: self.hlc_bound, sequence }
     }
 }
 
@@ -447,6 +309,14 @@ fn check_growth(held: Option<&Siblings>, minted: &Siblings) -> Result<(), WriteE
     }
     let (before, after) = (held.map_or(0, Siblings::bytes_len), minted.bytes_len());
     if after > before { check_size(after, State::VALUE_BYTES_MAX) } else { Ok(()) }
+}
+
+/// The greatest tag of `state`, if it can be stored under `row` at all.
+fn check_state(row: &Row, state: &State) -> Result<Tag, WriteError> {
+    check_size(row.key.len(), Row::KEY_BYTES_MAX)?;
+    state.values().try_for_each(|value| check_size(value.len(), State::VALUE_BYTES_MAX))?;
+    let tag = state.tag();
+    if tag.hlc == Hlc(u64::MAX) { Err(WriteError::TagOutOfRange(tag)) } else { Ok(tag) }
 }
 
 fn check_size(bytes: usize, bytes_max: usize) -> Result<(), WriteError> {

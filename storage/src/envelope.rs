@@ -37,7 +37,7 @@ pub enum RecordError {
         /// What its bytes and its key give.
         computed: u32,
     },
-    /// Written by another version of this program, or damaged in its first byte.
+    /// The checksum is right, but another version of this program wrote it.
     #[error("the record's format version {0} is unknown")]
     UnknownVersion(u8),
     /// The checksum is right, but this program knows no such kind, or not in this place.
@@ -60,18 +60,19 @@ pub(crate) fn seal(key: &[u8], kind: u8, capacity: usize, fill: impl FnOnce(&mut
     bytes.freeze()
 }
 
-/// The kind and the content of a record found under `key`, with its checksum verified.
+/// The kind and the content of a record found under `key`, with its checksum verified: first of all, so that
+/// damage is never taken for the work of another version.
 pub(crate) fn open<'a>(key: &[u8], bytes: &'a [u8]) -> Result<(u8, &'a [u8]), RecordError> {
     let Some((&[version, kind, c0, c1, c2, c3], content)) = bytes.split_first_chunk::<HEADER_BYTES>() else {
         return Err(RecordError::Truncated { len: bytes.len() });
     };
-    if version != VERSION {
-        return Err(RecordError::UnknownVersion(version));
-    }
     let stored = u32::from_be_bytes([c0, c1, c2, c3]);
     let computed = checksum(key, version, kind, content);
     if stored != computed {
         return Err(RecordError::BadChecksum { stored, computed });
+    }
+    if version != VERSION {
+        return Err(RecordError::UnknownVersion(version));
     }
     Ok((kind, content))
 }

@@ -82,6 +82,8 @@ pub struct Recovered {
     pub tables: Vec<TableRecord>,
     /// What other nodes are still to be given.
     pub hints: BTreeMap<NodeId, HintBacklog>,
+    /// The number of the last batch that was committed; 0 for a fresh directory (rule S4).
+    pub sequence: u64,
 }
 
 /// Why a start cannot go on from what it finds: the directory counts as lost (rule S4).
@@ -104,9 +106,12 @@ pub enum MetaError {
 const KIND_IDENTITY: u8 = 0x40;
 const KIND_HLC_BOUND: u8 = 0x41;
 const KIND_TABLE: u8 = 0x42;
+const KIND_SEQUENCE: u8 = 0x43;
 
 const KEY_IDENTITY: &[u8] = b"identity";
 const KEY_HLC_BOUND: &[u8] = b"hlc_bound";
+/// Written by each batch: the batch's own number.
+pub(crate) const KEY_SEQUENCE: &[u8] = b"commit_sequence";
 /// Followed by the table's id, 4 bytes, big-endian.
 const KEY_TABLE_PREFIX: &[u8] = b"table/";
 
@@ -144,6 +149,7 @@ impl Recovered {
         match kind {
             KIND_IDENTITY if key == KEY_IDENTITY => self.identity = Some(parse(content)?),
             KIND_HLC_BOUND if key == KEY_HLC_BOUND => self.hlc_bound = parse(content)?,
+            KIND_SEQUENCE if key == KEY_SEQUENCE => self.sequence = parse(content)?,
             KIND_TABLE if key.starts_with(KEY_TABLE_PREFIX) => self.tables.push(parse(content)?),
             kind => return Err(RecordError::UnknownKind(kind)),
         }
@@ -162,6 +168,19 @@ pub(crate) fn put(batch: &mut Batch, write: &MetaWrite) {
         }
         MetaWrite::PutTable(record) => put_record(batch, table_key(record.table.id), KIND_TABLE, record),
         MetaWrite::RemoveTable(id) => batch.remove(Space::Meta, table_key(*id)),
+    }
+}
+
+/// Numbers `batch` (rule S4).
+pub(crate) fn put_sequence(batch: &mut Batch, sequence: u64) {
+    put_record(batch, Bytes::from_static(KEY_SEQUENCE), KIND_SEQUENCE, &sequence);
+}
+
+/// The number of the batch that wrote `record` under `key`, if it is one.
+pub(crate) fn parse_sequence(key: &[u8], record: &[u8]) -> Option<u64> {
+    match envelope::open(key, record) {
+        Ok((KIND_SEQUENCE, content)) if key == KEY_SEQUENCE => parse(content).ok(),
+        _ => None,
     }
 }
 

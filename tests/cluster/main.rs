@@ -5,6 +5,8 @@
 
 #![expect(clippy::disallowed_methods, reason = "this waits for real processes")]
 
+mod full;
+mod lost;
 mod nodes;
 
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};

@@ -23,7 +23,11 @@ pub(crate) struct Nodes {
 impl Nodes {
     /// Makes certificates and configurations, and starts `count` nodes.
     pub(crate) fn start(count: usize) -> Self {
-        let dir = tempfile::tempdir().expect("a directory");
+        Self::start_in(tempfile::tempdir().expect("a directory"), count, "")
+    }
+
+    /// The same in `dir`, with `settings` in each configuration.
+    pub(crate) fn start_in(dir: TempDir, count: usize, settings: &str) -> Self {
         let sockets: Vec<_> = (0..count).map(|_| UdpSocket::bind("127.0.0.1:0").expect("a port")).collect();
         let ports = sockets.iter().map(|s| s.local_addr().expect("an address").port()).collect();
         drop(sockets);
@@ -32,8 +36,8 @@ impl Nodes {
         nodes.quorate(&["certs", "client", "certs", "client"]);
         for node in 0..count {
             nodes.quorate(&["certs", "node", "certs", &name(node)]);
-            fs::write(nodes.path(&format!("{}.toml", name(node))), nodes.configuration(node))
-                .expect("written");
+            let configuration = nodes.configuration(node) + settings;
+            fs::write(nodes.path(&format!("{}.toml", name(node))), configuration).expect("written");
             nodes.restart(node);
         }
         nodes
@@ -141,7 +145,14 @@ impl Nodes {
         self.dir.path().join(name)
     }
 
-    fn log(&self, node: usize) -> String {
+    /// A node's data directory.
+    #[allow(dead_code, reason = "the tests ask, the bench does not")]
+    pub(crate) fn data_dir(&self, node: usize) -> PathBuf {
+        self.path(&name(node))
+    }
+
+    /// What a node has said so far.
+    pub(crate) fn log(&self, node: usize) -> String {
         fs::read_to_string(self.path(&format!("{}.log", name(node)))).unwrap_or_default()
     }
 }

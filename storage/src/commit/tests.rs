@@ -1,3 +1,4 @@
+mod damage;
 mod mint;
 mod terms;
 
@@ -112,7 +113,7 @@ fn stores_of_one_key_become_one_record_and_each_gets_its_result() {
     let (engine, mut committer) = start();
     let writes = [store(1, state(5, "a")), store(1, state(9, "b")), store(1, state(7, "c"))];
     let staged = committer.stage(&engine, &writes);
-    assert_eq!(staged.batch.len(), 2, "the record and the clock's bound");
+    assert_eq!(staged.batch.len(), 3, "the record, the clock's bound and the batch's number");
     engine.commit(&staged.batch).unwrap();
     let tag = |hlc| state(hlc, "").tag();
     let expected = [
@@ -134,6 +135,22 @@ fn a_covered_write_costs_no_sync() {
         committer.run(&engine, &[store(1, state(3, "a"))]),
         [Ok(Written::Covered { held, more: None })]
     );
+}
+
+/// Rule S4: batches are numbered without a gap; what is not committed takes no number.
+#[test]
+fn durable_batches_are_numbered() {
+    let (engine, mut committer) = start();
+    let held = |engine: &MemoryEngine| recover(engine).unwrap().sequence;
+    committer.run(&engine, &[store(1, state(5, "a")), store(2, state(5, "a"))]);
+    committer.run(&engine, &[store(1, state(5, "a"))]);
+    assert_eq!((committer.sequence(), held(&engine)), (1, 1), "what is covered is no batch");
+    engine.set_full(true);
+    committer.run(&engine, &[store(1, state(6, "b"))]);
+    engine.set_full(false);
+    committer.run(&engine, &[store(1, state(7, "c"))]);
+    assert_eq!((committer.sequence(), held(&engine)), (2, 2));
+    assert_eq!(Committer::new(&recover(&engine).unwrap()).sequence(), 2);
 }
 
 #[test]

@@ -3,17 +3,26 @@
 //! A batch goes into fjall's journal and is synced there before fjall inserts it into the memtables, so
 //! that no reader sees what a power cut takes back (rule S1; see `FORMAT.md`).
 
+mod failure;
+mod journal;
+
 use std::{
-    io,
+    fs::File,
     ops::Bound,
-    path::Path,
+    panic::{AssertUnwindSafe, catch_unwind},
+    path::{Path, PathBuf},
     sync::atomic::{AtomicBool, AtomicU64, Ordering},
 };
 
 use bytes::Bytes;
 use fjall::{Database, Keyspace, KeyspaceCreateOptions, KvSeparationOptions, PersistMode, Readable};
 
+use self::{
+    failure::{of_commit, of_open, of_read},
+    journal::JournalError,
+};
 use super::{Batch, Engine, EngineError, EngineStats, Space, is_empty_range};
+use crate::meta;
 
 /// Bounds on what the database uses.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,10 +37,17 @@ pub struct FjallOptions {
     /// Records of at least this many bytes are kept apart from their keys, so that compaction does not
     /// copy them again and again.
     pub kv_separation_threshold: u32,
-    /// Most bytes on disk, journals included (each counts with 64 MiB from the start): above it every commit is refused with
-    /// [`EngineError::Full`] before anything is written (rule S5). `None` leaves it to the disk, where
-    /// running out is an error that takes the node down.
+    /// Most bytes on disk, journals included (each counts with 64 MiB from the start): above it every commit
+    /// is refused with [`EngineError::Full`] before anything is written (rule S5). `None` sets no bound.
     pub disk_bytes_max: Option<u64>,
+    /// Least free bytes on the file system: while a batch would leave less, it is refused with
+    /// [`EngineError::Full`] before anything is written (rule S5). It is the room for the journal, for
+    /// memtables that are still to be written out and for compaction: too little, and another program that
+    /// fills the disk takes the node down. 0 does not look. Quotas are not seen.
+    pub disk_free_min: u64,
+    /// The number of a batch that is known to have been made durable: an open that finds less is refused with
+    /// [`EngineError::Lost`] (rule S4). 0 promises nothing.
+    pub sequence_promised: u64,
     /// Threads that write out memtables and compact, at least 1.
     pub workers: usize,
 }
@@ -57,6 +73,8 @@ impl Default for FjallOptions {
             journal_bytes_max: 128 * MIB,
             kv_separation_threshold: 1024,
             disk_bytes_max: None,
+            disk_free_min: 512 * MIB,
+            sequence_promised: 0,
             workers: 2,
         }
     }
@@ -64,62 +82,88 @@ impl Default for FjallOptions {
 
 const MIB: u64 = 1024 * 1024;
 
-/// The memtable of the small `meta` space, in bytes.
-const META_BUFFER_BYTES: u64 = MIB;
+/// The memtable of a small space, in bytes.
+const SMALL_BUFFER_BYTES: u64 = MIB;
 /// Hints come in bursts while a node is down.
-const HINTS_BUFFER_BYTES: u64 = 8 * 1024 * 1024;
+const HINTS_BUFFER_BYTES: u64 = 8 * MIB;
 
 /// How many committed bytes may pass between two looks at the space used on disk.
 const DISK_CHECK_BYTES: u64 = 4 * MIB;
 
 /// Records on disk, in a directory that belongs to one process at a time.
 pub struct FjallEngine {
-    database: Database,
     data: Keyspace,
     meta: Keyspace,
     hints: Keyspace,
+    quarantine: Keyspace,
+    database: Database,
+    path: PathBuf,
     disk_bytes_max: Option<u64>,
+    disk_free_min: u64,
     /// Bytes committed since the last look at the space used on disk.
     unchecked_bytes: AtomicU64,
     /// What that look found.
     full: AtomicBool,
+    /// Held as long as the engine lives, and let go last.
+    _lock: File,
 }
 
 impl FjallEngine {
-    /// Opens the database in the directory `path`, creating both if they are not there. Replays the
-    /// journals, and waits up to 0.3 s for another process that holds the directory.
+    /// Opens the database in the directory `path`, creating both if they are not there. Looks through the
+    /// journals, cuts off a torn end that nobody was told of, and replays them (see `FORMAT.md`).
     ///
     /// # Errors
     ///
-    /// [`EngineError::Locked`] if another process holds the directory, [`EngineError::Refused`] if the
-    /// files or the options are not acceptable, [`EngineError::Io`] if the disk fails.
+    /// [`EngineError::Locked`] if another process holds the directory, [`EngineError::Lost`] if files are
+    /// damaged or less than promised is there, [`EngineError::Refused`] if options or format are not
+    /// acceptable, [`EngineError::Io`] if the disk fails.
     pub fn open(path: impl AsRef<Path>, options: &FjallOptions) -> Result<Self, EngineError> {
         options.validate()?;
-        let refused = |error| refusal(path.as_ref(), error);
-        let database = Database::builder(&path)
+        let path = path.as_ref();
+        let lock = lock(path)?;
+        check_journals(path, options.sequence_promised)?;
+        // Damage elsewhere may meet an assertion of fjall's.
+        let opened = catch_unwind(AssertUnwindSafe(|| Self::open_database(path, options, lock)));
+        let engine = opened.unwrap_or_else(|_| Err(lost(path, "its files make fjall panic")))?;
+        let sequence = engine.meta.get(meta::KEY_SEQUENCE).map_err(|e| of_open(path, &e))?;
+        let sequence = sequence.and_then(|record| meta::parse_sequence(meta::KEY_SEQUENCE, &record));
+        check_promise(path, sequence.unwrap_or(0), options.sequence_promised)?;
+        Ok(engine)
+    }
+
+    fn open_database(path: &Path, options: &FjallOptions, lock: File) -> Result<Self, EngineError> {
+        let refused = |error| of_open(path, &error);
+        let database = Database::builder(path)
             .cache_size(options.cache_bytes)
             .max_journaling_size(options.journal_bytes_max)
             .worker_threads(options.workers)
             .open()
             .map_err(refused)?;
+        let mut missing = Space::ALL.iter().filter(|space| !database.keyspace_exists(space.name()));
+        if let Some(space) = missing.next().filter(|_| options.sequence_promised > 0) {
+            return Err(lost(path, &format!("the keyspace `{}` is gone", space.name())));
+        }
         let separation = KvSeparationOptions::default().separation_threshold(options.kv_separation_threshold);
         let data = || {
             KeyspaceCreateOptions::default()
                 .max_memtable_size(options.write_buffer_bytes)
                 .with_kv_separation(Some(separation))
         };
-        let meta = || KeyspaceCreateOptions::default().max_memtable_size(META_BUFFER_BYTES);
+        let small = || KeyspaceCreateOptions::default().max_memtable_size(SMALL_BUFFER_BYTES);
         let hints = || KeyspaceCreateOptions::default().max_memtable_size(HINTS_BUFFER_BYTES);
-        let engine = Self {
+        Ok(Self {
             data: database.keyspace(Space::Data.name(), data).map_err(refused)?,
-            meta: database.keyspace(Space::Meta.name(), meta).map_err(refused)?,
+            meta: database.keyspace(Space::Meta.name(), small).map_err(refused)?,
             hints: database.keyspace(Space::Hints.name(), hints).map_err(refused)?,
+            quarantine: database.keyspace(Space::Quarantine.name(), small).map_err(refused)?,
             database,
+            path: path.to_owned(),
             disk_bytes_max: options.disk_bytes_max,
+            disk_free_min: options.disk_free_min,
             unchecked_bytes: AtomicU64::new(DISK_CHECK_BYTES),
             full: AtomicBool::new(false),
-        };
-        Ok(engine)
+            _lock: lock,
+        })
     }
 
     fn keyspace(&self, space: Space) -> &Keyspace {
@@ -127,17 +171,21 @@ impl FjallEngine {
             Space::Data => &self.data,
             Space::Meta => &self.meta,
             Space::Hints => &self.hints,
+            Space::Quarantine => &self.quarantine,
         }
     }
 
-    /// Refuses a batch of `bytes` while the directory is above its bound (rule S5).
+    /// Refuses a batch of `bytes` while it would leave too little room (rule S5).
     fn check_room(&self, bytes: u64) -> Result<(), EngineError> {
+        if self.disk_free_min > 0 && free_bytes(&self.path) < self.disk_free_min.saturating_add(bytes) {
+            return Err(EngineError::Full);
+        }
         let Some(bound) = self.disk_bytes_max else {
             return Ok(());
         };
         let unchecked = self.unchecked_bytes.fetch_add(bytes, Ordering::Relaxed) + bytes;
         if unchecked >= DISK_CHECK_BYTES || self.full.load(Ordering::Relaxed) {
-            let used = self.database.disk_space().map_err(failure)?;
+            let used = self.database.disk_space().map_err(|e| of_read(&e))?;
             self.full.store(used + bytes > bound, Ordering::Relaxed);
             self.unchecked_bytes.store(0, Ordering::Relaxed);
         }
@@ -148,7 +196,7 @@ impl FjallEngine {
 impl Engine for FjallEngine {
     /// A copy, so that a small value held by a caller does not keep a whole block in memory.
     fn get(&self, space: Space, key: &[u8]) -> Result<Option<Bytes>, EngineError> {
-        let value = self.keyspace(space).get(key).map_err(failure)?;
+        let value = self.keyspace(space).get(key).map_err(|e| of_read(&e))?;
         Ok(value.map(|value| Bytes::copy_from_slice(&value)))
     }
 
@@ -167,7 +215,7 @@ impl Engine for FjallEngine {
             .range::<&[u8], _>(self.keyspace(space), (from, to))
             .take(limit)
             .map(|entry| {
-                let (key, value) = entry.into_inner().map_err(failure)?;
+                let (key, value) = entry.into_inner().map_err(|e| of_read(&e))?;
                 Ok((Bytes::copy_from_slice(&key), Bytes::copy_from_slice(&value)))
             })
             .collect()
@@ -183,7 +231,7 @@ impl Engine for FjallEngine {
                 None => writes.remove(self.keyspace(space), &key[..]),
             }
         }
-        writes.commit().map_err(failure)
+        writes.commit().map_err(|e| of_commit(&e))
     }
 
     fn stats(&self) -> EngineStats {
@@ -196,33 +244,50 @@ impl Engine for FjallEngine {
     }
 }
 
-/// A failure of an open database. Even a disk that ran full is fatal here: fjall takes no further writes
-/// after a failed one, and part of the batch may stand in its journal.
-fn failure(error: fjall::Error) -> EngineError {
-    EngineError::Io(describe(&error))
-}
-
-/// A failure to open one.
-fn refusal(path: &Path, error: fjall::Error) -> EngineError {
-    let path = path.display();
-    match &error {
-        fjall::Error::Locked => EngineError::Locked(path.to_string()),
-        fjall::Error::Io(io)
-            if io.kind() != io::ErrorKind::UnexpectedEof && io.kind() != io::ErrorKind::InvalidData =>
-        {
-            EngineError::Io(format!("{path}: {io}"))
-        }
-        error => EngineError::Refused(format!("{path}: {}", describe(error))),
+/// Makes the directory, and sees to it that nobody else uses it: the journals are looked through before fjall
+/// takes its own lock.
+#[expect(clippy::disallowed_methods, reason = "the engine's driver holds the engine's files")]
+fn lock(path: &Path) -> Result<File, EngineError> {
+    let failed = |error: &std::io::Error| EngineError::Io(format!("{}: {error}", path.display()));
+    std::fs::create_dir_all(path).map_err(|e| failed(&e))?;
+    let lock = File::create(path.join(LOCK_NAME)).map_err(|e| failed(&e))?;
+    match lock.try_lock() {
+        Ok(()) => Ok(lock),
+        Err(std::fs::TryLockError::WouldBlock) => Err(EngineError::Locked(path.display().to_string())),
+        Err(std::fs::TryLockError::Error(e)) => Err(failed(&e)),
     }
 }
 
-fn describe(error: &fjall::Error) -> String {
-    match error {
-        fjall::Error::Io(io) => io.to_string(),
-        fjall::Error::Poisoned => "an earlier write failed, so no further one is taken".into(),
-        error => error.to_string(),
+/// Looks through the journals before fjall does (rule S4).
+fn check_journals(path: &Path, promised: u64) -> Result<(), EngineError> {
+    let failed = |error: std::io::Error| EngineError::Io(format!("{}: {error}", path.display()));
+    let journals = journal::inspect(path).map_err(|error| match error {
+        JournalError::Io(error) => failed(error),
+        JournalError::Damaged(why) => lost(path, &why),
+    })?;
+    if let Some(last) = journals.last_sequence {
+        check_promise(path, last, promised)?;
     }
+    journals.torn.map_or(Ok(()), |torn| torn.cut().map_err(failed))
 }
+
+fn check_promise(path: &Path, found: u64, promised: u64) -> Result<(), EngineError> {
+    if found >= promised {
+        return Ok(());
+    }
+    Err(lost(path, &format!("{promised} batches were made durable, only {found} are there")))
+}
+
+fn lost(path: &Path, why: &str) -> EngineError {
+    EngineError::Lost(format!("{}: {why}", path.display()))
+}
+
+/// What the file system has left for us; everything if it does not tell.
+fn free_bytes(path: &Path) -> u64 {
+    rustix::fs::statvfs(path).map_or(u64::MAX, |found| found.f_bavail.saturating_mul(found.f_frsize))
+}
+
+const LOCK_NAME: &str = "quorate.lock";
 
 #[cfg(test)]
 mod tests;

@@ -129,7 +129,7 @@ impl MemoryEngine {
     /// The files do not open any more: every call is refused until [`wipe`](Self::wipe) or
     /// [`restore`](Self::restore) (rule S4).
     pub fn refuse(&self, reason: &str) {
-        self.lock().broken = Some(EngineError::Refused(reason.into()));
+        self.lock().broken = Some(EngineError::Lost(reason.into()));
     }
 
     /// Flips one bit of the record under `key`, counted from its start and modulo its length. Says

@@ -22,11 +22,13 @@ pub enum Space {
     Meta,
     /// States that other nodes are still to be given, by target.
     Hints,
+    /// Copies of damaged records that are to be restored from peers (rule S3).
+    Quarantine,
 }
 
 impl Space {
     /// Every space.
-    pub const ALL: [Self; 3] = [Self::Data, Self::Meta, Self::Hints];
+    pub const ALL: [Self; 4] = [Self::Data, Self::Meta, Self::Hints, Self::Quarantine];
 
     /// The name of the space on disk.
     pub const fn name(self) -> &'static str {
@@ -34,6 +36,7 @@ impl Space {
             Self::Data => "data",
             Self::Meta => "meta",
             Self::Hints => "hints",
+            Self::Quarantine => "quarantine",
         }
     }
 }
@@ -78,15 +81,26 @@ pub trait Engine: Send + Sync {
 #[non_exhaustive]
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum EngineError {
-    /// The disk failed. After a failed commit its files are not to be trusted: nothing may be acknowledged
-    /// and the node goes down (rule S2).
+    /// The disk failed. After a failed commit what its files show need not be what the disk holds: nothing
+    /// may be acknowledged, the node goes down, and its state counts as lost (rule S2).
     #[error("the disk failed: {0}")]
     Io(String),
     /// No room: nothing of the batch was written, reads go on (rule S5).
     #[error("the disk is full")]
     Full,
-    /// The files would not open: the data directory counts as lost, unless the reason is that another
-    /// process holds it or a setting is out of range (rule S4).
+    /// The engine takes no further writes until it is opened again: it failed in the background, or the disk
+    /// ran full within a batch. Everything acknowledged is durable; the batch may be.
+    #[error("the storage engine has stopped: {0}")]
+    Stopped(String),
+    /// What was read is not what was written; nobody knows how much else is (rule S3).
+    #[error("the files are damaged: {0}")]
+    Damaged(String),
+    /// At an open: files are damaged, or writes that were promised are missing. The directory counts as lost
+    /// (rule S4). Nothing was changed.
+    #[error("what the data directory held is lost: {0}")]
+    Lost(String),
+    /// The files would not open, for a reason that is not in them: a setting out of range, or a newer format.
+    /// Nothing is lost.
     #[error("the data directory would not open: {0}")]
     Refused(String),
     /// Another process holds the data directory. Nothing is lost.

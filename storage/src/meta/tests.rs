@@ -87,6 +87,7 @@ fn golden_content_of_version_1() {
     let mut batch = Batch::new();
     put(&mut batch, &MetaWrite::HlcBound(Hlc(0x0102_0304_0506_0708)));
     put(&mut batch, &MetaWrite::PutTable(table(1, COMMITTED)));
+    put_sequence(&mut batch, 0x1112);
     let contents: Vec<_> = batch
         .iter()
         .map(|(_, key, record)| {
@@ -95,6 +96,7 @@ fn golden_content_of_version_1() {
         })
         .collect();
     let expected = [
+        ("commit_sequence", r"\xcd\x11\x12"),
         ("hlc_bound", r"\xcf\x01\x02\x03\x04\x05\x06\x07\x08"),
         (
             r"table/\x00\x00\x00\x01",

@@ -178,6 +178,9 @@ fn damage_is_named() {
     assert!(matches!(decode(b"kez", record.clone()), Err(RecordError::BadChecksum { .. })));
     let mut newer = record.to_vec();
     newer[0] = 2;
+    assert!(matches!(decode(b"key", newer.clone().into()), Err(RecordError::BadChecksum { .. })));
+    let crc = [&[2, 1, 0, 0, 0, 3], &b"key"[..], &newer[HEADER_BYTES..]].concat();
+    newer[2..HEADER_BYTES].copy_from_slice(&crc32fast::hash(&crc).to_be_bytes());
     assert_eq!(decode(b"key", newer.into()), Err(RecordError::UnknownVersion(2)));
     let cas = envelope::seal(b"key", 3, 0, |_| ());
     assert_eq!(decode(b"key", cas), Err(RecordError::UnknownKind(3)));

@@ -81,7 +81,7 @@ fn a_directory_that_refuses_to_open_stays_so_until_it_is_wiped() {
     engine.commit(&batch("a")).unwrap();
     engine.refuse("a damaged journal");
     engine.crash(|_| Kept::Whole);
-    assert!(matches!(engine.get(Space::Data, KEY), Err(EngineError::Refused(_))));
+    assert!(matches!(engine.get(Space::Data, KEY), Err(EngineError::Lost(_))));
     engine.wipe();
     assert_eq!(held(&engine), None);
 }

@@ -1,0 +1,53 @@
+//! What the step does about damaged records (rule S3).
+
+use super::{Slot, Stage, WriteError, WriteResult, Written, check_state};
+use crate::{Row, Space, State, StoreTerms, VersionVector, quarantine, record};
+
+impl Stage<'_> {
+    /// Copies the record of `row` into the quarantine, if it is damaged and not there yet.
+    pub(super) fn quarantine(&mut self, row: &Row) -> WriteResult {
+        let key = row.to_storage_key();
+        if self.slots.contains_key(&key) {
+            return Ok(Written::Sound);
+        }
+        let Some(found) = self.engine.get(Space::Data, &key)? else {
+            return Ok(Written::Sound);
+        };
+        let Err(error) = record::decode(&key, found.clone()) else {
+            return Ok(Written::Sound);
+        };
+        if self.engine.get(Space::Quarantine, &key)?.is_none() {
+            quarantine::put(&mut self.batch, &key, found, &error);
+        }
+        Ok(Written::Quarantined(error))
+    }
+
+    /// Stores `state`; if the record of `row` is damaged, in its place.
+    pub(super) fn restore(&mut self, row: &Row, state: &State) -> WriteResult {
+        match self.slot(row).map(drop) {
+            Err(WriteError::Corrupt(_)) => {}
+            Err(error) => return Err(error),
+            Ok(()) => {
+                let result = self.store(row, state, StoreTerms::default())?;
+                self.release(row)?;
+                return Ok(result);
+            }
+        }
+        let held = check_state(row, state)?;
+        // Nothing that was durable here is known any more, so nothing is taken for seen.
+        let slot = Slot { state: Some(state.clone()), dirty: true, durable: VersionVector::new() };
+        self.slots.insert(row.to_storage_key(), slot);
+        self.batch.remove(Space::Quarantine, row.to_storage_key());
+        self.hlc_bound = self.hlc_bound.max(held.hlc.next());
+        Ok(Written::Stored { held, more: None })
+    }
+
+    /// Takes `row` out of the quarantine, if it is there.
+    fn release(&mut self, row: &Row) -> Result<(), WriteError> {
+        let key = row.to_storage_key();
+        if self.engine.get(Space::Quarantine, &key)?.is_some() {
+            self.batch.remove(Space::Quarantine, key);
+        }
+        Ok(())
+    }
+}
