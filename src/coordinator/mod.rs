@@ -5,12 +5,15 @@
 //! is `plan`, a pure function.
 
 mod admission;
+mod comparison;
 mod context;
 mod forward;
+mod health;
 mod operation;
 mod plan;
 mod quorum;
 mod read;
+mod step;
 mod stragglers;
 mod write;
 
@@ -18,11 +21,14 @@ use std::collections::BTreeMap;
 
 use quorate_ring::{Actor, Duration, Instant, NodeId, TableKind};
 
-pub use operation::{OperationId, ReplicaAnswer, Step};
+pub use health::Health;
+pub use operation::ReplicaAnswer;
 pub use quorum::{Tracker, Verdict};
+pub use step::{OperationId, Step};
 
 use self::{
     admission::Admission,
+    comparison::Comparisons,
     forward::Forwarding,
     operation::{Conclusion, Operation, Origin, Work},
     read::Read,
@@ -44,10 +50,12 @@ use crate::{
 pub struct Coordinator {
     operations: BTreeMap<OperationId, Operation>,
     admission: Admission,
+    /// What reads left to do after their answers; no client waits for it.
+    comparisons: Comparisons,
     timers: Timers<OperationId>,
     /// Writes that were answered before every replica had confirmed them.
     stragglers: Stragglers,
-    /// Writes that wait for the clock's next reservation (rule V1).
+    /// Requests that wait for the clock's next reservation (rules V1, D1).
     awaiting_clock: Vec<OperationId>,
     next_id: OperationId,
 }
@@ -60,6 +68,7 @@ impl Coordinator {
             operations: BTreeMap::new(),
             stragglers: Stragglers::default(),
             admission: Admission::default(),
+            comparisons: Comparisons::default(),
             timers: Timers::default(),
             awaiting_clock: Vec::new(),
             next_id: OperationId::first_of(actor),
@@ -69,7 +78,7 @@ impl Coordinator {
     /// Starts a read.
     pub fn get(&mut self, turn: &mut Turn<'_>, client: ClientId, header: Header, get: Get) {
         let plan = plan::read(turn, get.table, &get.key, get.consistency);
-        let planned = plan.map(|plan| (plan, Work::Read(Read::default())));
+        let planned = plan.map(|plan| (plan, Work::Read(Read::new(get.monotone))));
         self.begin(turn, Origin::Client(client), header, planned);
     }
 
@@ -112,7 +121,8 @@ impl Coordinator {
     /// A replica, a peer's or this node's own, made something of a request.
     pub fn answered(&mut self, turn: &mut Turn<'_>, from: NodeId, step: Step, answer: ReplicaAnswer) {
         if !self.operations.contains_key(&step.operation) {
-            return self.straggler_answered(turn, from, step, &answer);
+            self.straggler_answered(turn, from, step, &answer);
+            return self.comparisons.answered(turn, from, step, answer);
         }
         self.advance(turn, step.operation, |operation, turn| operation.answered(turn, from, step, answer));
     }
@@ -130,6 +140,7 @@ impl Coordinator {
         let complete: Vec<_> =
             self.stragglers.iter().filter(|(_, s)| is_complete(s)).map(|(id, _)| *id).collect();
         complete.into_iter().for_each(|id| self.end_straggler(turn, id));
+        self.comparisons.peer_down(turn, peer);
     }
 
     /// A node that stops waits for no straggler: it leaves hints.
@@ -137,7 +148,7 @@ impl Coordinator {
         self.stragglers.ids().into_iter().for_each(|id| self.end_straggler(turn, id));
     }
 
-    /// The clock may go on: so may the writes that waited for it.
+    /// The clock may go on: so may the requests that waited for it.
     pub fn clock_reserved(&mut self, turn: &mut Turn<'_>) {
         for id in std::mem::take(&mut self.awaiting_clock) {
             self.advance(turn, id, Operation::clock_reserved);
@@ -156,11 +167,12 @@ impl Coordinator {
             self.end_straggler(turn, id);
             self.advance(turn, id, Operation::timer);
         }
+        self.comparisons.fire_timers(turn);
     }
 
     /// When [`Coordinator::fire_timers`] is due.
     pub fn next_timer(&self) -> Option<Instant> {
-        self.timers.next()
+        self.timers.next().into_iter().chain(self.comparisons.next_timer()).min()
     }
 
     /// Whether no request is under way.
@@ -171,6 +183,7 @@ impl Coordinator {
     /// Panics if the state contradicts itself.
     pub fn validate(&self) {
         self.timers.validate();
+        self.comparisons.validate();
         for (id, operation) in &self.operations {
             assert_eq!(*id, operation.id(), "operations are filed under their own id");
             assert!(self.timers.holds(operation.timer_at(), *id), "every operation has a timer");
@@ -245,6 +258,9 @@ impl Coordinator {
         turn.effects.push(Effect::Observe(operation.observation(turn.now.mono, &conclusion)));
         self.leave_hints(turn, id, &operation);
         conclude(turn, origin, header, conclusion);
+        if let Some((comparison, comparing)) = operation.into_comparison() {
+            self.comparisons.begin(turn, comparison, comparing);
+        }
     }
 
     /// Sees to the replicas that have not confirmed a write that has ended (rule H1).

@@ -1,14 +1,16 @@
 //! One request under way: what it is about, who waits for it, and how far it has come.
 
-use quorate_ring::{Actor, Instant, NodeId, Tag};
+use quorate_ring::{Hlc, Instant, NodeId, Tag};
 use quorate_storage::{Content, Row, Seen, State, WriteError, Written};
 
 use super::{
-    CONNECTION_LOST, context,
+    CONNECTION_LOST, OperationId, Step,
+    comparison::Comparison,
+    context,
     forward::Forwarding,
     plan::Plan,
     quorum::{Places, Tracker},
-    read::Read,
+    read::{Comparing, Read},
     reason, timeout,
     write::Write,
 };
@@ -17,50 +19,10 @@ use crate::{
     node::{ClientId, DiskOperation, DiskRequest, DiskResult, Effect, Observation, Ticket, Turn},
     replica,
     wire::{
-        Advanced, ClientMessage, Failure, Fetch, Fetched, Forward, Forwarded, Frame, Header, KeepHint,
-        Outcome, PeerMessage, Receipt, RequestError, RequestId, Store, Stored, Want,
+        Advance, Advanced, ClientMessage, Failure, Fetch, Fetched, Forward, Forwarded, Frame, Header,
+        KeepHint, Outcome, PeerMessage, Receipt, RequestError, Store, Stored, Want,
     },
 };
-
-/// Names an operation within a process.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct OperationId(u64);
-
-impl OperationId {
-    /// Where a process starts to count.
-    pub(super) fn first_of(actor: Actor) -> Self {
-        Self(actor.0 >> (Step::ROUND_BITS + 1))
-    }
-
-    /// The next one.
-    pub(super) fn next(self) -> Self {
-        Self(self.0 + 1)
-    }
-}
-
-/// A round of an operation: what a request to a replica is part of, and what its answer finds back to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Step {
-    /// Which operation.
-    pub operation: OperationId,
-    /// Which of its rounds: an answer that comes after its round is over is not taken for one of the next.
-    pub round: u8,
-}
-
-impl Step {
-    /// Reads of a hot key have many rounds (rule Q5).
-    const ROUND_BITS: u32 = u8::BITS;
-
-    /// The request id that carries this step to a peer and back.
-    pub fn request_id(self) -> RequestId {
-        RequestId(self.operation.0 << Self::ROUND_BITS | u64::from(self.round))
-    }
-
-    /// The step that a request id carries.
-    pub fn from_request_id(id: RequestId) -> Self {
-        Self { operation: OperationId(id.0 >> Self::ROUND_BITS), round: id.0 as u8 }
-    }
-}
 
 /// What a replica, this node's own or a peer's, made of a request.
 #[derive(Clone, Debug)]
@@ -142,6 +104,15 @@ pub(super) enum Origin {
     Peer(NodeId),
 }
 
+/// What the sender of a state wants beside its being kept.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct StoreWishes {
+    /// To hear what else is held (rule Q5).
+    pub(super) report: bool,
+    /// That new writes of the key wait a moment (rule Q5).
+    pub(super) defer: bool,
+}
+
 /// What reads and writes have in common.
 #[derive(Debug)]
 pub(super) struct Task {
@@ -219,8 +190,9 @@ impl Operation {
     /// The clock may go on.
     pub(super) fn clock_reserved(&mut self, turn: &mut Turn<'_>) -> Option<Conclusion> {
         match &mut self.work {
-            Work::Read(_) | Work::Forward(_) => None,
+            Work::Read(read) => read.clock_reserved(&mut self.task, turn),
             Work::Write(write) => write.clock_reserved(&mut self.task, turn),
+            Work::Forward(_) => None,
         }
     }
 
@@ -251,7 +223,20 @@ impl Operation {
 
     /// Whether the clock holds it up.
     pub(super) fn awaits_clock(&self) -> bool {
-        matches!(&self.work, Work::Write(write) if write.awaits_clock())
+        match &self.work {
+            Work::Read(read) => read.awaits_clock(self.task.plan.own),
+            Work::Write(write) => write.awaits_clock(),
+            Work::Forward(_) => false,
+        }
+    }
+
+    /// What it leaves to do in the background after its answer (rules Q6, Q8).
+    pub(super) fn into_comparison(self) -> Option<(Comparison, Comparing)> {
+        let Work::Read(read) = self.work else {
+            return None;
+        };
+        let (comparing, replies, round) = read.into_comparison();
+        Some((Comparison::new(self.task, replies, round), comparing))
     }
 
     /// Whether `peer` is a replica from which it still wants to hear.
@@ -301,7 +286,7 @@ impl Operation {
         let (tracker, state) = write.sent()?;
         let plan = &self.task.plan;
         let missing = plan.missing(tracker.succeeded());
-        if missing.len() == 0 {
+        if missing.is_empty() {
             return None;
         }
         let nodes = |which: &dyn Fn(usize) -> bool| {
@@ -351,17 +336,33 @@ impl Task {
 
     /// Sends a state to the replica at `place`.
     pub(super) fn store(&self, turn: &mut Turn<'_>, place: usize, round: u8, state: &State) {
+        self.store_with(turn, place, round, state, StoreWishes::default());
+    }
+
+    /// Sends a state to the replica at `place`, with `wishes`.
+    pub(super) fn store_with(
+        &self,
+        turn: &mut Turn<'_>,
+        place: usize,
+        round: u8,
+        state: &State,
+        wishes: StoreWishes,
+    ) {
+        let StoreWishes { report, defer } = wishes;
         let (row, state) = (&self.plan.row, state.clone());
         if let Some(owner) = self.plan.owner_of_stand_in(place) {
             return self.keep_hint(turn, place, round, owner, state);
         }
         if self.plan.own == Some(place) {
             turn.clock.observe(state.tag().hlc);
-            let operation = replica::store_operation(row.clone(), state, false);
+            if defer {
+                turn.deferrals.defer(turn.now.mono, row);
+            }
+            let operation = replica::store_operation(row.clone(), state, report);
             return self.use_own_disk(turn, round, operation);
         }
         let (table, key) = (row.table, row.key.clone());
-        let store = Store { table, key, state, report: false, defer: false };
+        let store = Store { table, key, state, report, defer };
         self.send(turn, place, round, store.into());
     }
 
@@ -374,6 +375,11 @@ impl Task {
         }
         let keep = KeepHint { owner, table: row.table, key: row.key, state };
         self.send(turn, place, round, keep.into());
+    }
+
+    /// Has the clock of the replica at `place`, which is another node, pass `to` (rule D1).
+    pub(super) fn advance(&self, turn: &mut Turn<'_>, place: usize, round: u8, to: Hlc) {
+        self.send(turn, place, round, Advance { to }.into());
     }
 
     /// Has this node's commit step make a new state of siblings (rule V5).

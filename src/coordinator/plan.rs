@@ -82,13 +82,17 @@ impl Plan {
         (0..self.replicas.len()).filter(|place| turn.up.contains(self.replicas[*place])).collect()
     }
 
-    /// The order in which replicas, not fallbacks, are asked: this node first, then those that are up, nearest first.
+    /// The order in which replicas, not fallbacks, are asked: this node first, then those that are up, the
+    /// nearest by what they took to answer first, then those in this node's rack, then by preference (rule Q1).
     pub(super) fn asking_order(&self, turn: &Turn<'_>) -> Vec<usize> {
-        let mut order: Vec<_> =
-            self.alive(turn).iter().filter(|place| Some(*place) != self.own && *place < self.n()).collect();
-        if let Some(own) = self.own {
-            order.insert(0, own);
-        }
+        let mut order: Vec<_> = self.alive(turn).iter().filter(|place| *place < self.n()).collect();
+        let rack = turn.ring.member(turn.config.node).map_or("", |member| &member.rack);
+        let is_elsewhere = |node| turn.ring.member(node).is_none_or(|member| member.rack != rack);
+        order.sort_by_key(|place| {
+            let node = self.replicas[*place];
+            let is_far = !rack.is_empty() && is_elsewhere(node);
+            (Some(*place) != self.own, turn.health.distance(turn.now.mono, node), is_far)
+        });
         order
     }
 

@@ -125,6 +125,11 @@ impl Places {
         self.0.count_ones() as usize
     }
 
+    /// Whether none is in.
+    pub fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
     /// The places in order.
     pub fn iter(self) -> impl Iterator<Item = usize> {
         (0..Self::MAX).filter(move |p| self.contains(*p))

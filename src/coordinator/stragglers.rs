@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use quorate_ring::{Instant, NodeId};
 use quorate_storage::{Row, State};
 
-use super::operation::{OperationId, Step};
+use super::{OperationId, Step};
 use crate::handoff::{Hint, Keeper};
 
 /// A write that was answered, and the replicas that have not confirmed it.

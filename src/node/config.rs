@@ -16,8 +16,9 @@ pub struct NodeConfig {
     /// The longest deadline that a client can ask for. Too short and slow disks fail requests; too long
     /// and requests to a dead replica hold their memory.
     pub request_timeout_max: Duration,
-    /// How long the replicas asked first have before others are asked too. Too short and load doubles; too
-    /// long and one slow replica shows in the latency.
+    /// How long the replicas asked first have at most before another one is asked. Reads learn how long each
+    /// usually takes and wait no longer than that, as a budget allows. Too short and load doubles; too long and
+    /// one slow replica shows in the latency.
     pub hedge_delay: Duration,
     /// How far apart the clocks of working nodes can be (rule V2). Too small and nodes refuse each other's
     /// writes; too large and a broken clock holds up the keys that it touched for so long. Equal across the
@@ -27,6 +28,9 @@ pub struct NodeConfig {
     pub hint_bytes_max: u64,
     /// How long a hint is kept. Longer outages are left to anti-entropy.
     pub hint_age_max: Duration,
+    /// Of so many reads below QUORUM one compares all replicas in the background (rule Q8); 0 for none. Many, and
+    /// replicas that differ stay different until anti-entropy; few, and reads at ONE cost as much as at ALL.
+    pub compare_one_in: u32,
     /// Requests of clients in flight; beyond, they are refused as overloaded.
     pub requests_max: usize,
     /// Requests of one client in flight; beyond, they are refused as overloaded.
@@ -51,6 +55,7 @@ impl NodeConfig {
             max_clock_offset: Duration::from_millis(500),
             hint_bytes_max: 256 * 1024 * 1024,
             hint_age_max: Duration::from_secs(3 * 3_600),
+            compare_one_in: 16,
             requests_max: 8_192,
             requests_per_client_max: 4_096,
             replica_requests_max: 16_384,

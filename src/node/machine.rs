@@ -193,7 +193,7 @@ impl Node {
                 self.answered(now, from, step, message, effects);
             }
             PeerMessage::Forward(forward) => self.coordinator.forwarded(turn, from, header, forward),
-            PeerMessage::Advance(_) => {}
+            PeerMessage::Advance(advance) => self.replica.advance(turn, from, header, advance),
             PeerMessage::PrepareTable(_)
             | PeerMessage::CommitTable(_)
             | PeerMessage::AbortTable(_)
@@ -233,6 +233,7 @@ impl Node {
             Ticket::ClockBound(bound) => match result {
                 DiskResult::Written(Ok(_)) => {
                     turn.clock.reserved(bound);
+                    self.replica.clock_reserved(turn);
                     self.coordinator.clock_reserved(turn);
                 }
                 DiskResult::Written(Err(WriteError::Engine(why))) if why.is_fatal() => {

@@ -16,12 +16,18 @@ pub enum Mutant {
     BlindWrite,
     /// A QUORUM write asks one replica for tags (Q4).
     RoundOneOfOne,
+    /// A QUORUM read of siblings answers after one write-back, whatever else the replicas hold (Q5).
+    SiblingsAnsweredEarly,
     /// An absent key beats a value at a read (Q6).
     AbsenceWins,
     /// A slow write is sent again under a new tag (Q10).
     RetryNewTag,
     /// A write that timed out in its second round says that it was not applied (Q10).
     TimeoutNotApplied,
+    /// The coordinator's clock decides whether a value has expired (D1).
+    CoordinatorClockExpiry,
+    /// The clock of any replica decides whether a value has expired (D1).
+    AnyClockExpiry,
     /// Tombstones count for nothing when states are joined (D1).
     TombstoneForgotten,
     /// A table exists once most founders hold it ready.

@@ -7,6 +7,7 @@ use quorate_storage::Recovered;
 
 use super::{Clock, Effects, NodeConfig};
 use crate::{
+    coordinator::Health,
     handoff::{Hint, OwnAnswer},
     membership::{Catalog, UpSet},
     replica::Deferrals,
@@ -23,6 +24,7 @@ pub(super) struct Surroundings {
     pub(super) deferrals: Deferrals,
     pub(super) hints: Vec<Hint>,
     pub(super) own_answers: Vec<OwnAnswer>,
+    pub(super) health: Health,
 }
 
 impl Surroundings {
@@ -40,6 +42,7 @@ impl Surroundings {
             deferrals: Deferrals::default(),
             hints: Vec::new(),
             own_answers: Vec::new(),
+            health: Health::default(),
             ring,
             config,
         }
@@ -57,6 +60,7 @@ impl Surroundings {
             deferrals: &mut self.deferrals,
             hints: &mut self.hints,
             own_answers: &mut self.own_answers,
+            health: &mut self.health,
             effects,
         }
     }
@@ -83,6 +87,8 @@ pub struct Turn<'a> {
     pub hints: &'a mut Vec<Hint>,
     /// What this node's handoff says to its coordinator.
     pub own_answers: &'a mut Vec<OwnAnswer>,
+    /// How quickly replicas answer (rules Q1, Q9).
+    pub health: &'a mut Health,
     /// Where effects go.
     pub effects: &'a mut Effects,
 }

@@ -2,11 +2,13 @@
 //! not its own. Answers leave only when the disk is done (rule S1).
 
 mod deferral;
+mod shown;
 
 use quorate_ring::{NodeId, Table, token_of};
 use quorate_storage::{ReadError, Row, State, StoreTerms, Write, WriteError, Written};
 
-pub use deferral::Deferrals;
+use self::shown::AwaitingReservation;
+pub use self::{deferral::Deferrals, shown::shown_with};
 
 use crate::{
     node::{Alarm, DiskOperation, DiskRequest, DiskResult, Effect, Observation, Ticket, Turn},
@@ -16,8 +18,10 @@ use crate::{
 /// This node as a replica.
 #[derive(Debug, Default)]
 pub struct Replica {
-    /// Requests of peers that wait for the disk.
+    /// Requests of peers that wait for the disk or the clock.
     waiting: usize,
+    /// Those that wait for the clock.
+    awaiting_reservation: Vec<AwaitingReservation>,
 }
 
 /// What the disk is to tell a peer.
@@ -65,6 +69,7 @@ impl Replica {
         match outcome(turn, &errand.row, result) {
             Err(halt) => turn.effects.push(Effect::Halt(halt)),
             Ok(message) if errand.header.deadline > turn.now.mono => {
+                let message = with_clock(turn, message);
                 answer(turn, errand.peer, errand.header, narrowed(message, errand.want));
             }
             Ok(_) => turn.effects.push(Effect::Observe(Observation::Expired)),
@@ -74,6 +79,7 @@ impl Replica {
     /// Panics if the state contradicts itself.
     pub fn validate(&self, replica_requests_max: usize) {
         assert!(self.waiting <= replica_requests_max, "more requests wait than were let in");
+        assert!(self.awaiting_reservation.len() <= self.waiting);
     }
 
     /// Hands the errand to the disk, or refuses it; true if it was taken.
@@ -194,6 +200,17 @@ fn damaged(turn: &mut Turn<'_>, row: &Row, reason: &str) {
         node: turn.config.node,
         reason: reason.to_owned(),
     }));
+}
+
+/// A state of which a value expires goes with what the clock shows (rule D1).
+fn with_clock(turn: &mut Turn<'_>, message: PeerMessage) -> PeerMessage {
+    match message {
+        PeerMessage::Fetched(Fetched { answer: Answer::State(state), .. }) => {
+            let clock = shown_with(turn, state.as_ref());
+            Fetched { answer: Answer::State(state), clock }.into()
+        }
+        message => message,
+    }
 }
 
 /// A digest is made from the state that was read; what was not wanted does not travel.

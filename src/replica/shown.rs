@@ -1,0 +1,75 @@
+//! What this replica's clock shows to readers of values that expire (rule D1).
+//!
+//! A reading counts for a reader only if it is never taken back, so only what lies below the clock's durable
+//! bound is told. A node that was idle has used its reservation up: its durable reading lags behind, and where
+//! an expiry lies in between, it tells nothing with the state, and the reader asks for the clock by itself.
+//! That answer waits for the next reservation.
+
+use quorate_ring::{Hlc, Instant, NodeId};
+use quorate_storage::State;
+
+use super::{Replica, answer, refused};
+use crate::{
+    node::{Effect, Observation, Turn},
+    wire::{Advance, Advanced, Header, PeerRefusal},
+};
+
+/// A peer that waits until the clock has durably passed a reading.
+#[derive(Debug)]
+pub(super) struct AwaitingReservation {
+    peer: NodeId,
+    header: Header,
+    to: Hlc,
+}
+
+/// The clock's durable reading, if a value of `state` expires and that reading tells whether it has.
+pub fn shown_with(turn: &mut Turn<'_>, state: Option<&State>) -> Option<Hlc> {
+    let state = state?;
+    state.last_expiry()?;
+    let shown = turn.clock.durable(turn.now, turn.effects);
+    let present = turn.clock.present(turn.now);
+    let mut expiries = state.contents().filter_map(|(_, content)| content.expires());
+    expiries.all(|expiry| expiry <= shown || expiry > present).then_some(shown)
+}
+
+impl Replica {
+    /// A reader wants the clock to pass a reading, and to know what it shows then. One that is further ahead than
+    /// working clocks can be is refused, or one broken clock would set all others (rule V2).
+    pub fn advance(&mut self, turn: &mut Turn<'_>, peer: NodeId, header: Header, advance: Advance) {
+        if header.deadline <= turn.now.mono {
+            return turn.effects.push(Effect::Observe(Observation::Expired));
+        }
+        let limit = turn.clock.horizon(turn.now, turn.config.max_clock_offset);
+        if advance.to > limit {
+            let why = format!("asked to pass {}, at most {limit} is accepted here", advance.to);
+            return answer(turn, peer, header, refused(PeerRefusal::ClockAhead(why)));
+        }
+        self.forget_expired(turn.now.mono);
+        if self.waiting >= turn.config.replica_requests_max {
+            turn.effects.push(Effect::Observe(Observation::Overloaded));
+            return answer(turn, peer, header, refused(PeerRefusal::Overloaded));
+        }
+        self.waiting += 1;
+        self.awaiting_reservation.push(AwaitingReservation { peer, header, to: advance.to });
+        self.clock_reserved(turn);
+    }
+
+    /// The clock may go on: those whose reading it has durably passed hear of it.
+    pub fn clock_reserved(&mut self, turn: &mut Turn<'_>) {
+        self.forget_expired(turn.now.mono);
+        self.awaiting_reservation.retain(|awaiting| {
+            let Some(shown) = turn.clock.advance(turn.now, awaiting.to, turn.effects) else {
+                return true;
+            };
+            self.waiting -= 1;
+            answer(turn, awaiting.peer, awaiting.header, Advanced { to: shown }.into());
+            false
+        });
+    }
+
+    fn forget_expired(&mut self, now: Instant) {
+        let before = self.awaiting_reservation.len();
+        self.awaiting_reservation.retain(|awaiting| awaiting.header.deadline > now);
+        self.waiting -= before - self.awaiting_reservation.len();
+    }
+}
