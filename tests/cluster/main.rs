@@ -8,6 +8,7 @@
 mod full;
 mod lost;
 mod nodes;
+mod promises;
 
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 

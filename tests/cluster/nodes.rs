@@ -50,6 +50,13 @@ impl Nodes {
         process.wait().expect("gone");
     }
 
+    /// Deletes the data directory of a node that does not run: its disk is lost.
+    #[allow(dead_code, reason = "the tests ask, the bench does not")]
+    pub(crate) fn wipe(&self, node: usize) {
+        assert!(self.processes[node].is_none(), "the node is down");
+        fs::remove_dir_all(self.path(&name(node))).expect("deleted");
+    }
+
     /// Starts a node and waits until it says that it listens.
     pub(crate) fn restart(&mut self, node: usize) {
         let log = File::options().create(true).append(true).open(self.path(&format!("{}.log", name(node))));
