@@ -164,8 +164,10 @@ impl Handoff {
                 if let Some(change) = change {
                     self.backlogs.entry(hint.target).or_default().apply(change);
                     self.kept(turn, &hint, Ok(()));
-                    if turn.up.contains(hint.target) {
-                        self.peer_up(turn, hint.target);
+                    match self.replays.get_mut(&hint.target) {
+                        Some(replay) => replay.kept_another(),
+                        None if turn.up.contains(hint.target) => self.peer_up(turn, hint.target),
+                        None => {}
                     }
                 } else {
                     turn.effects.push(Effect::Observe(Observation::HintDropped));
@@ -243,6 +245,7 @@ impl Handoff {
             return;
         };
         let timer_before = replay.timer();
+        let mut goes_on = false;
         while let Some((row, state)) = replay.next_to_send() {
             self.requests_made += 1;
             let id = RequestId(OWN_ID | self.requests_made);
@@ -262,6 +265,7 @@ impl Handoff {
             if replay.had_refusals() {
                 replay.wait_until(turn.now.mono + RETRY_AFTER);
             } else {
+                goes_on = replay.has_news();
                 self.replays.remove(&target);
             }
         }
@@ -269,6 +273,9 @@ impl Handoff {
         if timer != timer_before {
             timer_before.into_iter().for_each(|at| self.timers.cancel(at, target));
             timer.into_iter().for_each(|at| self.timers.set(at, target));
+        }
+        if goes_on {
+            self.peer_up(turn, target);
         }
     }
 

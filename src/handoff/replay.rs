@@ -17,6 +17,8 @@ pub(super) struct Replay {
     page: Page,
     /// Whether the target refused a hint on this pass: it stays kept, and is tried again later.
     refused: bool,
+    /// Whether a hint was kept since the pass began: it may have come after its page was read.
+    has_news: bool,
     /// When the pass is given up and begun anew.
     timer: Option<Instant>,
 }
@@ -83,6 +85,16 @@ impl Replay {
 
     pub(super) fn had_refusals(&self) -> bool {
         self.refused
+    }
+
+    /// Another hint is kept for the target.
+    pub(super) fn kept_another(&mut self) {
+        self.has_news = true;
+    }
+
+    /// Whether another pass must follow this one.
+    pub(super) fn has_news(&self) -> bool {
+        self.has_news
     }
 
     /// Nothing is asked of the target any more.

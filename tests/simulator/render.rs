@@ -97,7 +97,7 @@ pub(crate) fn write(write: &Write) -> String {
         Write::Meta(_) => "clock bound".to_owned(),
         Write::Mint { row, dot, content, .. } => {
             let value = content.value().map_or("deleted".to_owned(), text);
-            format!("{} {value} {}, made here", text(&row.key), tag(dot))
+            format!("{} made here: {value} {}", text(&row.key), tag(dot))
         }
         _ => "something".to_owned(),
     }
@@ -122,7 +122,8 @@ fn over(context: Option<&Bytes>) -> String {
         return String::new();
     };
     let dots = context_entries(context).into_iter().map(|(actor, hlc)| tag(&Tag { hlc, actor }));
-    format!(" over {}", dots.collect::<Vec<_>>().join(" "))
+    let dots = dots.collect::<Vec<_>>().join(" ");
+    format!(" over {}", if dots.is_empty() { "nothing" } else { &dots })
 }
 
 fn version(version: &Version) -> String {

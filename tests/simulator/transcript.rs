@@ -6,10 +6,13 @@
 //! |---|---|
 //! | `> nodes N replication R [hints]` | starts a cluster, with or without hints, and waits until all are connected; comes first |
 //! | `> n1 get K LEVEL`, `put K V LEVEL`, `delete K LEVEL` | a client of n1 asks; 250 ms to answer |
+//! | ... `over c3`, `for MS`, `monotone`, `sloppy` | the same with the context of c3's answer, with a TTL, and so on |
+//! | `> siblings`, `> registers` | the table that requests concern from now on; at first that of registers |
 //! | `> n1 create T` | a client of n1 creates a table |
 //! | `> wait MS` | lets time pass |
 //! | `> cut n1 n2`, `> join n1 n2` | blocks both directions, or frees them |
 //! | `> crash n2`, `> start n2` | ends a process, or starts it |
+//! | `> clock n2 MS` | sets a wall clock so far from the right time, ahead or (negative) behind |
 //! | `> slow n2 F`, `> full n2`, `> room n2` | a disk takes F times as long, is full, has room again |
 //! | `> state K` | what each replica holds durably |
 
@@ -24,6 +27,7 @@ use quorate::{
 };
 
 use crate::{
+    invariants::{REGISTERS, SIBLINGS},
     options::{MS, Options, Overrides},
     render,
     world::{Event, World, encoded, faults::Plan},
@@ -42,6 +46,10 @@ pub(crate) const SCENES: &[(&str, &str)] = &[
     ("create_table_no_room", include_str!("transcripts/create_table_no_room.txt")),
     ("concurrent_writes", include_str!("transcripts/concurrent_writes.txt")),
     ("own_write_slow_disk", include_str!("transcripts/own_write_slow_disk.txt")),
+    ("siblings_blind_writes", include_str!("transcripts/siblings_blind_writes.txt")),
+    ("siblings_context", include_str!("transcripts/siblings_context.txt")),
+    ("siblings_two_puts_in_flight", include_str!("transcripts/siblings_two_puts_in_flight.txt")),
+    ("forwarded_write", include_str!("transcripts/forwarded_write.txt")),
 ];
 
 /// Plays the commands of a transcript; what comes out is the transcript anew.
@@ -75,6 +83,7 @@ pub(crate) fn play(transcript: &str) -> Result<String, String> {
 struct Scene {
     world: World,
     clients: u64,
+    table: TableId,
     /// Tags in the order in which they appeared: they are shown by number.
     tags: Vec<String>,
 }
@@ -101,7 +110,7 @@ impl Scene {
         let mut world = World::new(options);
         world.trace.verbose = true;
         (0..nodes as usize).for_each(|node| world.agenda.push(0, Event::Start(node)));
-        let mut scene = Self { world, clients: 0, tags: Vec::new() };
+        let mut scene = Self { world, clients: 0, table: REGISTERS, tags: Vec::new() };
         scene.wait(30);
         scene.world.trace.lines.clear();
         scene
@@ -116,6 +125,15 @@ impl Scene {
             ["start", node] => self.world.start(number(node)?),
             ["slow", node, factor] => {
                 self.world.processes[number(node)?].disk.slowness = u64::from(parse(factor)?);
+            }
+            ["siblings"] => self.table = SIBLINGS,
+            ["registers"] => self.table = REGISTERS,
+            ["clock", node, millis] => {
+                let millis: i64 = millis.parse().map_err(|_| format!("'{millis}' is no number"))?;
+                let now = self.world.now;
+                let clock = &mut self.world.processes[number(node)?].clock;
+                clock.set_right(now);
+                clock.jump(now, millis * 1_000);
             }
             ["full", node] => self.world.processes[number(node)?].disk.engine.set_full(true),
             ["room", node] => self.world.processes[number(node)?].disk.engine.set_full(false),
@@ -141,14 +159,22 @@ impl Scene {
     }
 
     fn ask(&mut self, node: usize, request: &[&str]) -> Result<(), String> {
-        let table = TableId(7);
+        let table = self.table;
         let message: ClientMessage = match request {
-            ["get", key, level] => Get::new(table, bytes(key), consistency(level)?).into(),
-            ["put", key, value, level] => {
-                let (key, value) = (bytes(key), bytes(value));
-                Put::new(table, key, value, consistency(level)?).into()
+            ["get", key, level, how @ ..] => {
+                let monotone = how.contains(&"monotone");
+                Get { monotone, ..Get::new(table, bytes(key), consistency(level)?) }.into()
             }
-            ["delete", key, level] => Delete::new(table, bytes(key), consistency(level)?).into(),
+            ["put", key, value, level, how @ ..] => {
+                let put = Put::new(table, bytes(key), bytes(value), consistency(level)?);
+                let (context, sloppy) = (self.context(how)?, how.contains(&"sloppy"));
+                let ttl_ms = after("for", how).map(parse).transpose()?.map(u64::from);
+                Put { context, ttl_ms, sloppy, ..put }.into()
+            }
+            ["delete", key, level, how @ ..] => {
+                let (context, sloppy) = (self.context(how)?, how.contains(&"sloppy"));
+                Delete { context, sloppy, ..Delete::new(table, bytes(key), consistency(level)?) }.into()
+            }
             ["create", name] => CreateTable::new(*name, TableKind::Register).into(),
             other => return Err(format!("{other:?} is no request")),
         };
@@ -162,8 +188,18 @@ impl Scene {
         Ok(())
     }
 
+    /// The context that a request carries.
+    fn context(&self, how: &[&str]) -> Result<Option<Bytes>, String> {
+        let Some(client) = after("over", how) else {
+            return Ok(None);
+        };
+        let number = client.strip_prefix('c').and_then(|number| number.parse().ok());
+        let context = number.and_then(|number| self.world.trace.contexts.get(&number));
+        context.cloned().map(Some).ok_or(format!("{client} was given no context"))
+    }
+
     fn state(&mut self, key: &str) {
-        let row = Row::new(token_of(key.as_bytes()), TableId(7), key.to_owned());
+        let row = Row::new(token_of(key.as_bytes()), self.table, key.to_owned());
         for (node, process) in self.world.processes.iter().enumerate() {
             let held = match process.disk.durable(&row) {
                 Ok(Some(state)) => render::state(&state),
@@ -201,6 +237,11 @@ impl Scene {
     }
 }
 
+/// The word after `name`.
+fn after<'a>(name: &str, words: &[&'a str]) -> Option<&'a str> {
+    words.iter().skip_while(|word| **word != name).nth(1).copied()
+}
+
 fn parse(word: &str) -> Result<u32, String> {
     word.parse().map_err(|_| format!("'{word}' is not a number"))
 }
@@ -220,6 +261,7 @@ fn consistency(word: &str) -> Result<Consistency, String> {
         "ONE" => Ok(Consistency::One),
         "QUORUM" => Ok(Consistency::Quorum),
         "ALL" => Ok(Consistency::All),
+        "ANY" => Ok(Consistency::Any),
         _ => Err(format!("'{word}' is no level")),
     }
 }

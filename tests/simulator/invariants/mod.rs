@@ -296,5 +296,7 @@ impl Oracle {
     }
 }
 
-const REGISTERS: TableId = TableId(7);
-const SIBLINGS: TableId = TableId(8);
+/// The table of registers that every run has.
+pub(crate) const REGISTERS: TableId = TableId(7);
+/// The table of siblings that every run has.
+pub(crate) const SIBLINGS: TableId = TableId(8);

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use quorate::{
     node::ClientId,
     ring::{Duration, Epoch, Instant},
-    wire::{ClientMessage, Failure, Frame, Header, RequestId},
+    wire::{ClientMessage, Failure, Frame, Header, RequestError, RequestId},
 };
 
 pub(crate) use self::{
@@ -148,6 +148,11 @@ impl World {
         };
         self.trace
             .line(|| format!("{} c{} < {}", time(self.now), connection.0, render::client(&frame.message)));
+        if self.trace.verbose
+            && let Some(context) = context_in(&frame.message)
+        {
+            self.trace.contexts.insert(connection.0, context.clone());
+        }
         let Some(place) = self.clients.iter().position(|client| client.connection == connection) else {
             return;
         };
@@ -223,14 +228,8 @@ impl World {
 
     /// A client keeps the context that it was given.
     fn remember(&mut self, place: usize, request: &Request, reply: &Reply) -> Result<(), String> {
-        let bytes = match reply.answer() {
-            Some(ClientMessage::Got(got)) => &got.context,
-            Some(ClientMessage::Written(written)) => &written.context,
-            Some(ClientMessage::RequestError(error)) => match &error.failure {
-                Failure::TooManySiblings { context, .. } => context,
-                _ => return Ok(()),
-            },
-            _ => return Ok(()),
+        let Some(bytes) = reply.answer().and_then(context_in) else {
+            return Ok(());
         };
         let Some(key) = request.what.key().filter(|_| !bytes.is_empty()) else {
             return Ok(());
@@ -238,6 +237,19 @@ impl World {
         let vector = context_vector(&self.oracle.keys[key].row, bytes)?;
         self.clients[place].memory.given(key, Context { bytes: bytes.clone(), vector });
         Ok(())
+    }
+}
+
+/// The context that an answer gives.
+fn context_in(answer: &ClientMessage) -> Option<&Bytes> {
+    match answer {
+        ClientMessage::Got(got) => Some(&got.context),
+        ClientMessage::Written(written) => Some(&written.context),
+        ClientMessage::RequestError(RequestError {
+            failure: Failure::TooManySiblings { context, .. },
+            ..
+        }) => Some(context),
+        _ => None,
     }
 }
 

@@ -1,5 +1,7 @@
 //! What happened, as a number: equal for equal runs.
 
+use std::collections::BTreeMap;
+
 use bytes::Bytes;
 
 /// A hash over everything that happens, in order, and the same in words if somebody wants to read it.
@@ -9,6 +11,8 @@ pub(crate) struct Trace {
     /// Whether lines are kept.
     pub(crate) verbose: bool,
     pub(crate) lines: Vec<String>,
+    /// The context that each connection was given last, if lines are kept.
+    pub(crate) contexts: BTreeMap<u64, Bytes>,
 }
 
 impl Trace {
