@@ -9,6 +9,7 @@ use std::{
     io::{BufRead, BufReader, Read, Write},
     path::Path,
     process::{Child, Command, Output, Stdio},
+    time::{Duration, Instant},
 };
 
 #[test]
@@ -90,6 +91,7 @@ fn a_table_keeps_the_levels_of_requests_that_name_none() {
     let traces: Vec<_> = error.lines().filter_map(|line| line.strip_prefix("'a': ")).collect();
     let levels: Vec<_> = traces.iter().filter_map(|trace| trace.split([' ', ',']).nth(1)).collect();
     assert_eq!(levels, ["TWO", "ALL", "ONE", "3"], "{error}");
+    assert!(error.contains(" ms  agreed (coordinator)\n"), "{error}");
     assert!(error.contains("\n  replica   latency  part\n") && !error.contains('\u{1b}'), "{error}");
 }
 
@@ -234,16 +236,37 @@ fn copy_writes_good_rows_and_sets_bad_ones_aside() {
 }
 
 #[test]
+fn a_value_with_a_ttl_goes_when_its_time_is_over() {
+    let dir = tempfile::tempdir().unwrap();
+    let node = Node::start(dir.path());
+    let shell = |statements: &str| {
+        let done = quorate(dir.path(), &["shell", "--connect", &node.address, "-e", statements]);
+        let (code, out, error) = outcome(&done);
+        assert_eq!((code, error), (0, ""), "{statements}");
+        out.to_owned()
+    };
+    for (table, kind) in [("s", "siblings"), ("r", "register")] {
+        shell(&format!(
+            "CREATE TABLE {table} (key TEXT PRIMARY KEY, value TEXT) WITH kind = '{kind}' AND replication = 1"
+        ));
+        shell(&format!("INSERT INTO {table} (key, value) VALUES ('stays', 'x') USING TTL 3600"));
+        shell(&format!("INSERT INTO {table} (key, value) VALUES ('goes', 'x') USING TTL '700ms'"));
+        let left = shell(&format!("SELECT TTL(value) FROM {table} WHERE key = 'stays'"));
+        assert!((3_000..=3_600).contains(&left.trim().parse::<u64>().unwrap()), "{left} s are left");
+        let start = Instant::now();
+        while shell(&format!("SELECT key FROM {table} WHERE key IN ('goes', 'stays')")) != "stays\n" {
+            assert!(start.elapsed() < Duration::from_secs(60), "a value outlives its TTL in {kind} tables");
+        }
+        shell(&format!("UPDATE {table} SET value = 'y' WHERE key = 'stays'"));
+        let left = shell(&format!("SELECT value, TTL(value) FROM {table} WHERE key = 'stays'"));
+        assert_eq!(left, "y\t\n", "a write without a TTL stays");
+    }
+}
+
+#[test]
 fn a_node_serves_shells_and_one_shot_commands() {
     let dir = tempfile::tempdir().unwrap();
     let run = |arguments: &[&str]| quorate(dir.path(), arguments);
-    for arguments in [
-        &["certs", "init", "certs"][..],
-        &["certs", "node", "certs", "n1"],
-        &["certs", "client", "certs", "client"],
-    ] {
-        assert!(run(arguments).status.success(), "{arguments:?}");
-    }
     let node = Node::start(dir.path());
     let address = node.address.clone();
     let at = |arguments: &[&str]| run(&[arguments, &["--connect", &address]].concat());
@@ -307,7 +330,15 @@ struct Node {
 }
 
 impl Node {
+    /// A cluster of one with its certificates, in `dir`.
     fn start(dir: &Path) -> Self {
+        for arguments in [
+            &["certs", "init", "certs"][..],
+            &["certs", "node", "certs", "n1"],
+            &["certs", "client", "certs", "client"],
+        ] {
+            assert!(quorate(dir, arguments).status.success(), "{arguments:?}");
+        }
         // A port that was free a moment ago: a founder's address must be known before the node starts.
         let free = std::net::UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         let config = format!(
