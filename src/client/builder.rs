@@ -1,6 +1,6 @@
 //! Making a client.
 
-use std::time::Duration;
+use std::{net::IpAddr, time::Duration};
 
 use tokio::task::JoinSet;
 
@@ -20,6 +20,7 @@ pub struct ClientBuilder {
     timeout: Duration,
     connect_timeout: Duration,
     in_flight_max: usize,
+    local_address: Option<IpAddr>,
 }
 
 impl ClientBuilder {
@@ -30,6 +31,7 @@ impl ClientBuilder {
             timeout: TIMEOUT,
             connect_timeout: CONNECT_TIMEOUT,
             in_flight_max: IN_FLIGHT_MAX,
+            local_address: None,
         }
     }
 
@@ -64,6 +66,13 @@ impl ClientBuilder {
         self
     }
 
+    /// The address of this machine that connections come from, and with it the only family of addresses of nodes
+    /// that can be reached. By default the system's choice.
+    pub fn local_address(mut self, address: IpAddr) -> Self {
+        self.local_address = Some(address);
+        self
+    }
+
     /// Connects to the first contact point that answers and learns the cluster from it. Must be called within
     /// a tokio runtime; the client's connections live in that runtime.
     ///
@@ -74,7 +83,10 @@ impl ClientBuilder {
         if self.contact_points.is_empty() {
             return Err(BuildError::NoContactPoint);
         }
-        let connector = Connector::new(identity)?;
+        let connector = match self.local_address {
+            Some(address) => Connector::from_address(identity, address)?,
+            None => Connector::new(identity)?,
+        };
         let first = self.first_contact(&connector).await?;
         let settings = Settings { timeout: self.timeout, in_flight_max: self.in_flight_max };
         Ok(Client::new(Session::start(connector, first, settings)?))

@@ -17,6 +17,7 @@ use super::{
     directory::{Opened, Owner, open},
     disk::Disk,
     driver::Driver,
+    faults::Faults,
 };
 use crate::{
     node::{Node, NodeConfig},
@@ -190,9 +191,11 @@ impl Launch {
     fn start(self) -> Result<(Driver, SocketAddr), StartError> {
         let Self { config, ring, node, socket, up, stop } = self;
         let RunConfig { cluster, node: name, listen: _, data_dir, identity, process } = config;
-        let clock = OsClock::start();
+        let faults = Faults::from_environment()?;
+        let clock = faults.map_or_else(OsClock::start, Faults::clock);
         let owner = Owner { cluster: ring.cluster_id(), cluster_name: &cluster.name, node, name: &name };
         let Opened { engine, committer, recovered, incarnation, mark } = open(&data_dir, &owner, &process)?;
+        let engine = faults.map_or(engine.clone(), |faults| faults.engine(engine));
         let peers = Liveness { idle_timeout: process.peer_idle_timeout, keep_alive: process.peer_keep_alive };
         let endpoint = NodeEndpoint::new(socket, &identity, peers)?;
         let address = endpoint.local_address()?;

@@ -10,6 +10,7 @@ mod directory;
 mod disk;
 mod driver;
 mod error;
+mod faults;
 mod handle;
 mod mark;
 mod observe;

@@ -4,7 +4,7 @@
 
 use std::{
     io,
-    net::{Ipv4Addr, Ipv6Addr, SocketAddr},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     sync::Arc,
     time::Duration,
 };
@@ -26,8 +26,8 @@ use crate::wire::{
 /// Opens connections from a client to nodes, all through one socket. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Connector {
-    v4: Endpoint,
-    /// None where the machine has no IPv6.
+    main: Endpoint,
+    /// For IPv6, where the machine has both.
     v6: Option<Endpoint>,
     config: ClientConfig,
 }
@@ -107,6 +107,16 @@ impl Connector {
     /// # Errors
     /// [`ConnectError::Socket`] and [`ConnectError::Identity`].
     pub fn new(identity: &Identity) -> Result<Self, ConnectError> {
+        let v6 = Endpoint::client((Ipv6Addr::UNSPECIFIED, 0).into()).ok();
+        Ok(Self { v6, ..Self::from_address(identity, Ipv4Addr::UNSPECIFIED.into())? })
+    }
+
+    /// The same with connections that come from `address` of this machine; nodes with addresses of another
+    /// family cannot be reached. Must be called within a tokio runtime, of any kind.
+    ///
+    /// # Errors
+    /// [`ConnectError::Socket`] and [`ConnectError::Identity`].
+    pub fn from_address(identity: &Identity, address: IpAddr) -> Result<Self, ConnectError> {
         let mut transport = TransportConfig::default();
         transport
             .max_concurrent_bidi_streams(VarInt::from_u32(0))
@@ -118,9 +128,7 @@ impl Connector {
         super::tune(&mut transport);
         let mut config = ClientConfig::new(super::quic_client(identity, CLIENT_PROTOCOL)?);
         config.transport_config(Arc::new(transport));
-        let v4 = Endpoint::client((Ipv4Addr::UNSPECIFIED, 0).into())?;
-        let v6 = Endpoint::client((Ipv6Addr::UNSPECIFIED, 0).into()).ok();
-        Ok(Self { v4, v6, config })
+        Ok(Self { main: Endpoint::client((address, 0).into())?, v6: None, config })
     }
 
     /// Connects to a node and shakes hands. Without an answer it takes a few seconds to give up: put a
@@ -137,7 +145,7 @@ impl Connector {
                 ConnectError::Unreachable { address, reason }
             }
         };
-        let endpoint = if address.is_ipv6() { self.v6.as_ref().unwrap_or(&self.v4) } else { &self.v4 };
+        let endpoint = if address.is_ipv6() { self.v6.as_ref().unwrap_or(&self.main) } else { &self.main };
         let connection = endpoint
             .connect_with(self.config.clone(), address, NODE_DOMAIN)
             .map_err(|e| ConnectError::Unreachable { address, reason: e.to_string() })?
@@ -172,7 +180,7 @@ impl Connector {
 
     /// Closes every connection and waits until the other sides were told.
     pub async fn close(&self) {
-        let endpoints = [Some(&self.v4), self.v6.as_ref()];
+        let endpoints = [Some(&self.main), self.v6.as_ref()];
         for endpoint in endpoints.into_iter().flatten() {
             endpoint.close(CloseCode::Done.into(), b"client closed");
             endpoint.wait_idle().await;

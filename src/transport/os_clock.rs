@@ -2,7 +2,10 @@
 
 #![expect(clippy::disallowed_methods, reason = "drivers read clocks so that nothing below them has to")]
 
-use std::time::{Instant as OsInstant, SystemTime, UNIX_EPOCH};
+use std::{
+    sync::atomic::{AtomicI64, Ordering::Relaxed},
+    time::{Instant as OsInstant, SystemTime, UNIX_EPOCH},
+};
 
 use quorate_ring::{Instant, Now, WallMicros};
 
@@ -10,12 +13,20 @@ use quorate_ring::{Instant, Now, WallMicros};
 #[derive(Clone, Copy, Debug)]
 pub struct OsClock {
     origin: OsInstant,
+    /// How far a test puts the wall clock wrong, in microseconds.
+    shift: Option<&'static AtomicI64>,
 }
 
 impl OsClock {
     /// A clock that starts now.
     pub fn start() -> Self {
-        Self { origin: OsInstant::now() }
+        Self { origin: OsInstant::now(), shift: None }
+    }
+
+    /// The same clock with its wall clock off by so many microseconds as `shift` holds, for tests.
+    #[cfg(feature = "server")]
+    pub(crate) fn shifted_by(self, shift: &'static AtomicI64) -> Self {
+        Self { shift: Some(shift), ..self }
     }
 
     /// The monotonic clock.
@@ -26,7 +37,9 @@ impl OsClock {
     /// Both clocks. A wall clock before 1970 reads as 1970.
     pub fn now(&self) -> Now {
         let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        Now { mono: self.mono(), wall: WallMicros(u64::try_from(wall.as_micros()).unwrap_or(u64::MAX)) }
+        let wall = u64::try_from(wall.as_micros()).unwrap_or(u64::MAX);
+        let shift = self.shift.map_or(0, |shift| shift.load(Relaxed));
+        Now { mono: self.mono(), wall: WallMicros(wall.saturating_add_signed(shift)) }
     }
 
     /// The same point on tokio's clock.
