@@ -1,9 +1,11 @@
 //! What this replica's clock shows to readers of values that expire (rule D1).
 //!
 //! A reading counts for a reader only if it is never taken back, so only what lies below the clock's durable
-//! bound is told. A node that was idle has used its reservation up: its durable reading lags behind, and where
-//! an expiry lies in between, it tells nothing with the state, and the reader asks for the clock by itself.
-//! That answer waits for the next reservation.
+//! bound is told. A node that was idle has used its reservation up: its durable reading lags behind, so it tells nothing
+//! with the state, and the reader asks for the clock by itself. That answer waits for the next reservation.
+//! A reading that lags would do where no expiry of the state lies in between, but another replica may hold a newer
+//! state that expires just there: the reader would take this clock for one that has not got so far, and a value would
+//! outlive its time by as long as the node was idle.
 
 use quorate_ring::{Hlc, Instant, NodeId};
 use quorate_storage::State;
@@ -22,14 +24,12 @@ pub(super) struct AwaitingReservation {
     to: Hlc,
 }
 
-/// The clock's durable reading, if a value of `state` expires and that reading tells whether it has.
+/// The clock's durable reading, if a value of `state` expires and that reading does not lag behind.
 pub fn shown_with(turn: &mut Turn<'_>, state: Option<&State>) -> Option<Hlc> {
     let state = state?;
     state.last_expiry()?;
     let shown = turn.clock.durable(turn.now, turn.effects);
-    let present = turn.clock.present(turn.now);
-    let mut expiries = state.contents().filter_map(|(_, content)| content.expires());
-    expiries.all(|expiry| expiry <= shown || expiry > present).then_some(shown)
+    (shown >= Hlc::from_wall(turn.now.wall)).then_some(shown)
 }
 
 impl Replica {

@@ -44,6 +44,16 @@ pub(crate) const ALL: &[(&str, Mutant, &str)] = &[
     ("expose-unsynced", Mutant::ExposeUnsynced, "S1: reads show what waits for its sync"),
     ("ack-before-sync", Mutant::AckBeforeSync, "S1: writes are acknowledged before their sync"),
     (
+        "coordinator-clock-expiry",
+        Mutant::Core(CoreMutant::CoordinatorClockExpiry),
+        "D1: the coordinator's clock decides on an expiry",
+    ),
+    (
+        "any-clock-expiry",
+        Mutant::Core(CoreMutant::AnyClockExpiry),
+        "D1: any replica's clock decides on an expiry",
+    ),
+    (
         "tombstone-forgotten",
         Mutant::Core(CoreMutant::TombstoneForgotten),
         "D1: a tombstone is read as absence",

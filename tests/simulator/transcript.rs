@@ -49,6 +49,8 @@ pub(crate) const SCENES: &[(&str, &str)] = &[
     ("siblings_blind_writes", include_str!("transcripts/siblings_blind_writes.txt")),
     ("siblings_context", include_str!("transcripts/siblings_context.txt")),
     ("siblings_two_puts_in_flight", include_str!("transcripts/siblings_two_puts_in_flight.txt")),
+    ("expiry_idle_clocks", include_str!("transcripts/expiry_idle_clocks.txt")),
+    ("expiry_beside_older", include_str!("transcripts/expiry_beside_older.txt")),
     ("forwarded_write", include_str!("transcripts/forwarded_write.txt")),
 ];
 

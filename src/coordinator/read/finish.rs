@@ -14,7 +14,7 @@ use crate::{
     coordinator::{
         Verdict, context, count,
         operation::{Conclusion, Task},
-        quorum::Places,
+        quorum::{Places, Tracker},
     },
     node::{Alarm, Effect, Observation, Turn},
     wire::{Failure, Got, Part, ReplicaReport, RequestError, VersionedValue},
@@ -54,8 +54,11 @@ impl Read {
         let silent: Places = self.clocks_below(None);
         let alive = task.plan.alive(turn);
         let to_ask: Places = alive.iter().filter(|place| silent.contains(*place)).collect();
-        if to_ask.is_empty() || matches!(self.phase, Phase::AskingClocks { .. }) {
-            return self.advance(task, turn, settled, to);
+        if to_ask.is_empty() {
+            return match self.is_passed(to) {
+                true => self.advance(task, turn, settled, to),
+                false => Some(Err(self.too_few_clocks(task))),
+            };
         }
         self.round += 1;
         let mut tracker = task.tracker(turn, 0);
@@ -76,6 +79,9 @@ impl Read {
         settled: Settled,
         to: Hlc,
     ) -> Option<Conclusion> {
+        if self.round >= NOBODY_WAITS - 1 {
+            return Some(Err(RequestError::not_applied(self.contended())));
+        }
         self.round += 1;
         let mut tracker = task.tracker(turn, task.plan.quorum());
         let behind = self.clocks_below(Some(to));
@@ -94,22 +100,35 @@ impl Read {
         let (Phase::AskingClocks { settled, .. } | Phase::Advancing { settled, .. }) = &self.phase else {
             return None;
         };
-        let open = self.open_expiry(task, turn, settled);
-        let is_over = match &self.phase {
-            Phase::AskingClocks { tracker, .. } => tracker.outstanding() == 0 || task.hedge_at.is_none(),
+        let Some(to) = self.open_expiry(task, turn, settled) else {
+            let settled = self.take_settled()?;
+            return Some(self.conclude(task, turn, settled));
+        };
+        let pushes = match &self.phase {
+            Phase::AskingClocks { tracker, .. } if self.is_passed(to) => {
+                tracker.outstanding() == 0 || task.hedge_at.is_none()
+            }
+            Phase::AskingClocks { tracker, .. } if tracker.outstanding() == 0 => {
+                return Some(Err(self.too_few_clocks(task)));
+            }
+            Phase::Advancing { tracker, .. } if tracker.verdict() == Verdict::Impossible => {
+                return Some(Err(self.too_few(task)));
+            }
+            // While a quorum passed one expiry, clocks may have come to disagree about a later one.
+            Phase::Advancing { tracker, .. } => tracker.verdict() == Verdict::Reached,
             _ => false,
         };
-        if open.is_some() && self.tracker().verdict() == Verdict::Impossible {
-            return Some(Err(self.too_few(task)));
-        }
-        if open.is_some() && !is_over {
+        if !pushes {
             return None;
         }
         let settled = self.take_settled()?;
-        match open {
-            None => Some(self.conclude(task, turn, settled)),
-            Some(to) => self.advance(task, turn, settled, to),
-        }
+        self.advance(task, turn, settled, to)
+    }
+
+    /// Whether any clock is known to have reached `expiry`. None is pushed past it before: a replica that does not
+    /// tell its clock is no reason to end a value's life early.
+    fn is_passed(&self, expiry: Hlc) -> bool {
+        self.replies.clocks().flatten().any(|clock| clock >= expiry)
     }
 
     /// This node's own clock is asked or pushed like any other, without a message.
@@ -261,6 +280,15 @@ impl Read {
 
     pub(super) fn too_few(&self, task: &Task) -> RequestError {
         RequestError::not_applied(task.replicas_failed(self.tracker()))
+    }
+
+    /// Fewer than a quorum have told their clocks, and nobody is left who could.
+    fn too_few_clocks(&self, task: &Task) -> RequestError {
+        let mut tracker = Tracker::new(task.plan.replicas.len(), task.plan.quorum());
+        for (place, clock) in self.replies.clocks().enumerate() {
+            if clock.is_some() { tracker.succeed(place) } else { tracker.fail(place) }
+        }
+        RequestError::not_applied(task.replicas_failed(&tracker))
     }
 }
 

@@ -169,11 +169,10 @@ impl Read {
             ReplicaAnswer::Stored(stored) => self.stored(turn, place, round, stored)?,
             ReplicaAnswer::Advanced(advanced) => {
                 self.replies.told_clock(turn.now.mono, place, advanced.to);
-                if let Phase::AskingClocks { tracker, .. } | Phase::Advancing { tracker, .. } =
-                    &mut self.phase
-                    && round == self.round
-                {
-                    tracker.succeed(place);
+                match &mut self.phase {
+                    Phase::AskingClocks { tracker, .. } if round == self.round => tracker.succeed(place),
+                    Phase::Advancing { tracker, to, .. } if advanced.to >= *to => tracker.succeed(place),
+                    _ => {}
                 }
             }
             ReplicaAnswer::Failed(_) if round == self.round => {

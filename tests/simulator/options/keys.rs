@@ -49,7 +49,7 @@ impl KeysOptions {
         };
         let key = |place: usize, strict| {
             let kind = kinds[place % 2];
-            KeyOptions { kind, strict: strict && (AGREEING || kind == TableKind::Register), expires: false }
+            KeyOptions { kind, strict, expires: false }
         };
         let keys = (0..strict).map(|place| key(place, true));
         let mut keys: Vec<_> = keys.chain((0..any_level).map(|place| key(place + 1, false))).collect();
@@ -61,7 +61,7 @@ impl KeysOptions {
             keys.truncate(1);
         }
         if let Some(key) = keys.iter_mut().find(|key| key.strict && key.kind == TableKind::Register) {
-            key.expires = EXPIRING && expires && only.is_none();
+            key.expires = expires && only.is_none();
         }
         Self {
             keys,
@@ -99,7 +99,3 @@ type Kinds = [TableKind; 2];
 const REGISTERS: Kinds = [TableKind::Register; 2];
 const SIBLINGS: Kinds = [TableKind::Siblings; 2];
 const BOTH: Kinds = [TableKind::Siblings, TableKind::Register];
-/// Whether reads of siblings at QUORUM are held to one order: not before they go on until a quorum agrees (rule Q5).
-const AGREEING: bool = false;
-/// Whether values expire: not before reads find it out (rule D1).
-const EXPIRING: bool = false;

@@ -15,7 +15,7 @@ pub(crate) struct Clock {
     /// How seldom the wall clock ticks, in microseconds.
     tick: i64,
     times_set: u64,
-    /// The most that the wall clock has shown before it was set.
+    /// The most that was shown before the wall clock was set, or the process started.
     fastest: WallMicros,
 }
 
@@ -51,9 +51,14 @@ impl Clock {
         at
     }
 
-    /// The most that the wall clock has shown until `at`.
+    /// The most that the wall clock, or the hybrid one above it, has shown until `at`.
     pub(crate) fn fastest(&self, at: u64) -> WallMicros {
         self.now(at).wall.max(self.fastest)
+    }
+
+    /// A process resumes with a hybrid clock that shows `wall`, which may be ahead (rule V1).
+    pub(crate) fn resumes(&mut self, wall: WallMicros) {
+        self.fastest = self.fastest.max(wall);
     }
 
     /// How often the wall clock was set.

@@ -70,6 +70,7 @@ impl World {
         if self.options.mutant == Some(Mutant::ActorReused) {
             recovered.hlc_bound = Hlc::ZERO;
         }
+        process.clock.resumes(recovered.hlc_bound.wall());
         let actor = process.actor(self.options.mutant);
         self.oracle.actors.insert(actor);
         let config = config(&self.options, NodeId(number as u32 + 1), actor);
