@@ -126,7 +126,7 @@ pub(super) struct Task {
     pub(super) started: Instant,
     /// Whom it concerns.
     pub(super) plan: Plan,
-    /// When more replicas are asked, or a round ends with what it has.
+    /// When more replicas are asked, a round ends with what it has, or a write that was put off goes on.
     pub(super) hedge_at: Option<Instant>,
     /// What the last replica that failed said.
     pub(super) last_failure: String,

@@ -18,7 +18,7 @@
 //! Once a store or a mint was sent, the outcome of a failure is unknown: a replica may have it.
 
 use bytes::Bytes;
-use quorate_ring::{Actor, Duration, Hlc, TableKind, Tag};
+use quorate_ring::{Actor, Duration, Hlc, Instant, TableKind, Tag};
 use quorate_storage::{Content, Register, Seen, Siblings, State, Version, VersionVector};
 
 use rand::{RngExt, SeedableRng, rngs::StdRng};
@@ -66,6 +66,8 @@ enum Phase {
     Asking { tracker: Tracker, asked: Places, heard: Knowledge },
     /// The clock may not go on before its next reservation is durable (rule V1).
     AwaitingClock { heard: Knowledge },
+    /// Readers of the key cannot agree: a new write of it waits a moment (rule Q5).
+    Deferred { heard: Knowledge },
     /// This node's own commit step makes the state, of siblings.
     Minting,
     /// Round 2: the replicas store it.
@@ -190,11 +192,16 @@ impl Write {
         }
     }
 
-    /// Asks every replica that was not asked in round 1 yet.
+    /// A time that was set has come. In round 1 every replica that was not asked yet is asked; a write that was
+    /// put off goes on.
     pub(super) fn hedge(&mut self, task: &mut Task, turn: &mut Turn<'_>) -> Option<Conclusion> {
         #[cfg(feature = "mutants")]
         if let Phase::Storing { state: State::Register(register), .. } = &self.phase {
             let heard = Knowledge { floor: Some(register.tag), seen: None };
+            return self.mint(task, turn, heard);
+        }
+        if let Phase::Deferred { heard } = &mut self.phase {
+            let heard = std::mem::take(heard);
             return self.mint(task, turn, heard);
         }
         if let Phase::Asking { asked, .. } = &mut self.phase {
@@ -225,7 +232,7 @@ impl Write {
     pub(super) fn round(&self) -> u8 {
         match self.phase {
             Phase::New | Phase::Asking { .. } => ASKING,
-            Phase::AwaitingClock { .. } | Phase::Minting => MINTING,
+            Phase::AwaitingClock { .. } | Phase::Deferred { .. } | Phase::Minting => MINTING,
             Phase::Storing { .. } => STORING,
         }
     }
@@ -233,7 +240,7 @@ impl Write {
     pub(super) fn tracker(&self) -> Option<&Tracker> {
         match &self.phase {
             Phase::Asking { tracker, .. } | Phase::Storing { tracker, .. } => Some(tracker),
-            Phase::New | Phase::AwaitingClock { .. } | Phase::Minting => None,
+            Phase::New | Phase::AwaitingClock { .. } | Phase::Deferred { .. } | Phase::Minting => None,
         }
     }
 
@@ -250,7 +257,7 @@ impl Write {
             Phase::Storing { tracker, .. } => RequestError::unknown(task.timeout(tracker)),
             Phase::Minting => RequestError::unknown(super::timeout(task.plan.required, 0)),
             Phase::Asking { tracker, .. } => RequestError::not_applied(task.timeout(tracker)),
-            Phase::New | Phase::AwaitingClock { .. } => {
+            Phase::New | Phase::AwaitingClock { .. } | Phase::Deferred { .. } => {
                 RequestError::not_applied(super::timeout(task.plan.required, 0))
             }
         }
@@ -279,11 +286,17 @@ impl Write {
         }
     }
 
-    /// Names the write by a tag above all that was `heard` and sends it, unless the clock must wait.
+    /// Names the write by a tag above all that was `heard` and sends it, unless readers are to agree first or the
+    /// clock must wait.
     fn mint(&mut self, task: &mut Task, turn: &mut Turn<'_>, heard: Knowledge) -> Option<Conclusion> {
         task.hedge_at = None;
         if let Err(error) = task.plan.check_alive(turn) {
             return Some(Err(error));
+        }
+        if let Some(until) = deferred_until(task, turn) {
+            task.hedge_at = Some(until);
+            self.phase = Phase::Deferred { heard };
+            return None;
         }
         let floor = heard.floor.max(heard.seen.as_ref().and_then(VersionVector::greatest));
         let Some(tag) = turn.clock.mint(turn.now, floor, turn.effects) else {
@@ -351,6 +364,18 @@ impl Write {
             Verdict::Impossible => Some(Err(RequestError::unknown(task.replicas_failed(tracker)))),
         }
     }
+}
+
+/// Until when a new state must wait because readers of the key cannot agree (rule Q5). Only a state that is made here
+/// waits: what others have made, and what readers write back, is on its way to where it must get. A register needs no
+/// such moment: one write-back is enough for its readers.
+fn deferred_until(task: &Task, turn: &Turn<'_>) -> Option<Instant> {
+    #[cfg(feature = "mutants")]
+    if turn.config.mutant == Some(Mutant::NeverDefers) {
+        return None;
+    }
+    let mints = task.plan.kind == TableKind::Siblings && task.plan.own.is_some();
+    turn.deferrals.until(turn.now.mono, &task.plan.row).filter(|_| mints)
 }
 
 /// What a fallback makes of a write when no replica can be reached (rule Q2). Its usual actor's dots on this key

@@ -18,6 +18,9 @@ pub enum Mutant {
     RoundOneOfOne,
     /// A QUORUM read of siblings answers after one write-back, whatever else the replicas hold (Q5).
     SiblingsAnsweredEarly,
+    /// Readers that cannot agree do not make new writes of their key wait (Q5). Nothing goes wrong by it: they need
+    /// more rounds.
+    NeverDefers,
     /// An absent key beats a value at a read (Q6).
     AbsenceWins,
     /// A slow write is sent again under a new tag (Q10).

@@ -5,19 +5,31 @@ use quorate_ring::{
     Actor, Consistency, Duration, Epoch, Founder, Hlc, Instant, NodeId, Now, Ring, Table, TableId, TableKind,
     Tag,
 };
-use quorate_storage::{Content, Recovered, Register, State, TableRecord, TableStage};
+use quorate_storage::{
+    Content, Recovered, Register, Siblings, State, TableRecord, TableStage, VersionVector,
+};
 
 use super::*;
-use crate::wire::{Answer, ClientMessage, Fetched, Frame, Get, Header, PeerMessage, RequestId, Stored};
+use crate::{
+    replica::Deferrals,
+    wire::{
+        Answer, ClientMessage, Fetched, Frame, Get, Header, Outcome, PeerMessage, Put, RequestId, Store,
+        Stored,
+    },
+};
 
 const TAG: Tag = Tag { hlc: Hlc(5), actor: Actor(9) };
 const NOW: Now = Now { mono: Instant(1_000_000_000), wall: quorate_ring::WallMicros(1) };
 
 /// n1 of three nodes that all hold the one table, with both peers up.
 fn node() -> Node {
+    node_with(TableKind::Register)
+}
+
+fn node_with(kind: TableKind) -> Node {
     let founders = ["n1", "n2", "n3"].map(|name| Founder::new(name, format!("{name}:1")));
     let ring = Ring::found("test", &founders).unwrap();
-    let table = Table::new(TableId(1), "t", TableKind::Register, 3);
+    let table = Table::new(TableId(1), "t", kind, 3);
     let tables = vec![TableRecord { table, stage: TableStage::Committed { attempt: TAG } }];
     let recovered = Recovered { tables, ..Recovered::default() };
     let mut node = Node::new(NodeConfig::new(NodeId(1), Actor(1), "test"), ring, recovered);
@@ -28,8 +40,12 @@ fn node() -> Node {
 }
 
 fn handle(node: &mut Node, input: Input) -> Vec<Effect> {
+    handle_at(node, NOW.mono, input)
+}
+
+fn handle_at(node: &mut Node, mono: Instant, input: Input) -> Vec<Effect> {
     let mut effects = Effects::default();
-    node.handle(NOW, input, &mut effects);
+    node.handle(Now { mono, ..NOW }, input, &mut effects);
     node.validate();
     effects.drain().collect()
 }
@@ -93,4 +109,43 @@ fn a_state_is_no_acknowledgement_of_a_write_back() {
         says(2, store, Fetched { answer: Answer::State(Some(held)), clock: None })
     )));
     assert!(is_answered(&handle(&mut node, says(2, store, Stored { held: TAG, more: None }))));
+}
+
+/// A peer's reader writes back, and wants new writes of the key to wait; then a client writes.
+fn deferred_put(node: &mut Node, timeout: Duration) -> Vec<Effect> {
+    let vector = VersionVector::new();
+    let state = State::Siblings(Siblings::first(TAG, &vector, Content::Value(Bytes::from_static(b"v"))));
+    let key = Bytes::from_static(b"k");
+    let store = Store { table: TableId(1), key: key.clone(), state, report: true, defer: true };
+    handle(node, says(2, RequestId(7), store));
+    let put = Put::new(TableId(1), key, Bytes::from_static(b"w"), Consistency::One);
+    let header = Header { id: RequestId(1), epoch: Epoch(1), deadline: NOW.mono + timeout };
+    handle(node, Input::Client { client: ClientId(1), frame: Frame { header, message: put.into() } })
+}
+
+fn writes_to_disk(effects: &[Effect]) -> bool {
+    effects.iter().any(|effect| matches!(effect, Effect::Disk(_)))
+}
+
+#[test]
+fn a_new_write_waits_for_readers_that_cannot_agree_for_a_moment() {
+    let mut node = node_with(TableKind::Siblings);
+    assert!(!writes_to_disk(&deferred_put(&mut node, Duration::from_secs(1))), "rule Q5");
+    let end = NOW.mono + Deferrals::MOMENT;
+    assert_eq!(node.next_timer(), Some(end));
+    assert!(writes_to_disk(&handle_at(&mut node, end, Input::Tick)));
+}
+
+#[test]
+fn a_write_that_waits_for_readers_ends_with_its_deadline() {
+    let mut node = node_with(TableKind::Siblings);
+    deferred_put(&mut node, Deferrals::MOMENT / 2);
+    let effects = handle_at(&mut node, NOW.mono + Deferrals::MOMENT / 2, Input::Tick);
+    let error = effects.iter().find_map(|effect| match effect {
+        Effect::ToClient { frame: Frame { message: ClientMessage::RequestError(error), .. }, .. } => {
+            Some(error)
+        }
+        _ => None,
+    });
+    assert_eq!(error.map(|error| error.outcome), Some(Outcome::NotApplied), "nothing was sent (rule Q10)");
 }

@@ -5,6 +5,7 @@
 #![allow(clippy::print_stdout, reason = "this is a program that reports to whoever runs it")]
 
 mod cli;
+mod hot_key;
 mod invariants;
 mod mutants;
 mod options;
@@ -60,6 +61,7 @@ fn suite(arguments: &Arguments) -> Count {
     tests.join(sweep::determinism(sweep::first_seed(arguments)));
     tests.join(regressions::transcripts());
     tests.join(regressions::seeds());
+    tests.join(hot_key::test());
     tests.join(sweep::seeds(&Arguments { seeds: Some(SUITE_SEEDS), ..arguments.clone() }));
     for (_, mutant, _) in mutants::ALL {
         tests.join(sweep::mutant(*mutant, arguments, MUTANT_SEEDS_MAX));

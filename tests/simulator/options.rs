@@ -163,6 +163,28 @@ impl Options {
         options
     }
 
+    /// A cluster in which nothing goes wrong and everything takes its time to the millisecond.
+    pub(crate) fn calm(seed: u64, nodes: u32, replication: u8) -> Self {
+        let overrides = Overrides { nodes: Some(nodes), faults: Some(Vec::new()), ..Overrides::default() };
+        let mut options = Self::draw(seed, &overrides);
+        options.replication = replication;
+        options.faults = Plan::default();
+        options.tables = 0;
+        options.hedge_delay = 25 * MS;
+        options.hint_bytes_max = 0;
+        options.request_timeout = 250 * MS;
+        (options.requests_max, options.requests_per_client_max, options.replica_requests_max) =
+            (100, 100, 100);
+        (options.clock_drift_max, options.clock_offset_max, options.clock_tick) = (0, 0, 1_000);
+        let network = &mut options.network;
+        (network.delay_min, network.delay_max, network.slow, network.uneven) = (MS, MS, 0, 0);
+        (network.loss, network.duplication, network.reordering, network.client_loss) = (0, 0, 0, 0);
+        (network.idle_timeout, network.redial_delay) = (1_000 * MS, MS);
+        let disk = &mut options.disk;
+        (disk.sync_min, disk.sync_max, disk.read_max, disk.kept_at_crash) = (2 * MS, 2 * MS, MS / 10, 0);
+        options
+    }
+
     /// Many clients in a hurry on one key, if that was drawn.
     fn crowd(&mut self) {
         if self.keys.crowded {

@@ -28,9 +28,9 @@ use quorate::{
 
 use crate::{
     invariants::{REGISTERS, SIBLINGS},
-    options::{MS, Options, Overrides},
+    options::{MS, Options},
     render,
-    world::{Event, World, encoded, faults::Plan},
+    world::{Event, World, encoded},
 };
 
 /// Every scene: its name and its transcript.
@@ -92,23 +92,8 @@ struct Scene {
 
 impl Scene {
     fn new(nodes: u32, replication: u8, hints: bool) -> Self {
-        let overrides = Overrides { nodes: Some(nodes), faults: Some(Vec::new()), ..Overrides::default() };
-        let mut options = Options::draw(0, &overrides);
-        options.replication = replication;
-        options.faults = Plan::default();
-        options.hedge_delay = 25 * MS;
+        let mut options = Options::calm(0, nodes, replication);
         options.hint_bytes_max = if hints { u64::MAX } else { 0 };
-        options.request_timeout = 250 * MS;
-        (options.requests_max, options.requests_per_client_max, options.replica_requests_max) =
-            (100, 100, 100);
-        (options.clock_drift_max, options.clock_offset_max, options.clock_tick) = (0, 0, 1_000);
-        let network = &mut options.network;
-        (network.delay_min, network.delay_max, network.slow) = (MS, MS, 0);
-        network.uneven = 0;
-        (network.loss, network.duplication, network.reordering, network.client_loss) = (0, 0, 0, 0);
-        (network.idle_timeout, network.redial_delay) = (1_000 * MS, MS);
-        let disk = &mut options.disk;
-        (disk.sync_min, disk.sync_max, disk.read_max, disk.kept_at_crash) = (2 * MS, 2 * MS, MS / 10, 0);
         let mut world = World::new(options);
         world.trace.verbose = true;
         (0..nodes as usize).for_each(|node| world.agenda.push(0, Event::Start(node)));

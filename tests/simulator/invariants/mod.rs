@@ -62,6 +62,8 @@ pub(crate) struct Oracle {
     last_value: u64,
     /// Histories that the checker could not decide within its limits.
     pub(crate) undecided: u64,
+    /// How many rounds each read of siblings at QUORUM and ALL took, whether or not replicas agreed in the end.
+    pub(crate) rounds: Vec<u8>,
 }
 
 impl Oracle {
@@ -80,6 +82,7 @@ impl Oracle {
             failure: None,
             last_value: 0,
             undecided: 0,
+            rounds: Vec::new(),
         };
         options.keys.keys.iter().for_each(|key| oracle.add_key(*key, ring));
         oracle
@@ -240,6 +243,9 @@ impl Oracle {
     }
 
     fn read(&mut self, ended: &Ended<'_>, at: usize, last: bool, reply: &Reply) -> Result<(), String> {
+        if self.keys[at].has_siblings() && self.keys[at].options.strict {
+            self.rounds.extend(reply.rounds());
+        }
         let Some(ClientMessage::Got(got)) = reply.answer() else {
             return Ok(());
         };
@@ -277,6 +283,11 @@ impl Oracle {
     pub(crate) fn counts(&self) -> (u64, u64) {
         let counts = self.keys.iter().map(Key::counts);
         counts.fold((0, 0), |sum, count| (sum.0 + count.0, sum.1 + count.1))
+    }
+
+    /// Writes that were acknowledged at any level.
+    pub(crate) fn acknowledged_writes(&self) -> u64 {
+        self.keys.iter().map(|key| key.acknowledged_writes.len() as u64).sum()
     }
 
     /// Whether the replicas of every key agree.

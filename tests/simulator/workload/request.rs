@@ -6,7 +6,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 use quorate::{
     ring::{Consistency, TableKind},
     storage::Version,
-    wire::{ClientMessage, CreateTable, Delete, Get, Outcome, Put},
+    wire::{ClientMessage, CreateTable, Delete, Failure, Get, Outcome, Put, RequestError},
 };
 
 use super::{Context, Memory};
@@ -196,6 +196,17 @@ impl Reply {
             (_, Some(_)) => Outcome::Applied,
             (Self::Refused, None) => Outcome::NotApplied,
             (_, None) => Outcome::Unknown,
+        }
+    }
+
+    /// How many rounds a read took that was answered, or never came to an agreement.
+    pub(crate) fn rounds(&self) -> Option<u8> {
+        match self.answer()? {
+            ClientMessage::Got(got) => Some(got.receipt.rounds),
+            ClientMessage::RequestError(RequestError { failure: Failure::Contended { rounds }, .. }) => {
+                Some(*rounds)
+            }
+            _ => None,
         }
     }
 
