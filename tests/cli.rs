@@ -92,6 +92,8 @@ fn a_table_keeps_the_levels_of_requests_that_name_none() {
     let levels: Vec<_> = traces.iter().filter_map(|trace| trace.split([' ', ',']).nth(1)).collect();
     assert_eq!(levels, ["TWO", "ALL", "ONE", "3"], "{error}");
     assert!(error.contains(" ms  agreed (coordinator)\n"), "{error}");
+    let write = error.split("'a': ").nth(1).unwrap_or_default();
+    assert!(write.contains(" 2 rounds,") && write.matches(" ms  agreed").count() >= 2, "{write}");
     assert!(error.contains("\n  replica   latency  part\n") && !error.contains('\u{1b}'), "{error}");
 }
 

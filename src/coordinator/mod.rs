@@ -13,6 +13,7 @@ mod operation;
 mod plan;
 mod quorum;
 mod read;
+mod record;
 mod step;
 mod stragglers;
 mod write;

@@ -128,8 +128,8 @@ pub(super) struct Task {
     pub(super) plan: Plan,
     /// When more replicas are asked, a round ends with what it has, or a write that was put off goes on.
     pub(super) hedge_at: Option<Instant>,
-    /// What the last replica that failed said.
-    pub(super) last_failure: String,
+    /// What replicas that failed said, the last one last.
+    failures: Vec<(usize, String)>,
 }
 
 impl Operation {
@@ -141,7 +141,7 @@ impl Operation {
         plan: Plan,
         work: Work,
     ) -> Self {
-        let task = Task { id, origin, header, started, plan, hedge_at: None, last_failure: String::new() };
+        let task = Task { id, origin, header, started, plan, hedge_at: None, failures: Vec::new() };
         Self { task, work }
     }
 
@@ -164,7 +164,7 @@ impl Operation {
     ) -> Option<Conclusion> {
         let place = self.task.plan.place(from)?;
         if let ReplicaAnswer::Failed(why) = &answer {
-            self.task.last_failure = reason(from, why);
+            self.task.failed(place, why);
         }
         match &mut self.work {
             Work::Read(read) => read.answered(&mut self.task, turn, place, step.round, answer),
@@ -179,8 +179,9 @@ impl Operation {
             Work::Read(read) => read.round(),
             Work::Write(write) => write.round(),
             Work::Forward(forwarding) => {
-                self.task.last_failure = reason(peer, &CONNECTION_LOST);
-                return forwarding.peer_down(&self.task, self.task.plan.place(peer)?);
+                let place = self.task.plan.place(peer)?;
+                self.task.failed(place, CONNECTION_LOST);
+                return forwarding.peer_down(&self.task, place);
             }
         };
         let step = Step { operation: self.task.id, round };
@@ -432,13 +433,29 @@ impl Task {
         }
     }
 
+    /// The replica at `place` did not do what it was asked.
+    fn failed(&mut self, place: usize, why: &str) {
+        self.failures.retain(|(failed, _)| *failed != place);
+        let end = why.floor_char_boundary(REASON_BYTES_MAX);
+        self.failures.push((place, why[..end].to_owned()));
+    }
+
+    /// What the replica at `place` said, if it failed.
+    pub(super) fn why_failed(&self, place: usize) -> Option<&str> {
+        self.failures.iter().find(|(failed, _)| *failed == place).map(|(_, why)| why.as_str())
+    }
+
     /// Too many replicas failed.
     pub(super) fn replicas_failed(&self, tracker: &Tracker) -> Failure {
         Failure::ReplicasFailed {
             required: super::count(tracker.required()),
             answered: super::count(tracker.succeeded().len()),
             failed: super::count(tracker.failed().len()),
-            reason: self.last_failure.clone(),
+            reason: self
+                .failures
+                .last()
+                .map(|(place, why)| reason(self.plan.replicas[*place], why))
+                .unwrap_or_default(),
         }
     }
 
@@ -466,3 +483,6 @@ impl Task {
         turn.effects.push(Effect::Disk(DiskRequest { ticket, deadline: self.header.deadline, operation }));
     }
 }
+
+/// What is kept of a replica's reason for a failure.
+const REASON_BYTES_MAX: usize = 300;

@@ -27,6 +27,7 @@ use super::{
     context,
     operation::{Conclusion, ReplicaAnswer, Task},
     quorum::{Places, Tracker, Verdict},
+    record::Record,
 };
 #[cfg(feature = "mutants")]
 use crate::node::Mutant;
@@ -56,6 +57,9 @@ pub(super) struct Write {
     /// What the client had seen, if it says so.
     context: Option<VersionVector>,
     phase: Phase,
+    /// Whether a quorum was asked first.
+    asked_first: bool,
+    record: Record,
 }
 
 #[derive(Debug)]
@@ -110,7 +114,7 @@ impl Intent {
 impl Write {
     /// A write by someone who had seen `context` of the key.
     pub(super) fn new(intent: Intent, context: Option<VersionVector>) -> Self {
-        Self { intent, context, phase: Phase::New }
+        Self { intent, context, phase: Phase::New, asked_first: false, record: Record::default() }
     }
 
     pub(super) fn name(&self) -> &'static str {
@@ -135,7 +139,8 @@ impl Write {
         let tracker = task.tracker(turn, to_ask);
         let order = task.plan.asking_order(turn);
         let asked: Places = order.iter().copied().take(to_ask).collect();
-        asked.iter().for_each(|place| task.fetch(turn, place, ASKING, Want::Version));
+        asked.iter().for_each(|place| self.ask(task, turn, place));
+        self.asked_first = true;
         if asked.len() < order.len() {
             task.hedge_after_delay(turn);
         }
@@ -155,6 +160,7 @@ impl Write {
         if round != self.round() {
             return None;
         }
+        self.record.heard(turn.now.mono, place);
         match (&mut self.phase, answer) {
             (
                 Phase::Asking { tracker, heard, .. },
@@ -208,6 +214,7 @@ impl Write {
             for place in task.plan.asking_order(turn) {
                 if !asked.contains(place) {
                     asked.insert(place);
+                    self.record.asked(turn.now.mono, place);
                     task.fetch(turn, place, ASKING, Want::Version);
                 }
             }
@@ -272,6 +279,16 @@ impl Write {
         }
     }
 
+    fn ask(&mut self, task: &Task, turn: &mut Turn<'_>, place: usize) {
+        self.record.asked(turn.now.mono, place);
+        task.fetch(turn, place, ASKING, Want::Version);
+    }
+
+    fn store(&mut self, task: &Task, turn: &mut Turn<'_>, place: usize, state: &State) {
+        self.record.asked(turn.now.mono, place);
+        task.store(turn, place, STORING, state);
+    }
+
     fn asking_judged(&mut self, task: &mut Task, turn: &mut Turn<'_>) -> Option<Conclusion> {
         let Phase::Asking { tracker, heard, .. } = &mut self.phase else {
             return None;
@@ -308,6 +325,7 @@ impl Write {
         let state = match task.plan.kind {
             TableKind::Siblings if task.plan.own.is_some() => {
                 let seen = heard.seen.map_or(Seen::Durable, Seen::Context);
+                task.plan.own.iter().for_each(|own| self.record.asked(turn.now.mono, *own));
                 task.mint(turn, MINTING, tag, seen, content);
                 self.phase = Phase::Minting;
                 return None;
@@ -315,7 +333,7 @@ impl Write {
             TableKind::Siblings => stand_in_state(turn, tag, &heard.seen.unwrap_or_default(), content),
             _ => State::Register(Register { tag, content }),
         };
-        task.plan.alive(turn).iter().for_each(|place| task.store(turn, place, STORING, &state));
+        task.plan.alive(turn).iter().for_each(|place| self.store(task, turn, place, &state));
         self.phase = Phase::Storing { tracker: task.tracker(turn, task.plan.required), state };
         #[cfg(feature = "mutants")]
         if turn.config.mutant == Some(Mutant::RetryNewTag) {
@@ -335,7 +353,7 @@ impl Write {
         let others = task.plan.alive(turn).iter().filter(|place| *place != own);
         #[cfg(feature = "mutants")]
         let (whole, state) = (state.clone(), with_bare_dot(turn, state));
-        others.for_each(|place| task.store(turn, place, STORING, &state));
+        others.for_each(|place| self.store(task, turn, place, &state));
         #[cfg(feature = "mutants")]
         let state = whole;
         let mut tracker = task.tracker(turn, task.plan.required);
@@ -352,6 +370,8 @@ impl Write {
             Verdict::Reached if awaits_own(task, tracker) => None,
             Verdict::Reached => {
                 let mut receipt = task.receipt(turn, tracker.succeeded(), Some(state.tag()), false);
+                receipt.rounds = 1 + u8::from(self.asked_first);
+                receipt.reports = self.record.reports(task, tracker);
                 let missing = task.plan.missing(tracker.succeeded()).iter();
                 receipt.hinted = missing
                     .filter(|place| !tracker.is_outstanding(*place))

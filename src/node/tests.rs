@@ -6,15 +6,15 @@ use quorate_ring::{
     Tag,
 };
 use quorate_storage::{
-    Content, Recovered, Register, Siblings, State, TableRecord, TableStage, VersionVector,
+    Content, Recovered, Register, Siblings, State, TableRecord, TableStage, VersionVector, Write, Written,
 };
 
 use super::*;
 use crate::{
     replica::Deferrals,
     wire::{
-        Answer, ClientMessage, Fetched, Frame, Get, Header, Outcome, PeerMessage, Put, RequestId, Store,
-        Stored,
+        Answer, ClientMessage, Fetched, Frame, Get, Header, Outcome, Part, PeerMessage, PeerRefusal, Put,
+        Receipt, Refused, RequestId, Store, Stored,
     },
 };
 
@@ -148,4 +148,68 @@ fn a_write_that_waits_for_readers_ends_with_its_deadline() {
         _ => None,
     });
     assert_eq!(error.map(|error| error.outcome), Some(Outcome::NotApplied), "nothing was sent (rule Q10)");
+}
+
+/// What the disk of n1, on which is nothing, does with `effects`, and what follows.
+fn own_disk(node: &mut Node, effects: &[Effect]) -> Vec<Effect> {
+    let mut follows = Vec::new();
+    for effect in effects {
+        let Effect::Disk(DiskRequest { ticket, operation, .. }) = effect else {
+            continue;
+        };
+        let result = match operation {
+            DiskOperation::Write(Write::Store { state, .. }) => {
+                DiskResult::Written(Ok(Written::Stored { held: state.tag(), more: None }))
+            }
+            DiskOperation::Write(_) => DiskResult::Written(Ok(Written::Meta)),
+            _ => DiskResult::ReadVersion(Ok(None)),
+        };
+        follows.extend(handle(node, Input::DiskDone { ticket: ticket.clone(), result }));
+    }
+    follows
+}
+
+fn receipt_in(effects: &[Effect]) -> &Receipt {
+    let written = effects.iter().find_map(|effect| match effect {
+        Effect::ToClient { frame: Frame { message: ClientMessage::Written(written), .. }, .. } => {
+            Some(written)
+        }
+        _ => None,
+    });
+    &written.unwrap_or_else(|| panic!("nothing is acknowledged: {effects:?}")).receipt
+}
+
+/// n1 writes at QUORUM; n2 has no room, n3 has.
+#[test]
+fn a_receipt_of_a_write_says_what_each_replica_did() {
+    let mut node = node();
+    let put = Put::new(TableId(1), Bytes::from_static(b"k"), Bytes::from_static(b"w"), Consistency::Quorum);
+    let deadline = NOW.mono + Duration::from_secs(1);
+    let header = Header { id: RequestId(1), epoch: Epoch(1), deadline };
+    let frame = Frame { header, message: put.into() };
+    let mut effects = handle(&mut node, Input::Client { client: ClientId(1), frame });
+    let peer =
+        if effects.iter().any(|e| matches!(e, Effect::ToPeer { peer: NodeId(2), .. })) { 2 } else { 3 };
+    let nothing = Fetched { answer: Answer::Version(None), clock: None };
+    let id = request_to(peer, &effects);
+    effects = own_disk(&mut node, &effects);
+    effects.extend(handle(&mut node, says(peer, id, nothing)));
+    // The clock's reservation comes first.
+    effects = own_disk(&mut node, &effects);
+    let refusal = PeerRefusal::Disk("no room".to_owned());
+    handle(&mut node, says(2, request_to(2, &effects), Refused { refusal }));
+    own_disk(&mut node, &effects);
+    let later = NOW.mono + Duration::from_millis(3);
+    let stored = says(3, request_to(3, &effects), Stored { held: TAG, more: None });
+    let acknowledged = handle_at(&mut node, later, stored);
+    let receipt = receipt_in(&acknowledged);
+    let parts: Vec<_> =
+        receipt.reports.iter().map(|r| (r.node.0, r.part, r.latency_us, r.why.as_str())).collect();
+    let why = "cannot use its disk: no room";
+    assert_eq!(
+        parts,
+        [(2, Part::Failed, 0, why), (1, Part::Agreed, 0, ""), (3, Part::Agreed, 3_000, "")],
+        "rule Q12"
+    );
+    assert_eq!((receipt.rounds, receipt.hinted.as_slice()), (2, [NodeId(2)].as_slice()));
 }

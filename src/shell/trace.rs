@@ -21,13 +21,16 @@ pub(super) fn receipt_table(what: &str, receipt: &Receipt) -> String {
     let mut text = format!("{what}: {}\n  replica   latency  part", headline(receipt));
     for replica in &receipt.replicas {
         let report = receipt.reports.iter().find(|report| report.node == *replica);
-        let latency = report.map_or_else(|| "-".to_owned(), |report| milliseconds(report.latency_us));
-        let part = match report.map(|report| report.part) {
-            Some(Part::Agreed) => "agreed",
-            Some(Part::Repaired) => "repaired",
-            Some(Part::Failed) => "failed",
-            None if receipt.answered.contains(replica) => "answered",
-            None => "not waited for",
+        let asked = report.filter(|report| report.latency_us > 0 || report.part != Part::Failed);
+        let latency = asked.map_or_else(|| "-".to_owned(), |report| milliseconds(report.latency_us));
+        let part = match report.map(|report| (report.part, report.why.as_str())) {
+            Some((Part::Agreed, _)) => "agreed".to_owned(),
+            Some((Part::Repaired, _)) => "repaired".to_owned(),
+            Some((Part::KeptHint, _)) => "kept a hint".to_owned(),
+            Some((Part::Failed, "")) => "failed".to_owned(),
+            Some((Part::Failed, why)) => format!("failed: {why}"),
+            None if receipt.answered.contains(replica) => "answered".to_owned(),
+            None => "not waited for".to_owned(),
         };
         let role = if *replica == receipt.coordinator { " (coordinator)" } else { "" };
         let _ = write!(text, "\n  {:<7} {latency:>9}  {part}{role}", replica.to_string());
@@ -81,18 +84,26 @@ mod tests {
     use crate::wire::ReplicaReport;
 
     fn receipt() -> Receipt {
-        let report = |node, latency_us, part| ReplicaReport { node: NodeId(node), latency_us, part };
+        let report = |node, latency_us, part, why: &str| {
+            let (node, why) = (NodeId(node), why.to_owned());
+            ReplicaReport { node, latency_us, part, why }
+        };
         Receipt {
             coordinator: NodeId(2),
             epoch: Epoch(4),
             consistency: Consistency::Quorum,
-            replicas: vec![NodeId(2), NodeId(3), NodeId(1), NodeId(4)],
+            replicas: [2, 3, 1, 4, 6, 7].map(NodeId).to_vec(),
             answered: vec![NodeId(2), NodeId(4)],
             tag: Some(Tag { hlc: Hlc(70_000), actor: Actor(0xab) }),
             repaired: true,
             monotone: true,
             rounds: 2,
-            reports: vec![report(2, 310, Part::Agreed), report(3, 12_345, Part::Repaired)],
+            reports: vec![
+                report(2, 310, Part::Agreed, ""),
+                report(3, 12_345, Part::Repaired, ""),
+                report(6, 0, Part::Failed, "is down"),
+                report(7, 400, Part::KeptHint, ""),
+            ],
             hinted: vec![NodeId(1)],
             forwarded_by: Some(NodeId(5)),
         }
@@ -110,6 +121,8 @@ mod tests {
                  \u{20} n3       12.35 ms  repaired\n\
                  \u{20} n1              -  not waited for\n\
                  \u{20} n4              -  answered\n\
+                 \u{20} n6              -  failed: is down\n\
+                 \u{20} n7        0.40 ms  kept a hint\n\
                  \u{20} repaired: replicas disagreed and were brought together\n\
                  \u{20} hints left for n1\n\
                  \u{20} forwarded by n5, which is no replica of the key\n\

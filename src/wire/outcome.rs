@@ -48,7 +48,7 @@ pub struct Receipt {
     pub monotone: bool,
     /// How often replicas were asked or told something, one round after the other.
     pub rounds: u8,
-    /// What each replica did, in the order in which they were heard.
+    /// What each replica did, in the order in which they were heard; none of those that were not waited for.
     pub reports: Vec<ReplicaReport>,
     /// Replicas for which a hint was left, because they did not confirm the write (rule H1).
     pub hinted: Vec<NodeId>,
@@ -61,21 +61,25 @@ pub struct Receipt {
 pub struct ReplicaReport {
     /// The replica.
     pub node: NodeId,
-    /// Its slowest answer, in microseconds since it was asked.
+    /// Its slowest answer, in microseconds since it was asked; 0 if it was not asked, because it was down.
     pub latency_us: u32,
     /// What it did.
     pub part: Part,
+    /// Why it failed, in its own words; empty if it did not.
+    pub why: String,
 }
 
 /// What a replica did for a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Part {
-    /// It held what was answered, or stored what was sent.
+    /// It held what was answered, or what was written is durable on it.
     Agreed,
     /// It held something else and was sent the merge.
     Repaired,
-    /// It failed, refused or was lost.
+    /// It failed, refused, was lost or was down.
     Failed,
+    /// It is no replica of the key, and keeps a hint for one that is down (rule Q2, sloppy and ANY writes).
+    KeptHint,
 }
 
 /// Why a request failed, and what is known of its effect.

@@ -240,7 +240,8 @@ impl Read {
                 (_, true) => Part::Repaired,
                 (_, false) => Part::Agreed,
             };
-            ReplicaReport { node: task.plan.replicas[place], latency_us, part }
+            let why = task.why_failed(place).filter(|_| part == Part::Failed).unwrap_or_default();
+            ReplicaReport { node: task.plan.replicas[place], latency_us, part, why: why.to_owned() }
         }));
         reports
     }
