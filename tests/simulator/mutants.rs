@@ -44,6 +44,11 @@ pub(crate) const ALL: &[(&str, Mutant, &str)] = &[
     ("expose-unsynced", Mutant::ExposeUnsynced, "S1: reads show what waits for its sync"),
     ("ack-before-sync", Mutant::AckBeforeSync, "S1: writes are acknowledged before their sync"),
     (
+        "siblings-answered-early",
+        Mutant::Core(CoreMutant::SiblingsAnsweredEarly),
+        "Q5: siblings are answered after one write-back",
+    ),
+    (
         "coordinator-clock-expiry",
         Mutant::Core(CoreMutant::CoordinatorClockExpiry),
         "D1: the coordinator's clock decides on an expiry",

@@ -31,6 +31,8 @@ pub(crate) struct Options {
     /// Requests of all clients together.
     pub(crate) operations: u32,
     pub(crate) keys: KeysOptions,
+    /// The replicas of the one key are torn apart all the time.
+    pub(crate) torn: bool,
     /// Attempts to create tables, under two names.
     pub(crate) tables: u32,
     pub(crate) reads: u64,
@@ -126,6 +128,7 @@ impl Options {
             clients,
             operations,
             keys: KeysOptions::draw(random, seed, overrides.only),
+            torn: false,
             tables: if random.chance(250) { random.range(1, 4) as u32 } else { 0 },
             reads: *random.pick(&[300, 500, 700]),
             deletes: *random.pick(&[0, 100, 300]),
@@ -153,6 +156,7 @@ impl Options {
             faults: Plan::default(),
         };
         options.crowd();
+        options.tear(overrides);
         options.clients = overrides.clients.unwrap_or(options.clients);
         options.operations = overrides.operations.unwrap_or(options.operations);
         options.duration = overrides.millis.map_or(options.duration, |millis| millis * MS);
@@ -183,6 +187,32 @@ impl Options {
         let disk = &mut options.disk;
         (disk.sync_min, disk.sync_max, disk.read_max, disk.kept_at_crash) = (2 * MS, 2 * MS, MS / 10, 0);
         options
+    }
+
+    /// Three replicas of one key of siblings, of which two hear only the third, if that is drawn: writes that one of the
+    /// two has alone, and readers on both sides at once.
+    fn tear(&mut self, overrides: &Overrides) {
+        let random = &mut Random::stream(self.seed, "tear");
+        if !random.chance(40) || overrides.nodes.is_some_and(|nodes| nodes != 3) {
+            return;
+        }
+        self.torn = true;
+        (self.nodes, self.replication, self.tables) = (3, 3, 0);
+        self.keys.keys.truncate(1);
+        let key = &mut self.keys.keys[0];
+        let kind = overrides.only.unwrap_or(TableKind::Siblings);
+        *key = KeyOptions { kind, strict: true, expires: false };
+        (self.keys.monotone, self.keys.contexts) = (0, *random.pick(&[0, 500]));
+        (self.reads, self.deletes, self.alls, self.favour) = (600, 0, 0, 0);
+        (self.clients, self.operations) = (random.range(6, 10) as u32, 120);
+        self.duration = random.range(100, 500) * MS;
+        self.request_timeout = 300 * MS;
+        self.hedge_delay = random.range(1, 5) * MS;
+        (self.network.delay_min, self.network.delay_max) = (MS / 10, random.range(1, 3) * MS);
+        (self.network.idle_timeout, self.network.redial_delay, self.network.uneven) = (SECOND, MS, 0);
+        // Long enough that readers find a write on one replica and not yet on another.
+        (self.disk.sync_min, self.disk.sync_max) = (MS / 2, random.range(5, 50) * MS);
+        self.disk.read_max = MS / 10;
     }
 
     /// Many clients in a hurry on one key, if that was drawn.

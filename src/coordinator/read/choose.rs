@@ -167,7 +167,7 @@ impl Read {
         };
         if is_enough_once(self.monotone, task, turn) && verdict == Verdict::Reached {
             let (joined, holders) = (write_back.joined.clone(), write_back.tracker.succeeded());
-            let monotone = needs_identical(task.plan.kind);
+            let monotone = self.monotone && needs_identical(task.plan.kind);
             return Ok(self.settle(task, turn, Settled { state: Some(joined), holders, monotone }));
         }
         let group = self.replies.largest_agreement(self.replies.since(write_back.first_round))?;

@@ -217,6 +217,9 @@ impl Oracle {
         let told = told.as_ref();
         let ended = Ended { client, invoked: *invoked, now, told, before, clocks };
         let verdict = match &request.what {
+            What::Get { monotone: false, .. } if reply.settled_for_less() => {
+                Err("one order: a read settled for less than its client had asked for".to_owned())
+            }
             What::Get { key, last, .. } => self.read(&ended, *key, *last, reply),
             What::Put { key, .. } | What::Delete { key, .. } => {
                 self.written(&ended, *key, &request.what, reply)

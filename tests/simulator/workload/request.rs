@@ -210,6 +210,11 @@ impl Reply {
         }
     }
 
+    /// Whether a read was answered with less than one order.
+    pub(crate) fn settled_for_less(&self) -> bool {
+        matches!(self.answer(), Some(ClientMessage::Got(got)) if got.receipt.monotone)
+    }
+
     /// Whether what was asked for was not given.
     pub(crate) fn is_failure(&self) -> bool {
         matches!(self.answer(), None | Some(ClientMessage::RequestError(_)))

@@ -99,6 +99,9 @@ impl Plan {
         random.shuffle(&mut kinds);
         kinds.truncate(random.range(0, 6) as usize);
         kinds.extend(unpromised);
+        if options.torn {
+            kinds = vec![FaultKind::Bridge];
+        }
         if kinds.is_empty() {
             return Self::default();
         }
