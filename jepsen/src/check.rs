@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
+use crate::parallel::in_parallel;
 use clap::{Args, ValueEnum};
 use quorate_jepsen::checker::linearizable::{Counter, FailedCas, Limits, Linearizable, Model, Register, Set};
 use quorate_jepsen::checker::{Undecided, Verdict};
@@ -77,17 +78,22 @@ pub(crate) struct Judgement {
 
 impl Check {
     /// Reads the file and judges each key.
-    pub(crate) fn run(&self) -> Result<Judgement, Box<dyn Error>> {
+    pub(crate) fn run(&self) -> Result<Judgement, Box<dyn Error + Send + Sync>> {
         let text = std::fs::read(&self.file).map_err(|error| format!("{}: {error}", self.file.display()))?;
         let events = self.parse(&text).map_err(|error| format!("{}: {error}", self.file.display()))?;
         let place = if self.independent { KeyPlace::Value } else { KeyPlace::Field };
-        let mut judgement = Judgement { keys: 0, refuted: Vec::new(), undecided: Vec::new() };
+        let histories: Vec<_> = by_key(operations(&events, place)?).into_iter().collect();
         let deadline = Instant::now() + self.timeout;
-        let mut checker = Linearizable::new(Limits { steps_max: u64::MAX, memory_bytes_max: self.memory });
-        for (key, history) in by_key(operations(&events, place)?) {
-            judgement.keys += 1;
-            let name = key.map_or_else(|| "history".to_owned(), |key| format!("key {key}"));
-            match self.judge(&mut checker, &history, deadline)? {
+        let limits = Limits { steps_max: u64::MAX, memory_bytes_max: self.memory };
+        let verdicts = in_parallel(
+            &histories,
+            || Linearizable::new(limits),
+            |checker, (_, history)| self.judge(checker, history, deadline),
+        );
+        let mut judgement = Judgement { keys: histories.len(), refuted: Vec::new(), undecided: Vec::new() };
+        for ((key, _), verdict) in histories.iter().zip(verdicts) {
+            let name = key.as_ref().map_or_else(|| "history".to_owned(), |key| format!("key {key}"));
+            match verdict? {
                 Verdict::Valid => {}
                 Verdict::Invalid(found) => judgement.refuted.push(format!("{name}: {found}")),
                 Verdict::Unknown(undecided) => judgement.undecided.push(format!("{name}: {undecided}")),
@@ -96,7 +102,7 @@ impl Check {
         Ok(judgement)
     }
 
-    fn parse(&self, text: &[u8]) -> Result<Vec<Event>, Box<dyn Error>> {
+    fn parse(&self, text: &[u8]) -> Result<Vec<Event>, Box<dyn Error + Send + Sync>> {
         let extension = self.file.extension().and_then(|extension| extension.to_str());
         match extension {
             Some("json" | "jsonl") => Ok(read_json(text)?),
@@ -109,7 +115,7 @@ impl Check {
         checker: &mut Linearizable,
         history: &[Operation<Request>],
         deadline: Instant,
-    ) -> Result<Verdict, Box<dyn Error>> {
+    ) -> Result<Verdict, Box<dyn Error + Send + Sync>> {
         match self.model {
             ModelName::Register | ModelName::CasRegister => {
                 let nil_read = match self.nil_read {
@@ -163,7 +169,7 @@ fn parse_value(text: &str) -> Result<Value, String> {
     text.parse().map_err(|error: quorate_jepsen::history::ParseError| error.problem)
 }
 
-fn parse_timeout(text: &str) -> Result<Duration, String> {
+pub(crate) fn parse_timeout(text: &str) -> Result<Duration, String> {
     let units = [("ms", 1), ("s", 1_000), ("m", 60_000), ("h", 3_600_000), ("", 1_000)];
     let milliseconds = parse_with_unit(text, &units)?;
     if milliseconds > MILLISECONDS_MAX {
@@ -172,7 +178,7 @@ fn parse_timeout(text: &str) -> Result<Duration, String> {
     Ok(Duration::from_millis(milliseconds))
 }
 
-fn parse_size(text: &str) -> Result<usize, String> {
+pub(crate) fn parse_size(text: &str) -> Result<usize, String> {
     let units = [("KiB", 1 << 10), ("MiB", 1 << 20), ("GiB", 1 << 30), ("B", 1), ("", 1)];
     usize::try_from(parse_with_unit(text, &units)?).map_err(|error| error.to_string())
 }

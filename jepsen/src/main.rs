@@ -1,7 +1,15 @@
-//! `quorate-jepsen`: judge a history.
+//! `quorate-jepsen`: run a cluster under faults, or judge a history.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program speaks to its user")]
 
 mod check;
+mod cluster;
+mod judge;
+mod nemesis;
+mod parallel;
+mod record;
+mod report;
+mod run;
+mod workload;
 
 use std::process::ExitCode;
 
@@ -17,6 +25,7 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
+    Run(run::Run),
     Check(check::Check),
 }
 
@@ -30,6 +39,17 @@ fn main() -> ExitCode {
         }
     };
     match arguments.command {
+        Command::Run(run) => match run.run() {
+            Ok(outcome) => {
+                println!("{outcome}");
+                outcome.overall().exit_code()
+            }
+            Err(error) => {
+                eprintln!("error: {error}");
+                println!("unknown");
+                ExitCode::from(2)
+            }
+        },
         Command::Check(check) => match check.run() {
             Ok(judgement) => {
                 println!("{judgement}");

@@ -5,6 +5,7 @@ pub mod durability;
 pub mod linearizable;
 pub mod session;
 pub mod siblings;
+pub mod tagged;
 mod verdict;
 pub mod versions;
 

@@ -1,12 +1,13 @@
 //! From a history that is not linearizable to the few operations that show it.
 
-use super::model::{Call, Machine, Model, Nature};
+use super::model::{Call, Machine, Model, Nature, State};
 use crate::checker::{Counterexample, Undecided};
 use crate::history::Operation;
 
 type Step<M> = <<M as Model>::Machine as Machine>::Step;
 
-/// The shortest prefix, by completions, that has no linearization, without the operations that play no part.
+/// The shortest prefix, by completions, that has no linearization, without the operations that play no part; and of
+/// that the latest part which has none from whatever state it starts, with the writes that it needs.
 ///
 /// `refuted` says whether some calls have none; where it gives up, what was found so far stands.
 pub(super) fn shrink<M: Model>(
@@ -16,7 +17,8 @@ pub(super) fn shrink<M: Model>(
     mut refuted: impl FnMut(&[Call<Step<M>>]) -> Result<bool, Undecided>,
 ) -> Counterexample {
     let (end, calls) = shortest_prefix(calls, &mut refuted);
-    let calls = thin_out(calls, nature, &mut refuted);
+    let calls = thin_out(calls, &nature, &mut refuted);
+    let calls = window(calls, &nature, &mut refuted);
     let reason = format!("no order explains these operations, from the completion at {end} on");
     let concerned = calls.iter().map(|call| call.origin).collect();
     Counterexample::new("linearizability", reason, history, concerned)
@@ -53,7 +55,7 @@ fn prefix<S: Copy>(calls: &[Call<S>], end: u64) -> Vec<Call<S>> {
 /// has a linearization linearizable, so what is left refutes the whole.
 fn thin_out<S: Copy>(
     mut calls: Vec<Call<S>>,
-    nature: impl Fn(S) -> Nature,
+    nature: &impl Fn(S) -> Nature,
     refuted: &mut impl FnMut(&[Call<S>]) -> Result<bool, Undecided>,
 ) -> Vec<Call<S>> {
     calls.retain(|call| call.effective_by.is_some() || !nature(call.step).reads_only);
@@ -67,7 +69,7 @@ fn thin_out<S: Copy>(
                 .iter()
                 .enumerate()
                 .filter(|(at, call)| !(inside.contains(at) && nature(call.step).reads_only));
-            let fewer = without_unobserved_writes(fewer.map(|(_, call)| *call).collect(), &nature);
+            let fewer = without_unobserved_writes(fewer.map(|(_, call)| *call).collect(), nature);
             if fewer.len() < calls.len() && refuted(&fewer) == Ok(true) {
                 calls = fewer;
             } else {
@@ -77,6 +79,92 @@ fn thin_out<S: Copy>(
         run /= 2;
     }
     calls
+}
+
+/// The part of `calls` after the last moment of rest from which it has no linearization, whatever state was reached
+/// until then, and before it the last write of each value that it needs from then. Only for objects that are read
+/// and blindly written: of others the state at a moment of rest cannot be set up by one step.
+fn window<S: Copy>(
+    calls: Vec<Call<S>>,
+    nature: &impl Fn(S) -> Nature,
+    refuted: &mut impl FnMut(&[Call<S>]) -> Result<bool, Undecided>,
+) -> Vec<Call<S>> {
+    let is_simple =
+        |nature: Nature| !nature.excludes && (nature.reads_only || (nature.blind && nature.makes.is_some()));
+    if !calls.iter().all(|call| is_simple(nature(call.step))) {
+        return calls;
+    }
+    let rests = rests(&calls);
+    let mut from_anywhere = |rest: &usize| {
+        let (before, after) = split(&calls, *rest);
+        let mut starts = starts(&before, &after, nature);
+        refuted(&after) == Ok(true)
+            && starts.all(|start| {
+                let from_there: Vec<Call<S>> = [start].into_iter().chain(after.iter().copied()).collect();
+                refuted(&from_there) == Ok(true)
+            })
+    };
+    let kept = rests.partition_point(|rest| from_anywhere(rest));
+    let Some(rest) = kept.checked_sub(1).map(|last| rests[last]) else { return calls };
+    let (before, after) = split(&calls, rest);
+    let mut needed = needs(&after, nature);
+    let mut window = after;
+    for call in before.into_iter().rev() {
+        if let Some(at) = needed.iter().position(|state| nature(call.step).makes == Some(*state)) {
+            needed.swap_remove(at);
+            window.push(call);
+        }
+    }
+    thin_out(window, nature, refuted)
+}
+
+/// Positions in `calls`, which are in the order of their invocations, before which everything that will complete has.
+fn rests<S: Copy>(calls: &[Call<S>]) -> Vec<usize> {
+    let mut latest = 0;
+    let mut rests = Vec::new();
+    for (at, call) in calls.iter().enumerate() {
+        if at == 0 || latest < call.invoked {
+            rests.push(at);
+        }
+        latest = latest.max(call.effective_by.unwrap_or(0));
+    }
+    rests
+}
+
+/// What was complete at a moment of rest, and the rest, with what may take effect at any time.
+fn split<S: Copy>(calls: &[Call<S>], rest: usize) -> (Vec<Call<S>>, Vec<Call<S>>) {
+    let (before, after) = calls.split_at(rest);
+    let (complete, pending): (Vec<_>, Vec<_>) = before.iter().partition(|call| call.effective_by.is_some());
+    (complete, pending.into_iter().chain(after.iter().copied()).collect())
+}
+
+/// One write for each state that the calls after can tell from others, and one for all that they cannot.
+fn starts<S: Copy>(
+    before: &[Call<S>],
+    after: &[Call<S>],
+    nature: &impl Fn(S) -> Nature,
+) -> impl Iterator<Item = Call<S>> {
+    let needed = needs(after, nature);
+    let mut chosen: Vec<(bool, Option<State>, Call<S>)> = before
+        .iter()
+        .filter(|call| nature(call.step).blind)
+        .map(|call| {
+            let makes = nature(call.step).makes;
+            let is_needed = makes.is_some_and(|made| needed.binary_search(&made).is_ok());
+            (is_needed, makes.filter(|_| is_needed), *call)
+        })
+        .collect();
+    chosen.sort_by_key(|(is_needed, makes, _)| (*is_needed, *makes));
+    chosen.dedup_by_key(|(is_needed, makes, _)| (*is_needed, *makes));
+    chosen.into_iter().map(|(.., call)| call)
+}
+
+/// States that some call needs, ascending.
+fn needs<S: Copy>(calls: &[Call<S>], nature: &impl Fn(S) -> Nature) -> Vec<State> {
+    let mut needed: Vec<State> = calls.iter().filter_map(|call| nature(call.step).needs).collect();
+    needed.sort_unstable();
+    needed.dedup();
+    needed
 }
 
 fn without_unobserved_writes<S: Copy>(mut calls: Vec<Call<S>>, nature: impl Fn(S) -> Nature) -> Vec<Call<S>> {

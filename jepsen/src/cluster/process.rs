@@ -1,0 +1,271 @@
+//! One node: its process, its files, and what can be done to it from outside.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::{self, BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+/// A node of the cluster under test.
+pub(crate) struct Process {
+    name: String,
+    dir: PathBuf,
+    command: Vec<String>,
+    child: Option<Child>,
+    /// How many faults want it down at the moment.
+    downs: u32,
+    /// How many faults want it paused at the moment.
+    pauses: u32,
+    /// How often it was started or killed.
+    lives: Arc<AtomicU64>,
+    /// The faults that it shows by itself, by the nemesis that wants them.
+    faults: BTreeMap<&'static str, String>,
+}
+
+impl Process {
+    /// A node called `name` whose files are in `dir`; `command` runs it there.
+    pub(crate) fn new(name: String, dir: PathBuf, command: Vec<String>) -> Self {
+        Self {
+            name,
+            dir,
+            command,
+            child: None,
+            downs: 0,
+            pauses: 0,
+            lives: Arc::default(),
+            faults: BTreeMap::new(),
+        }
+    }
+
+    /// A counter of its starts and deaths, for those who cannot wait for the process.
+    pub(crate) fn lives(&self) -> Arc<AtomicU64> {
+        self.lives.clone()
+    }
+
+    /// Where it keeps its data.
+    pub(crate) fn data_dir(&self) -> PathBuf {
+        self.dir.join(format!("{}.data", self.name))
+    }
+
+    /// What it says.
+    pub(crate) fn log(&self) -> PathBuf {
+        self.dir.join(format!("{}.log", self.name))
+    }
+
+    /// Starts it if it is down and no fault wants it so, and waits until it says that it listens.
+    pub(crate) fn start(&mut self) -> io::Result<()> {
+        if self.downs > 0 || self.child.is_some() {
+            return Ok(());
+        }
+        let log = File::options().create(true).append(true).open(self.log())?;
+        let mut command = Command::new(&self.command[0]);
+        command.args(&self.command[1..]).current_dir(&self.dir).env(FAULTS, self.faults_file());
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log);
+        let mut child = command.spawn()?;
+        let output = child.stdout.take();
+        self.child = Some(child);
+        self.lives.fetch_add(1, Relaxed);
+        let mut line = String::new();
+        if let Some(output) = output {
+            BufReader::new(output).read_line(&mut line)?;
+        }
+        if !line.starts_with("listening") {
+            self.reap();
+            let log = self.log();
+            let problem = format!("{} does not start: see {}", self.name, log.display());
+            return Err(io::Error::other(problem));
+        }
+        if self.pauses > 0 {
+            self.signal(Signal::STOP);
+        }
+        Ok(())
+    }
+
+    /// Kills it with SIGKILL; it stays down until as many [`Process::up`].
+    pub(crate) fn down(&mut self) {
+        self.downs += 1;
+        self.reap();
+    }
+
+    /// Starts it again unless another fault wants it down.
+    pub(crate) fn up(&mut self) -> io::Result<()> {
+        self.downs = self.downs.saturating_sub(1);
+        self.start()
+    }
+
+    /// Stops it in its tracks; it stays so until as many [`Process::resume`].
+    pub(crate) fn pause(&mut self) {
+        self.pauses += 1;
+        self.signal(Signal::STOP);
+    }
+
+    /// Lets it go on unless another fault wants it paused.
+    pub(crate) fn resume(&mut self) {
+        self.pauses = self.pauses.saturating_sub(1);
+        if self.pauses == 0 {
+            self.signal(Signal::CONT);
+        }
+    }
+
+    /// How it ended, if it did by itself since it was started; then it is down and may be started.
+    pub(crate) fn ended(&mut self) -> Option<ExitStatus> {
+        let status = self.child.as_mut()?.try_wait().ok().flatten()?;
+        self.child = None;
+        Some(status)
+    }
+
+    /// Tells it to stop and waits until it has.
+    pub(crate) fn stop(&mut self) -> Option<ExitStatus> {
+        self.signal(Signal::CONT);
+        self.signal(Signal::TERM);
+        self.child.take().and_then(|mut child| child.wait().ok())
+    }
+
+    /// Sets the faults that the node shows by itself in the place of those that `nemesis` had set before.
+    pub(crate) fn set_faults(&mut self, nemesis: &'static str, text: String) -> io::Result<()> {
+        self.faults.insert(nemesis, text);
+        let fresh = self.dir.join(format!("{}.faults.new", self.name));
+        write(&fresh, self.faults.values().map(|line| format!("{line}\n")).collect::<String>())?;
+        fs::rename(fresh, self.faults_file())
+    }
+
+    /// Deletes what it kept.
+    pub(crate) fn wipe(&self) -> io::Result<()> {
+        fs::remove_dir_all(self.data_dir())
+    }
+
+    /// Keeps a copy of what it has on its disk now.
+    pub(crate) fn back_up(&self) -> io::Result<()> {
+        let backup = self.backup();
+        if backup.exists() {
+            fs::remove_dir_all(&backup)?;
+        }
+        copy(&self.data_dir(), &backup)
+    }
+
+    /// Puts the copy in the place of what it has on its disk now.
+    pub(crate) fn restore(&self) -> io::Result<()> {
+        self.wipe()?;
+        copy(&self.backup(), &self.data_dir())
+    }
+
+    fn backup(&self) -> PathBuf {
+        self.dir.join(format!("{}.backup", self.name))
+    }
+
+    fn faults_file(&self) -> PathBuf {
+        self.dir.join(format!("{}.faults", self.name))
+    }
+
+    fn signal(&self, signal: Signal) {
+        if let Some(pid) = self.child.as_ref().and_then(|child| Pid::from_raw(child.id() as i32)) {
+            // The child is not reaped yet, so the id is still its own; one that has ended takes no signals.
+            let _ = kill_process(pid, signal);
+        }
+    }
+
+    fn reap(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            self.lives.fetch_add(1, Relaxed);
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        self.reap();
+    }
+}
+
+/// Copies a directory with all that is in it.
+fn copy(from: &Path, to: &Path) -> io::Result<()> {
+    make_dir(to)?;
+    for entry in fs::read_dir(from)? {
+        let entry = entry?;
+        let target = to.join(entry.file_name());
+        if entry.file_type()?.is_dir() {
+            copy(&entry.path(), &target)?;
+        } else {
+            fs::copy(entry.path(), target)?;
+        }
+    }
+    Ok(())
+}
+
+#[expect(clippy::disallowed_methods, reason = "the harness keeps files")]
+pub(crate) fn make_dir(path: &Path) -> io::Result<()> {
+    fs::create_dir_all(path)
+}
+
+#[expect(clippy::disallowed_methods, reason = "the harness keeps files")]
+pub(crate) fn write(path: &Path, text: impl AsRef<[u8]>) -> io::Result<()> {
+    fs::write(path, text)
+}
+
+/// Names the file of faults that a node shows by itself.
+const FAULTS: &str = "QUORATE_TEST_FAULTS";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn listener(dir: &Path) -> Process {
+        let script = "echo listening; exec cat /dev/zero >/dev/null";
+        Process::new("n1".to_owned(), dir.to_owned(), ["sh", "-c", script].map(String::from).to_vec())
+    }
+
+    fn state(process: &Process) -> char {
+        let pid = process.child.as_ref().expect("it runs").id();
+        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+        stat.rsplit(") ").next().unwrap().chars().next().unwrap()
+    }
+
+    #[test]
+    fn faults_that_overlap_keep_it_down_and_paused() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut process = listener(dir.path());
+        process.start().unwrap();
+        process.down();
+        process.down();
+        process.up().unwrap();
+        assert!(process.child.is_none(), "one fault is left");
+        process.up().unwrap();
+        assert_eq!(process.lives().load(Relaxed), 3, "two starts and a death");
+        process.pause();
+        process.pause();
+        process.resume();
+        while state(&process) != 'T' {}
+        process.resume();
+        while state(&process) == 'T' {}
+        assert!(process.ended().is_none());
+        assert!(process.stop().is_some());
+    }
+
+    #[test]
+    fn a_process_that_does_not_listen_is_an_error() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut process = Process::new("n1".to_owned(), dir.path().to_owned(), vec!["true".to_owned()]);
+        assert!(process.start().unwrap_err().to_string().contains("n1 does not start"));
+    }
+
+    #[test]
+    fn a_disk_goes_back_to_its_copy() {
+        let dir = tempfile::tempdir().unwrap();
+        let process = listener(dir.path());
+        let file = process.data_dir().join("db").join("journal");
+        make_dir(file.parent().unwrap()).unwrap();
+        write(&file, "old").unwrap();
+        process.back_up().unwrap();
+        write(&file, "new").unwrap();
+        process.restore().unwrap();
+        assert_eq!(fs::read_to_string(&file).unwrap(), "old");
+        process.wipe().unwrap();
+        assert!(!process.data_dir().exists());
+    }
+}

@@ -1,0 +1,244 @@
+//! The verdict on a run: every key by every rule of its workload, keys in parallel.
+
+use std::collections::BTreeMap;
+use std::error::Error;
+use std::time::{Duration, Instant};
+
+use quorate::ring::Tag;
+use quorate_jepsen::checker::linearizable::{Limits, Model, Register, RegisterAction, Set};
+use quorate_jepsen::checker::versions::VersionAction;
+use quorate_jepsen::checker::{Counterexample, Linearizable, Undecided, Verdict};
+use quorate_jepsen::checker::{deletes, durability, session, tagged};
+use quorate_jepsen::history::{
+    Event, KeyPlace, NilRead, Operation, Outcome, Process, Request, Value, operations, register, set,
+};
+
+use crate::parallel::in_parallel;
+use crate::record::{Entry, Seen};
+use crate::workload::Workload;
+
+/// Bounds of the search, for each key and for all.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Caps {
+    /// For all keys together.
+    pub(crate) time: Duration,
+    /// For each search at a time.
+    pub(crate) memory_bytes: usize,
+}
+
+/// What was found about one key by one rule.
+pub(crate) struct Finding {
+    pub(crate) key: String,
+    pub(crate) rule: &'static str,
+    pub(crate) verdict: Verdict,
+    /// How it was decided.
+    pub(crate) method: &'static str,
+    /// For a verdict of invalid: the operations that show it, with real times.
+    pub(crate) window: Vec<String>,
+}
+
+/// The history of one key.
+struct KeyHistory<'a> {
+    key: &'a str,
+    entries: Vec<&'a Entry>,
+    operations: Vec<Operation<Request>>,
+    /// What the receipt of each operation told.
+    seen: Vec<Seen>,
+    finals: Vec<Value>,
+}
+
+type Findings = Vec<(&'static str, Verdict, &'static str)>;
+
+/// Judges every key of a history.
+///
+/// # Errors
+/// If the history itself is out of order, which is a mistake of the harness.
+#[expect(clippy::disallowed_methods, reason = "the search has a cap in real time")]
+pub(crate) fn judge(
+    workload: Workload,
+    entries: &[Entry],
+    finals: &BTreeMap<String, Vec<(String, Value)>>,
+    caps: Caps,
+) -> Result<Vec<Finding>, Box<dyn Error + Send + Sync>> {
+    let by_key = split(entries);
+    let histories: Vec<KeyHistory<'_>> = by_key
+        .into_iter()
+        .map(|(key, entries)| KeyHistory::new(key, entries, finals.get(key)))
+        .collect::<Result<_, _>>()?;
+    let deadline = Instant::now() + caps.time;
+    let limits = Limits { steps_max: u64::MAX, memory_bytes_max: caps.memory_bytes };
+    let search = || Search { checker: Linearizable::new(limits), deadline };
+    let found = in_parallel(&histories, search, |search, history| history.judge(workload, search));
+    let mut all = Vec::new();
+    for findings in found {
+        all.extend(findings?);
+    }
+    all.sort_by(|one: &Finding, two| (&one.key, one.rule).cmp(&(&two.key, two.rule)));
+    Ok(all)
+}
+
+/// The events of each key, clients' only.
+pub(crate) fn split(entries: &[Entry]) -> BTreeMap<&str, Vec<&Entry>> {
+    let mut by_key: BTreeMap<&str, Vec<&Entry>> = BTreeMap::new();
+    for entry in entries {
+        if let (Some(Value::Text(key)), Process::Client(_)) = (&entry.event.key, &entry.event.process) {
+            by_key.entry(key).or_default().push(entry);
+        }
+    }
+    by_key
+}
+
+/// A search with a deadline.
+struct Search {
+    checker: Linearizable,
+    deadline: Instant,
+}
+
+impl Search {
+    #[expect(clippy::disallowed_methods, reason = "the search has a cap in real time")]
+    fn check<M: Model>(&mut self, model: &M, history: &[Operation<M::Action>]) -> Verdict {
+        let deadline = self.deadline;
+        if Instant::now() >= deadline {
+            return Verdict::Unknown(Undecided::Stopped);
+        }
+        self.checker.check_until(model, history, &mut || Instant::now() >= deadline)
+    }
+}
+
+impl<'a> KeyHistory<'a> {
+    fn new(
+        key: &'a str,
+        entries: Vec<&'a Entry>,
+        finals: Option<&Vec<(String, Value)>>,
+    ) -> Result<Self, Box<dyn Error + Send + Sync>> {
+        let events: Vec<Event> = entries.iter().map(|entry| entry.event.clone()).collect();
+        let operations = operations(&events, KeyPlace::Field)?;
+        let completion = |operation: &Operation<Request>| {
+            operation.completed.and_then(|at| entries.get(at as usize)).map(|entry| entry.seen)
+        };
+        let seen = operations.iter().map(|operation| completion(operation).unwrap_or_default()).collect();
+        let finals = finals.into_iter().flatten().map(|(_, value)| value.clone()).collect();
+        Ok(Self { key, entries, operations, seen, finals })
+    }
+
+    fn judge(
+        &self,
+        workload: Workload,
+        search: &mut Search,
+    ) -> Result<Vec<Finding>, Box<dyn Error + Send + Sync>> {
+        let findings = match workload {
+            Workload::Register | Workload::One => self.register(search)?,
+            Workload::Delete => self.delete(search)?,
+            Workload::SiblingsSet => self.set(search)?,
+            Workload::Session => self.session(workload, search)?,
+            Workload::Cas | Workload::Counter => Vec::new(),
+        };
+        let finding = |(rule, verdict, method)| {
+            let window = match &verdict {
+                Verdict::Invalid(found) => self.window(found),
+                Verdict::Valid | Verdict::Unknown(_) => Vec::new(),
+            };
+            Finding { key: self.key.to_owned(), rule, verdict, method, window }
+        };
+        Ok(findings.into_iter().map(finding).collect())
+    }
+
+    fn register(&self, search: &mut Search) -> Result<Findings, Box<dyn Error + Send + Sync>> {
+        let history = register(&self.operations, NilRead::Absent)?;
+        let tags: Vec<Option<Tag>> = self.seen.iter().map(|seen| seen.tag).collect();
+        let linearizable = if tagged::is_linearizable(&Value::Nil, &history, &tags) {
+            ("linearizable", Verdict::Valid, "version tags")
+        } else {
+            ("linearizable", search.check(&Register::new(Value::Nil), &history), "search")
+        };
+        let durable = durability::register(&Value::Nil, &history, &self.finals);
+        Ok(vec![linearizable, ("durable", durable, "final reads")])
+    }
+
+    fn delete(&self, search: &mut Search) -> Result<Findings, Box<dyn Error + Send + Sync>> {
+        let history = register(&self.operations, NilRead::Absent)?;
+        let optional = |value: &Value| (*value != Value::Nil).then(|| value.clone());
+        let deletes: Vec<Operation<RegisterAction<Option<Value>>>> = history
+            .iter()
+            .map(|operation| {
+                let &Operation { process, invoked, completed, outcome, ref action } = operation;
+                let action = match action {
+                    RegisterAction::Read(answer) => RegisterAction::Read(answer.as_ref().map(optional)),
+                    RegisterAction::Write(value) => RegisterAction::Write(optional(value)),
+                    RegisterAction::Cas { old, new } => {
+                        RegisterAction::Cas { old: optional(old), new: optional(new) }
+                    }
+                };
+                Operation { process, invoked, completed, outcome, action }
+            })
+            .collect();
+        let mut findings = self.register(search)?;
+        findings.push(("deletes", deletes::check(&deletes), "order of events"));
+        Ok(findings)
+    }
+
+    fn set(&self, search: &mut Search) -> Result<Findings, Box<dyn Error + Send + Sync>> {
+        let history = set(&self.operations)?;
+        let finals: Vec<Vec<Value>> = self
+            .finals
+            .iter()
+            .map(|value| match value {
+                Value::Vector(items) | Value::Set(items) => items.clone(),
+                other => vec![other.clone()],
+            })
+            .collect();
+        let linearizable = search.check(&Set { initial: Vec::new() }, &history);
+        let durable = durability::set(&[], &history, &finals);
+        Ok(vec![("linearizable", linearizable, "search"), ("durable", durable, "final reads")])
+    }
+
+    /// At QUORUM the whole register; at ONE what a session through one replica of the key is promised.
+    fn session(
+        &self,
+        workload: Workload,
+        search: &mut Search,
+    ) -> Result<Findings, Box<dyn Error + Send + Sync>> {
+        let is_one = workload.level(self.key) == quorate::client::Consistency::One;
+        let mut versions = Vec::new();
+        for (operation, seen) in self.operations.iter().zip(&self.seen) {
+            let &Operation { process, invoked, completed, outcome, ref action } = operation;
+            if is_one && outcome == Outcome::Applied && !seen.at_replica {
+                continue;
+            }
+            let action = match action.f.as_str() {
+                "read" => VersionAction::Read(seen.tag),
+                _ => VersionAction::Write(seen.tag),
+            };
+            versions.push(Operation { process, invoked, completed, outcome, action });
+        }
+        let mut findings = vec![("read your writes", session::read_your_writes(&versions), "version tags")];
+        if !is_one {
+            findings.push(("monotonic reads", session::monotonic_reads(&versions), "version tags"));
+            findings.extend(self.register(search)?);
+        }
+        Ok(findings)
+    }
+
+    /// The operations of a counterexample with the times of the run.
+    fn window(&self, found: &Counterexample) -> Vec<String> {
+        let seconds = |at: u64| {
+            let time = self.entries.get(at as usize).map_or(0, |entry| entry.event.time);
+            format!("{:.4}", time as f64 / 1e9)
+        };
+        let line = |operation: &Operation<Request>, seen: &Seen| {
+            let Operation { process, invoked, completed, outcome, action } = operation;
+            let until = completed.map_or_else(|| "never".to_owned(), &seconds);
+            let what = if action.f == "read" { &action.answer } else { &action.argument };
+            let coordinator =
+                seen.coordinator.map_or_else(String::new, |node| format!(" through node {node}"));
+            let tag = seen.tag.map_or_else(String::new, |tag| format!(", version {tag}"));
+            let from = seconds(*invoked);
+            format!(
+                "process {process} [{from} s .. {until} s] {} {what} {outcome:?}{coordinator}{tag}",
+                action.f
+            )
+        };
+        let known = |at: &usize| Some(line(self.operations.get(*at)?, self.seen.get(*at)?));
+        found.operations.iter().filter_map(known).collect()
+    }
+}
