@@ -5,6 +5,12 @@
 //! coordinates it as if the client had asked there; its word is the client's answer. A refusal before the
 //! replica began leaves the write undone, and another replica may be tried. A lost connection leaves its
 //! outcome unknown.
+//!
+//! A forwarded write that arrived twice would be carried out twice, under two dots: a value that was deleted in between
+//! would come back. The receiver does not look out for that; nothing may send it twice. A QUIC stream delivers each
+//! frame once, what is under way on a connection that is lost is not sent again on the next one, and this node asks again
+//! only who has not been asked, after the last one said that it did not begin. The SDK does the same (rule Q10). So the
+//! simulator, which doubles single frames beyond what connections do, leaves these out (`once` in its network).
 
 use super::{
     operation::{Conclusion, ReplicaAnswer, Task},

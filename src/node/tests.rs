@@ -27,9 +27,13 @@ fn node() -> Node {
 }
 
 fn node_with(kind: TableKind) -> Node {
+    node_of(kind, 3)
+}
+
+fn node_of(kind: TableKind, replication: u8) -> Node {
     let founders = ["n1", "n2", "n3"].map(|name| Founder::new(name, format!("{name}:1")));
     let ring = Ring::found("test", &founders).unwrap();
-    let table = Table::new(TableId(1), "t", kind, 3);
+    let table = Table::new(TableId(1), "t", kind, replication);
     let tables = vec![TableRecord { table, stage: TableStage::Committed { attempt: TAG } }];
     let recovered = Recovered { tables, ..Recovered::default() };
     let mut node = Node::new(NodeConfig::new(NodeId(1), Actor(1), "test"), ring, recovered);
@@ -212,4 +216,41 @@ fn a_receipt_of_a_write_says_what_each_replica_did() {
         "rule Q12"
     );
     assert_eq!((receipt.rounds, receipt.hinted.as_slice()), (2, [NodeId(2)].as_slice()));
+}
+
+fn forwards(effects: &[Effect]) -> usize {
+    let is_forward = |effect: &&Effect| {
+        matches!(effect, Effect::ToPeer { frame: Frame { message: PeerMessage::Forward(_), .. }, .. })
+    };
+    effects.iter().filter(is_forward).count()
+}
+
+/// A forwarded write that arrived twice would be carried out twice: whatever happens, it is sent once.
+#[test]
+fn a_forwarded_write_is_not_sent_again() {
+    let mut node = node_of(TableKind::Siblings, 1);
+    let deadline = NOW.mono + Duration::from_secs(1);
+    // One of these keys is not n1's.
+    for key in 0..20_u8 {
+        let put = Put::new(TableId(1), Bytes::from(vec![key]), Bytes::from_static(b"w"), Consistency::One);
+        let header = Header { id: RequestId(u64::from(key)), epoch: Epoch(1), deadline };
+        let frame = Frame { header, message: put.into() };
+        let effects = handle(&mut node, Input::Client { client: ClientId(1), frame });
+        if forwards(&effects) == 0 {
+            continue;
+        }
+        let lost: Vec<_> =
+            [2, 3].into_iter().flat_map(|n| handle(&mut node, Input::PeerDown(NodeId(n)))).collect();
+        let found: Vec<_> =
+            [2, 3].into_iter().flat_map(|n| handle(&mut node, Input::PeerUp(NodeId(n)))).collect();
+        let late = handle_at(&mut node, deadline, Input::Tick);
+        let after: Vec<_> = lost.into_iter().chain(found).chain(late).collect();
+        let is_unknown = |effect: &Effect| {
+            matches!(effect, Effect::ToClient { frame: Frame { message: ClientMessage::RequestError(error), .. }, .. }
+                if error.outcome == Outcome::Unknown)
+        };
+        assert!(after.iter().any(is_unknown), "rule Q10: {after:?}");
+        return assert_eq!(forwards(&after), 0, "{after:?}");
+    }
+    panic!("no key of another node");
 }
