@@ -41,6 +41,30 @@ async fn reads_back_what_it_writes() {
     cluster.shutdown().await.unwrap();
 }
 
+/// Each of two concurrent values fits a frame, both together do not fit what one value may take.
+#[tokio::test]
+async fn large_concurrent_values_travel_together() {
+    let (cluster, client, _) = start(3).await;
+    client.create_table("carts").kind(TableKind::Siblings).await.unwrap();
+    let table = client.table("carts").await.unwrap();
+    let nothing = table.get("k").await.unwrap().context();
+    let value = |byte| Bytes::from(vec![byte; 6 << 20]);
+    for byte in [b'a', b'b'] {
+        let put = table.put("k", value(byte)).context(nothing.clone()).consistency(Consistency::All);
+        put.timeout(Duration::from_secs(20)).await.unwrap();
+    }
+    let read = table.get("k").consistency(Consistency::All).timeout(Duration::from_secs(20)).await.unwrap();
+    assert_eq!(read.values().len(), 2);
+    let third =
+        table.put("k", value(b'c')).context(nothing).timeout(Duration::from_secs(20)).await.unwrap_err();
+    assert!(
+        matches!(third.failure(), Some(Failure::TooManySiblings { siblings: 2, .. })),
+        "rule V6: {third}"
+    );
+    table.put("k", "resolved").context(read.context()).await.unwrap();
+    cluster.shutdown().await.unwrap();
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn many_requests_share_the_connections() {
     let (cluster, _client, table) = start(3).await;

@@ -20,7 +20,7 @@ use super::{
 };
 use crate::wire::{
     self, ClientHello, ClientMessage, ClusterInfo, Frame, HandshakeMessage, HandshakeRefusal, Header,
-    PROTOCOL_VERSION, RequestId, frame_bytes_max,
+    PROTOCOL_VERSION, RequestId, state_frame_bytes_max,
 };
 
 /// Opens connections from a client to nodes, all through one socket. Cheap to clone.
@@ -230,15 +230,13 @@ fn hello() -> Frame<HandshakeMessage> {
 
 /// An answer may carry many concurrent values, or a cluster map.
 fn answer_bytes_max(value_bytes_max: usize) -> usize {
-    frame_bytes_max(value_bytes_max).saturating_mul(SIBLINGS_MAX).max(INFO_BYTES_MAX)
+    state_frame_bytes_max(value_bytes_max).max(INFO_BYTES_MAX)
 }
 
 /// Requests of a client that wait to be sent, in bytes.
 const OUTPUT_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// A cluster map of 4,096 members of ordinary weight has 6 MB.
 const INFO_BYTES_MAX: usize = 16 * 1024 * 1024;
-/// Concurrent values that a key can have (rule V6).
-const SIBLINGS_MAX: usize = 64;
 /// A node that is silent for so long is given up.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(4);
 const KEEP_ALIVE: Duration = Duration::from_millis(800);

@@ -23,7 +23,7 @@ use super::{
 };
 use crate::{
     node::{Input, Node},
-    wire::{HandshakeMessage, PeerHello, PeerWelcome, Refusal, frame_bytes_max},
+    wire::{HandshakeMessage, PeerHello, PeerWelcome, Refusal, frame_bytes_max, state_frame_bytes_max},
 };
 
 /// What connections need of the node that they belong to.
@@ -162,7 +162,7 @@ impl Host {
 
     /// Takes a peer's frames until its connection is lost, and says why it was.
     pub(super) async fn serve_peer(&self, peer: NodeId, line: Rc<Line>, mut reader: FrameReader) {
-        reader.set_frame_bytes_max(frame_bytes_max(self.bounds.value_bytes_max));
+        reader.set_frame_bytes_max(state_frame_bytes_max(self.bounds.value_bytes_max));
         self.switchboard.attach_peer(peer, &line);
         let remote = line.remote_address();
         info!(%peer, %remote, "peer up");

@@ -39,5 +39,11 @@ pub const fn frame_bytes_max(value_bytes_max: usize) -> usize {
     value_bytes_max + KEY_BYTES_MAX + 64 * 1024
 }
 
+/// The longest frame, in bytes, that carries every concurrent value of a key (rule V6). New values are refused long
+/// before, but merges of replicas lose nothing, and what they have made must still travel.
+pub const fn state_frame_bytes_max(value_bytes_max: usize) -> usize {
+    frame_bytes_max(value_bytes_max).saturating_mul(64)
+}
+
 #[cfg(test)]
 mod tests;

@@ -303,12 +303,16 @@ impl Stage<'_> {
 /// replicas have made too many can still be resolved (rule V6).
 fn check_growth(held: Option<&Siblings>, minted: &Siblings) -> Result<(), WriteError> {
     let (before, after) = (held.map_or(0, |held| held.siblings().len()), minted.siblings().len());
-    if after > Siblings::SIBLINGS_MAX && after > before {
-        let context = held.map(|held| held.vector().clone()).unwrap_or_default();
-        return Err(WriteError::TooManySiblings { siblings: before, context });
+    let (bytes_before, bytes_after) = (held.map_or(0, Siblings::bytes_len), minted.bytes_len());
+    let too_many = after > Siblings::SIBLINGS_MAX && after > before;
+    let too_large = bytes_after > State::VALUE_BYTES_MAX && bytes_after > bytes_before;
+    match held {
+        // Each value is small enough: it is what stands beside it that is too much.
+        Some(held) if too_many || too_large && after > 1 => {
+            Err(WriteError::TooManySiblings { siblings: before, context: held.vector().clone() })
+        }
+        _ => check_size(if too_large { bytes_after } else { 0 }, State::VALUE_BYTES_MAX),
     }
-    let (before, after) = (held.map_or(0, Siblings::bytes_len), minted.bytes_len());
-    if after > before { check_size(after, State::VALUE_BYTES_MAX) } else { Ok(()) }
 }
 
 /// The greatest tag of `state`, if it can be stored under `row` at all.
