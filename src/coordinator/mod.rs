@@ -7,6 +7,7 @@
 mod admission;
 mod comparison;
 mod context;
+mod crowded;
 mod forward;
 mod health;
 mod operation;
@@ -22,6 +23,7 @@ use std::collections::BTreeMap;
 
 use quorate_ring::{Actor, Duration, Instant, NodeId, TableKind};
 
+pub use crowded::Crowded;
 pub use health::Health;
 pub use operation::ReplicaAnswer;
 pub use quorum::{Tracker, Verdict};

@@ -32,7 +32,7 @@ use super::{
 #[cfg(feature = "mutants")]
 use crate::node::Mutant;
 use crate::{
-    node::Turn,
+    node::{Alarm, Effect, Turn},
     wire::{Answer, Fetched, RequestError, Want, Written},
 };
 
@@ -350,6 +350,7 @@ impl Write {
         own: usize,
         state: State,
     ) -> Option<Conclusion> {
+        warn_if_crowded(task, turn, &state);
         let others = task.plan.alive(turn).iter().filter(|place| *place != own);
         #[cfg(feature = "mutants")]
         let (whole, state) = (state.clone(), with_bare_dot(turn, state));
@@ -420,6 +421,17 @@ fn context_after(task: &Task, state: &State) -> Bytes {
             context::encode(&task.plan.row, state.vector())
         }
         _ => Bytes::new(),
+    }
+}
+
+/// Tells the operator of a key that is written without being read (rule V6).
+fn warn_if_crowded(task: &Task, turn: &mut Turn<'_>, state: &State) {
+    let row = &task.plan.row;
+    if let State::Siblings(state) = state
+        && turn.crowded.minted(row, state.siblings().len())
+    {
+        let (table, key, siblings) = (row.table, row.key.clone(), state.siblings().len());
+        turn.effects.push(Effect::Alarm(Alarm::ManySiblings { table, key, siblings }));
     }
 }
 

@@ -26,7 +26,7 @@ pub enum Effect {
     },
     /// Use the disk.
     Disk(DiskRequest),
-    /// Tell the operator: something that must not happen has happened.
+    /// Tell the operator: something that must not happen, or should not, has happened.
     Alarm(Alarm),
     /// Count something.
     Observe(Observation),
@@ -34,7 +34,7 @@ pub enum Effect {
     Halt(String),
 }
 
-/// Something that must not happen.
+/// Something that must not happen, or should not.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Alarm {
@@ -59,6 +59,16 @@ pub enum Alarm {
         node: NodeId,
         /// What the decoder said.
         reason: String,
+    },
+    /// A key has many concurrent values, because it is written without being read (rule V6). Raised once for a key,
+    /// and again only if it was resolved in between.
+    ManySiblings {
+        /// In which table.
+        table: TableId,
+        /// Of which key.
+        key: bytes::Bytes,
+        /// How many.
+        siblings: usize,
     },
 }
 

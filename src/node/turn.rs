@@ -7,7 +7,7 @@ use quorate_storage::Recovered;
 
 use super::{Clock, Effects, NodeConfig};
 use crate::{
-    coordinator::Health,
+    coordinator::{Crowded, Health},
     handoff::{Hint, OwnAnswer},
     membership::{Catalog, UpSet},
     replica::Deferrals,
@@ -22,6 +22,7 @@ pub(super) struct Surroundings {
     pub(super) catalog: Catalog,
     pub(super) clock: Clock,
     pub(super) deferrals: Deferrals,
+    pub(super) crowded: Crowded,
     pub(super) hints: Vec<Hint>,
     pub(super) own_answers: Vec<OwnAnswer>,
     pub(super) health: Health,
@@ -40,6 +41,7 @@ impl Surroundings {
             catalog: Catalog::new(recovered.tables),
             clock,
             deferrals: Deferrals::default(),
+            crowded: Crowded::default(),
             hints: Vec::new(),
             own_answers: Vec::new(),
             health: Health::default(),
@@ -58,6 +60,7 @@ impl Surroundings {
             catalog: &mut self.catalog,
             clock: &mut self.clock,
             deferrals: &mut self.deferrals,
+            crowded: &mut self.crowded,
             hints: &mut self.hints,
             own_answers: &mut self.own_answers,
             health: &mut self.health,
@@ -83,6 +86,8 @@ pub struct Turn<'a> {
     pub clock: &'a mut Clock,
     /// Which keys' new writes wait a moment (rule Q5).
     pub deferrals: &'a mut Deferrals,
+    /// Which keys have too many concurrent values (rule V6).
+    pub crowded: &'a mut Crowded,
     /// Hints that the coordinator wants kept (rule H1).
     pub hints: &'a mut Vec<Hint>,
     /// What this node's handoff says to its coordinator.

@@ -1,7 +1,7 @@
 //! What the node counts, as metrics in base units; what alarms it, as log lines.
 
 use metrics::{counter, histogram};
-use tracing::error;
+use tracing::{error, warn};
 
 use crate::{
     node::{Alarm, Observation},
@@ -41,6 +41,11 @@ pub(super) fn alarm(alarm: &Alarm) {
         Alarm::DamagedRecord { table, key, node, reason } => {
             counter!("quorate_alarms_total", "alarm" => "damaged_record").increment(1);
             error!(%table, ?key, %node, reason, "a record fails its checksum: check that node's disk");
+        }
+        Alarm::ManySiblings { table, key, siblings } => {
+            counter!("quorate_alarms_total", "alarm" => "many_siblings").increment(1);
+            let advice = "many concurrent values of one key: its writers should read it, and write with the context of the read";
+            warn!(%table, ?key, siblings, "{advice}");
         }
     }
 }

@@ -430,6 +430,7 @@ impl World {
                     self.agenda.push(self.now + delay, Event::Disk { node: number, life, event });
                 }
             }
+            Effect::Alarm(Alarm::ManySiblings { .. }) => {}
             Effect::Alarm(Alarm::DamagedRecord { .. }) if self.oracle.is_damaged(number) => {}
             Effect::Alarm(alarm) => self.fail(format!("n{} raises {alarm:?}", number + 1)),
             Effect::Halt(why) => {
