@@ -11,3 +11,6 @@ mod up_set;
 pub use catalog::Catalog;
 pub use create_table::CreateTables;
 pub use up_set::UpSet;
+
+pub mod map;
+pub mod synod;
