@@ -242,3 +242,108 @@ impl<'a> KeyHistory<'a> {
         found.operations.iter().filter_map(known).collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use quorate::ring::{Actor, Hlc};
+    use quorate_jepsen::history::EventKind;
+
+    use super::*;
+
+    /// Completed operations of one key, one after the other: process, function, value, tag.
+    fn history(key: &str, operations: &[(u64, &str, Value, u64)]) -> Vec<Entry> {
+        let mut entries = Vec::new();
+        for (process, f, value, tag) in operations {
+            for kind in [EventKind::Invoke, EventKind::Ok] {
+                let is_asking = *f == "read" && kind == EventKind::Invoke;
+                let event = Event {
+                    index: entries.len() as u64,
+                    kind,
+                    process: Process::Client(*process),
+                    time: 1_000_000 * entries.len() as u64,
+                    f: (*f).to_owned(),
+                    key: Some(Value::Text(key.to_owned())),
+                    value: if is_asking { Value::Nil } else { value.clone() },
+                };
+                let tag = (*tag > 0).then_some(Tag { hlc: Hlc(*tag), actor: Actor(1) });
+                entries.push(Entry {
+                    event,
+                    seen: Seen { tag, coordinator: Some(1), at_replica: true },
+                    error: None,
+                });
+            }
+        }
+        entries
+    }
+
+    fn broken(workload: Workload, entries: &[Entry], finals: &[Value]) -> Vec<&'static str> {
+        let key = match &entries[0].event.key {
+            Some(Value::Text(key)) => key.clone(),
+            _ => String::new(),
+        };
+        let finals = finals.iter().map(|value| ("n1".to_owned(), value.clone())).collect();
+        let caps = Caps { time: Duration::from_secs(60), memory_bytes: 1 << 28 };
+        let findings = judge(workload, entries, &BTreeMap::from([(key, finals)]), caps).unwrap();
+        assert!(!findings.is_empty());
+        findings.iter().filter(|finding| !finding.verdict.is_valid()).map(|finding| finding.rule).collect()
+    }
+
+    fn n(value: i64) -> Value {
+        Value::Integer(value)
+    }
+
+    #[test]
+    fn a_register_loses_nothing_and_never_goes_back() {
+        let good = history("k", &[(0, "write", n(1), 5), (1, "read", n(1), 5)]);
+        assert!(broken(Workload::Register, &good, &[n(1)]).is_empty());
+        assert_eq!(broken(Workload::Register, &good, &[n(1), Value::Nil]), ["durable"]);
+        let stale = history("k", &[(0, "write", n(1), 5), (0, "write", n(2), 6), (1, "read", n(1), 5)]);
+        assert_eq!(broken(Workload::One, &stale, &[n(2)]), ["linearizable"]);
+        let mixed = history("k", &[(0, "write", n(1), 5), (1, "read", n(2), 5)]);
+        assert_eq!(broken(Workload::Register, &mixed, &[n(1)]), ["linearizable"], "tags alone look well");
+    }
+
+    #[test]
+    fn a_counterexample_tells_real_times() {
+        let stale = history("k", &[(0, "write", n(1), 5), (0, "write", n(2), 6), (7, "read", n(1), 5)]);
+        let caps = Caps { time: Duration::from_secs(60), memory_bytes: 1 << 28 };
+        let findings = judge(Workload::Register, &stale, &BTreeMap::new(), caps).unwrap();
+        let window = findings.iter().flat_map(|finding| &finding.window).next_back().unwrap();
+        assert!(window.starts_with("process 7 [0.0040 s .. 0.0050 s] read 1"), "{window}");
+    }
+
+    #[test]
+    fn a_set_keeps_every_element() {
+        let both = || Value::Vector(vec![n(1), n(2)]);
+        let adds = [(0, "add", n(1), 0), (1, "add", n(2), 0)];
+        let read = |value| [&adds[..], &[(2, "read", value, 0)]].concat();
+        assert!(broken(Workload::SiblingsSet, &history("k", &read(both())), &[both()]).is_empty());
+        let one = Value::Vector(vec![n(1)]);
+        assert_eq!(
+            broken(Workload::SiblingsSet, &history("k", &read(one.clone())), &[both()]),
+            ["linearizable"]
+        );
+        assert_eq!(broken(Workload::SiblingsSet, &history("k", &read(both())), &[one]), ["durable"]);
+    }
+
+    #[test]
+    fn what_was_deleted_stays_so() {
+        let gone = [(0, "write", n(1), 5), (0, "delete", Value::Nil, 6), (1, "read", Value::Nil, 6)];
+        assert!(broken(Workload::Delete, &history("k", &gone), &[Value::Nil]).is_empty());
+        let back = [(0, "write", n(1), 5), (0, "delete", Value::Nil, 6), (1, "read", n(1), 5)];
+        assert_eq!(
+            broken(Workload::Delete, &history("k", &back), &[Value::Nil]),
+            ["deletes", "linearizable"]
+        );
+        assert_eq!(broken(Workload::Delete, &history("k", &gone), &[n(1)]), ["durable"]);
+    }
+
+    #[test]
+    fn at_one_only_the_own_session_counts() {
+        let stale = |reader| [(0, "write", n(1), 5), (0, "write", n(2), 6), (reader, "read", n(1), 5)];
+        assert!(broken(Workload::Session, &history("one-0-1", &stale(1)), &[]).is_empty());
+        assert_eq!(broken(Workload::Session, &history("one-0-1", &stale(0)), &[]), ["read your writes"]);
+        let at_quorum = broken(Workload::Session, &history("k0-0", &stale(0)), &[]);
+        assert_eq!(at_quorum, ["linearizable", "read your writes"]);
+    }
+}

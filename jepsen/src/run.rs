@@ -6,7 +6,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use clap::Args;
@@ -101,18 +101,29 @@ impl Run {
         if let Some(obstacle) = self.workload.obstacle() {
             return Err(format!("--workload {}: {obstacle}", self.workload.name()).into());
         }
+        if let (NetKind::Netns, Some(nemesis)) = (self.net, self.nemesis.iter().find(|n| n.shapes_packets()))
+        {
+            return Err(format!(
+                "--net netns can cut links, and no more: {} needs --net relay",
+                nemesis.name()
+            )
+            .into());
+        }
+        let is_over = Arc::new(AtomicBool::new(false));
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
         let outcome = runtime.block_on(async {
             tokio::select! {
-                outcome = self.test() => outcome,
+                outcome = self.test(is_over.clone()) => outcome,
                 told = told_to_stop() => Err(told),
             }
         });
-        runtime.shutdown_background();
+        is_over.store(true, Relaxed);
+        // Whoever still holds the cluster lets go of it, and it goes with all its processes and namespaces.
+        runtime.shutdown_timeout(FAREWELL);
         outcome
     }
 
-    async fn test(&self) -> Result<Outcome, Failure> {
+    async fn test(&self, is_over: Arc<AtomicBool>) -> Result<Outcome, Failure> {
         let seed = self.seed.unwrap_or_else(rand::random);
         let out = fresh_dir(&self.out)?;
         let parties = self.parties();
@@ -130,7 +141,8 @@ impl Run {
         let planned = plan(&self.nemesis, parties, self.time, seed);
 
         let recorder = Arc::new(Recorder::start());
-        let siege = Siege { cluster: cluster.clone(), recorder: recorder.clone(), parties, time: self.time };
+        let siege =
+            Siege { cluster: cluster.clone(), recorder: recorder.clone(), parties, time: self.time, is_over };
         let mut problems = self.storm_and_work(siege, planned, shifts, seed).await?;
         let keys: Vec<String> = keys(&recorder.entries());
         let mut finals = read_finals(self.workload, &recorder, &readers, &keys, LAST_PROCESS).await;
@@ -396,5 +408,7 @@ async fn stop(cluster: &Arc<Cluster>) -> Result<Vec<String>, Failure> {
 }
 
 const TABLE: &str = "jepsen";
+/// How long a run that was told to stop waits for what is under way.
+const FAREWELL: Duration = Duration::from_secs(20);
 /// The process that reads at the end: no client comes so far.
 const LAST_PROCESS: u64 = 1_000_000_000;

@@ -7,7 +7,9 @@
 
 use std::time::{Duration, Instant};
 
-use quorate_jepsen::checker::linearizable::{FailedCas, Register, RegisterAction};
+use quorate_jepsen::checker::linearizable::{
+    Counter, CounterAction, FailedCas, Limits, Register, RegisterAction,
+};
 use quorate_jepsen::checker::{Linearizable, Verdict};
 use quorate_jepsen::generator::{AtomicRegister, corrupt_read};
 use quorate_jepsen::history::Operation;
@@ -31,6 +33,18 @@ fn main() {
     run("10,000 operations on one key, 5 values", shape(10, 10_000, 5, 0, 1), 3);
     run("1,000 operations, 50 pending", shape(50, 1_000, 0, 0, 5), 10);
     run("1,000 operations, 50 pending, 5 values", shape(50, 1_000, 5, 0, 5), 10);
+    hopeless();
+}
+
+/// Forty concurrent sums of which no two are alike, and a read of another: the caps end it.
+fn hopeless() {
+    let adds = (0..40_u64).map(|n| Operation::applied(n, n, 1_000 + n, CounterAction::Add(1 << n)));
+    let read = Operation::applied(99, 500, 1_001, CounterAction::Read(Some(-1)));
+    let history: Vec<_> = adds.chain([read]).collect();
+    let limits = Limits { steps_max: u64::MAX, memory_bytes_max: 256 << 20 };
+    let start = Instant::now();
+    let verdict = Linearizable::new(limits).check(&Counter { initial: 0 }, &history);
+    println!("hopeless, capped at 256 MiB: {verdict}, after {:.1?}", start.elapsed());
 }
 
 fn shape(clients: u64, operations: usize, values: u64, cas: u32, unknown: u32) -> AtomicRegister {

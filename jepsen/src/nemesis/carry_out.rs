@@ -19,9 +19,18 @@ pub(crate) struct Strike {
     running: Option<Running>,
 }
 
+/// Work that goes on until this is dropped.
 struct Running {
     done: Arc<AtomicBool>,
-    thread: JoinHandle<()>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.done.store(true, Relaxed);
+        // One that panicked is over, too; its thread has said why.
+        let _ = self.thread.take().map(JoinHandle::join);
+    }
 }
 
 /// Puts a fault in.
@@ -75,10 +84,7 @@ pub(crate) fn strike(
 
 /// Takes a fault out.
 pub(crate) fn heal(cluster: &Arc<Cluster>, strike: Strike) -> io::Result<()> {
-    if let Some(Running { done, thread }) = strike.running {
-        done.store(true, Relaxed);
-        thread.join().map_err(|_| io::Error::other("a nemesis panicked"))?;
-    }
+    drop(strike.running);
     match &strike.fault {
         Fault::Partition(_) | Fault::Packets(_) => cluster.set_network(strike.nemesis, Shapes::new()),
         Fault::Kill(nodes) => nodes.iter().try_for_each(|node| cluster.process(*node).up()),
@@ -129,6 +135,11 @@ impl Nemesis {
             Nemesis::Slow => "slow",
         }
     }
+
+    /// Whether it does more to datagrams than let none through.
+    pub(crate) fn shapes_packets(self) -> bool {
+        self == Nemesis::Packet
+    }
 }
 
 fn set_clocks(cluster: &Cluster, offsets: &[(usize, i64)], times: i64) -> io::Result<()> {
@@ -173,7 +184,7 @@ fn repeat(every: Duration, mut work: impl FnMut() + Send + 'static) -> io::Resul
             sleep(every);
         }
     })?;
-    Ok(Running { done, thread })
+    Ok(Running { done, thread: Some(thread) })
 }
 
 #[expect(clippy::disallowed_methods, reason = "a nemesis works in real time")]

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 
 use quorate_jepsen::history::Value;
@@ -18,6 +19,8 @@ pub(crate) struct Siege {
     pub(crate) parties: Parties,
     /// How long it lasts.
     pub(crate) time: Duration,
+    /// Turns to true when it must end before its time.
+    pub(crate) is_over: Arc<AtomicBool>,
 }
 
 impl Siege {
@@ -33,6 +36,9 @@ impl Siege {
         let mut strikes: BTreeMap<usize, Strike> = BTreeMap::new();
         for (when, begins, at) in steps {
             self.watch_until(when, &strikes, &mut problems);
+            if self.is_over.load(Relaxed) {
+                return problems;
+            }
             let Planned { nemesis, fault, .. } = &planned[at];
             if begins {
                 self.recorder.nemesis(&format!("start-{}", nemesis.name()), Value::Text(fault.to_string()));
@@ -53,7 +59,7 @@ impl Siege {
 
     /// Waits, and starts nodes again that end by themselves: none should.
     fn watch_until(&self, when: Duration, strikes: &BTreeMap<usize, Strike>, problems: &mut Vec<String>) {
-        while self.recorder.elapsed() < when {
+        while self.recorder.elapsed() < when && !self.is_over.load(Relaxed) {
             let left = when.saturating_sub(self.recorder.elapsed());
             sleep(left.min(Duration::from_millis(50)));
             for node in 0..self.cluster.len() {

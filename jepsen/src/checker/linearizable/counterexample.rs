@@ -115,7 +115,29 @@ fn window<S: Copy>(
             window.push(call);
         }
     }
-    thin_out(window, nature, refuted)
+    one_by_one(thin_out(window, nature, refuted), nature, refuted)
+}
+
+/// Drops single reads, and single writes that nothing observes.
+fn one_by_one<S: Copy>(
+    mut calls: Vec<Call<S>>,
+    nature: &impl Fn(S) -> Nature,
+    refuted: &mut impl FnMut(&[Call<S>]) -> Result<bool, Undecided>,
+) -> Vec<Call<S>> {
+    let mut at = 0;
+    while at < calls.len() {
+        let needed = needs(&calls, nature);
+        let is_observed = |made| needed.binary_search(&made).is_ok();
+        let Nature { reads_only, makes, .. } = nature(calls[at].step);
+        let mut fewer = calls.clone();
+        fewer.remove(at);
+        if (reads_only || !makes.is_some_and(is_observed)) && refuted(&fewer) == Ok(true) {
+            calls = fewer;
+        } else {
+            at += 1;
+        }
+    }
+    calls
 }
 
 /// Positions in `calls`, which are in the order of their invocations, before which everything that will complete has.

@@ -6,7 +6,8 @@ use rand::rngs::StdRng;
 
 use super::RegisterAction::{self, Cas, Read, Write};
 use super::model::{Call, Compiled, Machine, Model, State};
-use super::{Counter, CounterAction, FailedCas, Linearizable, Register, Set, SetAction};
+use super::{Counter, CounterAction, FailedCas, Limits, Linearizable, Register, Set, SetAction};
+use crate::checker::{Undecided, Verdict};
 use crate::generator::AtomicRegister;
 use crate::history::{Operation, Outcome};
 
@@ -72,6 +73,39 @@ fn the_counterexample_is_the_shortest_prefix() {
 }
 
 /// Tries every order of every subset that contains the acknowledged calls.
+#[test]
+fn the_counterexample_starts_where_the_trouble_does() {
+    let mut history: Vec<Op> =
+        (0..40).map(|at| Op::applied(0, 4 * at, 4 * at + 1, Write(at as u8 + 1))).collect();
+    history.extend((0..40).map(|at| Op::applied(1, 4 * at + 2, 4 * at + 3, Read(Some(at as u8 + 1)))));
+    history.push(Op::applied(2, 200, 201, Read(Some(39))));
+    let Verdict::Invalid(found) = Linearizable::default().check(&Register::new(0), &history) else {
+        panic!("a stale read");
+    };
+    assert_eq!(found.operations, [38, 39, 80], "the write, the one over it, and the read: {found}");
+}
+
+/// Sums of many powers of two are all different: nothing can be pruned.
+#[test]
+fn a_hard_history_is_unknown_within_its_caps() {
+    let adds = (0..40_u64).map(|n| Operation::applied(n, n, 1_000 + n, CounterAction::Add(1 << n)));
+    let read = Operation::applied(99, 500, 1_001, CounterAction::Read(Some(-1)));
+    let history: Vec<_> = adds.chain([read]).collect();
+    let counter = Counter { initial: 0 };
+    let memory = Limits { steps_max: u64::MAX, memory_bytes_max: 4 << 20 };
+    let verdict = Linearizable::new(memory).check(&counter, &history);
+    assert_eq!(verdict, Verdict::Unknown(Undecided::Memory(4 << 20)));
+    let steps = Limits { steps_max: 100_000, ..Limits::default() };
+    let verdict = Linearizable::new(steps).check(&counter, &history);
+    assert_eq!(verdict, Verdict::Unknown(Undecided::Steps(100_000)));
+    let mut polls = 0;
+    let verdict = Linearizable::default().check_until(&counter, &history, &mut || {
+        polls += 1;
+        polls > 3
+    });
+    assert_eq!(verdict, Verdict::Unknown(Undecided::Stopped));
+}
+
 fn brute_force<M: Model>(model: &M, history: &[Operation<M::Action>]) -> bool {
     fn explore<M: Machine>(machine: &mut M, state: State, left: &[Call<M::Step>]) -> bool {
         let bound = left.iter().filter_map(|call| call.effective_by).min().unwrap_or(u64::MAX);
