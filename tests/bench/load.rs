@@ -224,7 +224,8 @@ impl From<bool> for Done {
 }
 
 async fn put(table: TableHandle, key: String) -> Done {
-    table.put(key, vec![b'v'; 100]).consistency(Consistency::Quorum).await.is_ok().into()
+    let put = table.put(key, vec![b'v'; 100]).consistency(Consistency::Quorum).await;
+    put.inspect_err(|error| println!("  {error}")).is_ok().into()
 }
 
 /// A write that a dying node may leave unknown.
@@ -239,7 +240,8 @@ async fn put_again(table: TableHandle, key: String) -> Done {
 }
 
 async fn get(table: TableHandle, key: String) -> Done {
-    table.get(key).consistency(Consistency::Quorum).await.is_ok().into()
+    let got = table.get(key).consistency(Consistency::Quorum).await;
+    got.inspect_err(|error| println!("  {error}")).is_ok().into()
 }
 
 /// Closed-loop clients.
