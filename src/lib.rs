@@ -18,6 +18,8 @@ pub mod membership;
 #[cfg(feature = "server")]
 pub mod node;
 #[cfg(feature = "server")]
+pub mod recovery;
+#[cfg(feature = "server")]
 pub mod replica;
 #[cfg(feature = "server")]
 pub mod runtime;

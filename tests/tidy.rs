@@ -12,7 +12,7 @@ use std::{
 
 /// Rooms of the root package by floor; a room may use its own floor and those below.
 const FLOORS: &[(u8, &[&str])] = &[
-    (2, &["wire", "node", "coordinator", "replica", "membership", "handoff", "repair"]),
+    (2, &["wire", "node", "coordinator", "replica", "membership", "recovery", "handoff", "repair"]),
     (3, &["transport", "runtime", "tls"]),
     (4, &["client", "cql", "shell", "bin", "certs", "config", "cli"]),
 ];

@@ -10,6 +10,7 @@ mod context;
 mod crowded;
 mod forward;
 mod health;
+mod loss;
 mod operation;
 mod plan;
 mod quorum;
@@ -151,6 +152,19 @@ impl Coordinator {
         self.stragglers.ids().into_iter().for_each(|id| self.end_straggler(turn, id));
     }
 
+    /// `peer` has lost the state on which it acknowledged: that counts no more, in any request under way (rule R7).
+    pub fn peer_replaced(&mut self, turn: &mut Turn<'_>, peer: NodeId) {
+        #[cfg(feature = "mutants")]
+        if turn.config.mutant == Some(crate::node::Mutant::OldAcksCount) {
+            return;
+        }
+        let concerned: Vec<_> =
+            self.operations.iter().filter(|(_, o)| o.concerns(peer)).map(|(id, _)| *id).collect();
+        for id in concerned {
+            self.advance(turn, id, |operation, turn| operation.disown(turn, peer));
+        }
+    }
+
     /// The clock may go on: so may the requests that waited for it.
     pub fn clock_reserved(&mut self, turn: &mut Turn<'_>) {
         for id in std::mem::take(&mut self.awaiting_clock) {
@@ -268,7 +282,7 @@ impl Coordinator {
 
     /// Sees to the replicas that have not confirmed a write that has ended (rule H1).
     fn leave_hints(&mut self, turn: &mut Turn<'_>, id: OperationId, operation: &Operation) {
-        let Some(unconfirmed) = operation.unconfirmed() else {
+        let Some(unconfirmed) = operation.unconfirmed(turn) else {
             return;
         };
         let deadline = operation.header().deadline;
@@ -344,6 +358,8 @@ pub fn refuse(turn: &mut Turn<'_>, client: ClientId, header: Header, error: Requ
 
 /// The text for a replica that was lost.
 const CONNECTION_LOST: &str = "its connection was lost";
+/// The text for a replica that came back without its state.
+const STATE_LOST: &str = "it has lost its state";
 
 /// Says which replica gave which reason.
 fn reason(node: NodeId, why: &impl std::fmt::Display) -> String {

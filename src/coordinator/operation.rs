@@ -4,7 +4,7 @@ use quorate_ring::{Hlc, Instant, NodeId, Tag};
 use quorate_storage::{Content, Row, Seen, State, WriteError, Written};
 
 use super::{
-    CONNECTION_LOST, OperationId, Step,
+    OperationId, Step,
     comparison::Comparison,
     context,
     forward::Forwarding,
@@ -80,8 +80,8 @@ pub(super) struct Unconfirmed {
 /// One request under way.
 #[derive(Debug)]
 pub(super) struct Operation {
-    task: Task,
-    work: Work,
+    pub(super) task: Task,
+    pub(super) work: Work,
 }
 
 /// What there is to do, and how far it has come.
@@ -171,21 +171,6 @@ impl Operation {
             Work::Write(write) => write.answered(&mut self.task, turn, place, step.round, answer),
             Work::Forward(forwarding) => forwarding.answered(&mut self.task, turn, place, step.round, answer),
         }
-    }
-
-    /// A peer is lost: whatever it was asked in the present round fails.
-    pub(super) fn peer_down(&mut self, turn: &mut Turn<'_>, peer: NodeId) -> Option<Conclusion> {
-        let round = match &self.work {
-            Work::Read(read) => read.round(),
-            Work::Write(write) => write.round(),
-            Work::Forward(forwarding) => {
-                let place = self.task.plan.place(peer)?;
-                self.task.failed(place, CONNECTION_LOST);
-                return forwarding.peer_down(&self.task, place);
-            }
-        };
-        let step = Step { operation: self.task.id, round };
-        self.answered(turn, peer, step, ReplicaAnswer::Failed(CONNECTION_LOST.to_owned()))
     }
 
     /// The clock may go on.
@@ -280,13 +265,13 @@ impl Operation {
     }
 
     /// What the end of it leaves to do: nothing, unless a state was sent.
-    pub(super) fn unconfirmed(&self) -> Option<Unconfirmed> {
+    pub(super) fn unconfirmed(&self, turn: &Turn<'_>) -> Option<Unconfirmed> {
         let Work::Write(write) = &self.work else {
             return None;
         };
         let (tracker, state) = write.sent()?;
         let plan = &self.task.plan;
-        let missing = plan.missing(tracker.succeeded());
+        let missing = plan.missing(turn, tracker.succeeded());
         if missing.is_empty() {
             return None;
         }
@@ -434,7 +419,7 @@ impl Task {
     }
 
     /// The replica at `place` did not do what it was asked.
-    fn failed(&mut self, place: usize, why: &str) {
+    pub(super) fn failed(&mut self, place: usize, why: &str) {
         self.failures.retain(|(failed, _)| *failed != place);
         let end = why.floor_char_boundary(REASON_BYTES_MAX);
         self.failures.push((place, why[..end].to_owned()));

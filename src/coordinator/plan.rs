@@ -1,7 +1,7 @@
 //! From a request to its replicas and what it needs of them: a pure function of map and up-set.
 
 use bytes::Bytes;
-use quorate_ring::{Consistency, ConsistencyError, NodeId, TableId, TableKind, token_of};
+use quorate_ring::{Consistency, ConsistencyError, NodeId, TableId, TableKind, Token, token_of};
 use quorate_storage::{Row, VersionVector};
 
 use super::{context, count, quorum::Places};
@@ -28,7 +28,7 @@ pub(super) struct Plan {
     stand_ins: Vec<NodeId>,
     /// Whether fallbacks may count, and nothing is promised of the order of writes.
     sloppy: bool,
-    /// This node's place among them.
+    /// This node's place among them; none while it recovers the key (rule R7).
     pub(super) own: Option<usize>,
     /// How many replicas the level needs.
     pub(super) required: usize,
@@ -62,12 +62,12 @@ impl Plan {
 
     /// The replicas that have a write neither themselves nor at a node that stands in for them, but for this
     /// node: a hint on a disk that did not take the write is worth nothing.
-    pub(super) fn missing(&self, succeeded: Places) -> Places {
+    pub(super) fn missing(&self, turn: &Turn<'_>, succeeded: Places) -> Places {
         let stands_in = |place: usize, replica: usize| {
             succeeded.contains(place) && self.owner_of_stand_in(place) == Some(self.replicas[replica])
         };
         (0..self.n())
-            .filter(|replica| !succeeded.contains(*replica) && self.own != Some(*replica))
+            .filter(|replica| !succeeded.contains(*replica) && self.replicas[*replica] != turn.config.node)
             .filter(|replica| !(self.n()..self.replicas.len()).any(|place| stands_in(place, *replica)))
             .collect()
     }
@@ -77,9 +77,15 @@ impl Plan {
         self.replicas.iter().position(|replica| *replica == node)
     }
 
-    /// The replicas that are up.
+    /// The replicas that are up and have what they acknowledged (rule R7).
     pub(super) fn alive(&self, turn: &Turn<'_>) -> Places {
-        (0..self.replicas.len()).filter(|place| turn.up.contains(self.replicas[*place])).collect()
+        let serves = |place: &usize| match self.replicas[*place] {
+            // Not one that has recovered since the request began: the plan goes without it.
+            replica if replica == turn.config.node && *place < self.n() => self.own == Some(*place),
+            fallback if *place >= self.n() => turn.up.contains(fallback),
+            replica => turn.up.serves(replica, self.row.table, self.row.token),
+        };
+        (0..self.replicas.len()).filter(serves).collect()
     }
 
     /// The order in which replicas, not fallbacks, are asked: this node first, then those that are up, the
@@ -193,6 +199,15 @@ fn check_value(turn: &Turn<'_>, value: &Bytes, ttl_ms: Option<u64>) -> Result<()
 /// A hundred years: far below where clock readings end.
 const TTL_MS_MAX: u64 = 100 * 365 * 24 * 3_600 * 1_000;
 
+/// Whether this node uses its own replica: not while it recovers (rule R7).
+fn acts_as_replica(turn: &Turn<'_>, table: TableId, token: Token) -> bool {
+    #[cfg(feature = "mutants")]
+    if turn.config.mutant == Some(Mutant::RecoveringMints) {
+        return true;
+    }
+    turn.up.serves(turn.config.node, table, token)
+}
+
 fn plan(
     turn: &mut Turn<'_>,
     table: TableId,
@@ -205,7 +220,10 @@ fn plan(
         return refuse(Failure::KeySize { bytes: key.len() as u64, bytes_max: KEY_BYTES_MAX as u64 });
     }
     let Some(table) = turn.catalog.serve(table, turn.effects) else {
-        return refuse(Failure::UnknownTable { name: table.to_string() });
+        return refuse(match turn.catalog.is_unsure() {
+            true => Failure::Recovering,
+            false => Failure::UnknownTable { name: table.to_string() },
+        });
     };
     let token = token_of(key);
     let replicas = turn.ring.replicas(token, table.replication).to_vec();
@@ -224,6 +242,7 @@ fn plan(
         Err(why) => return refuse(Failure::BadRequest(why.to_string())),
     };
     let own = replicas.iter().position(|replica| *replica == turn.config.node);
+    let own = own.filter(|_| acts_as_replica(turn, table.id, token));
     let row = Row { token, table: table.id, key: key.clone() };
     let (stand_ins, sloppy) = (Vec::new(), false);
     Ok(Plan { row, kind: table.kind, consistency, replicas, stand_ins, sloppy, own, required })

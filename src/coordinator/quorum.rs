@@ -48,6 +48,13 @@ impl Tracker {
         }
     }
 
+    /// The replica at `place` has lost what it held: it fails, whatever it did before (rule R7).
+    pub fn disown(&mut self, place: usize) {
+        assert!(place < usize::from(self.replicas));
+        self.succeeded.remove(place);
+        self.failed.insert(place);
+    }
+
     /// How the round stands.
     pub fn verdict(&self) -> Verdict {
         if self.succeeded.len() >= usize::from(self.required) {
@@ -157,20 +164,28 @@ mod tests {
         #[test]
         fn agrees_with_sets(
             replicas in 1usize..=15, share in 0usize..=15,
-            events in proptest::collection::vec((any::<bool>(), 0usize..15), 0..40),
+            events in proptest::collection::vec((0..5, 0usize..15), 0..40),
         ) {
             let required = share % (replicas + 1);
             let mut tracker = Tracker::new(replicas, required);
             let (mut good, mut bad) = (BTreeSet::new(), BTreeSet::new());
-            for (success, place) in events {
+            for (event, place) in events {
                 let place = place % replicas;
-                if success {
-                    tracker.succeed(place);
-                    good.insert(place);
-                    bad.remove(&place);
-                } else {
-                    tracker.fail(place);
-                    if !good.contains(&place) { bad.insert(place); }
+                match event {
+                    0 | 1 => {
+                        tracker.succeed(place);
+                        good.insert(place);
+                        bad.remove(&place);
+                    }
+                    2 | 3 => {
+                        tracker.fail(place);
+                        if !good.contains(&place) { bad.insert(place); }
+                    }
+                    _ => {
+                        tracker.disown(place);
+                        good.remove(&place);
+                        bad.insert(place);
+                    }
                 }
                 tracker.validate();
                 let expected = if good.len() >= required {

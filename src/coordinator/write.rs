@@ -179,7 +179,9 @@ impl Write {
                 Ok(state) => self.minted(task, turn, place, state),
                 Err(failure) => Some(Err(RequestError::not_applied(failure))),
             },
-            (Phase::Minting, ReplicaAnswer::Failed(_)) => {
+            // Only this node's own disk has been asked for anything: who else is lost meanwhile changes nothing, and
+            // the commit may be under way (rule Q10).
+            (Phase::Minting, ReplicaAnswer::Failed(_)) if task.plan.replicas[place] == turn.config.node => {
                 Some(Err(RequestError::not_applied(task.replicas_failed(&task.tracker(turn, 1)))))
             }
             (Phase::Storing { tracker, .. }, ReplicaAnswer::Stored(_)) => {
@@ -195,6 +197,13 @@ impl Write {
                 self.storing_judged(task, turn)
             }
             _ => None,
+        }
+    }
+
+    /// What the replica at `place` did holds no more.
+    pub(super) fn disown(&mut self, place: usize) {
+        if let Phase::Asking { tracker, .. } | Phase::Storing { tracker, .. } = &mut self.phase {
+            tracker.disown(place);
         }
     }
 
@@ -373,7 +382,7 @@ impl Write {
                 let mut receipt = task.receipt(turn, tracker.succeeded(), Some(state.tag()), false);
                 receipt.rounds = 1 + u8::from(self.asked_first);
                 receipt.reports = self.record.reports(task, tracker);
-                let missing = task.plan.missing(tracker.succeeded()).iter();
+                let missing = task.plan.missing(turn, tracker.succeeded()).iter();
                 receipt.hinted = missing
                     .filter(|place| !tracker.is_outstanding(*place))
                     .map(|place| task.plan.replicas[place])

@@ -1,10 +1,15 @@
 //! Creating a table on all founders or on none.
 //!
-//! The coordinator asks every founder to hold the table ready. Once all have said so, durably, the table
-//! exists: that all hold it ready *is* the decision, so a founder left in doubt by a crash finds it out by
-//! asking all the others. While a coordinator lives and is undecided it answers *deciding*; before it gives
-//! up it makes its refusal durable. So whoever hears "ready" from every founder knows that none of them can
-//! have refused or ever will, and whoever hears one refusal knows that nobody can have heard "ready" from all.
+//! The coordinator asks every founder to hold the table ready. Once all have said so, durably, it decides, and
+//! makes its decision durable before it tells anyone. Nobody else decides: a founder that a crash or a lost
+//! message left in doubt asks the coordinator (see `doubt`), and a coordinator that finds its own attempt
+//! undecided when it starts has not told anyone, and refuses it.
+//!
+//! So a table is born with every founder present. A founder that hears of a table which it never held ready has
+//! lost its directory since: it takes the table on as one to be recovered (see `adopt`, and rule R7).
+
+mod adopt;
+mod doubt;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -19,8 +24,8 @@ use crate::{
     coordinator::{answer, refuse},
     node::{ClientId, DiskResult, Effect, Timers, Turn},
     wire::{
-        AbortTable, ClientMessage, CommitTable, CreateTable, Failure, Frame, Header, InquireTable,
-        PeerMessage, PrepareTable, RequestError, RequestId, TableCreated, TableStanding, TableStatus,
+        AbortTable, ClientMessage, CommitTable, CreateTable, Failure, Frame, Header, PeerMessage,
+        PrepareTable, RequestError, RequestId, TableCreated, TableStanding, TableStatus,
     },
 };
 
@@ -31,7 +36,7 @@ pub struct CreateTables {
     attempts: BTreeMap<Tag, Attempt>,
     /// Records on their way to the disk, with the peers to be told.
     writing: BTreeMap<Tag, (TableRecord, Vec<(NodeId, Header)>)>,
-    /// What founders said of attempts that left this node in doubt.
+    /// Founders that know nothing better of attempts whose coordinator lost its state.
     doubts: BTreeMap<Tag, BTreeSet<NodeId>>,
     timers: Timers<Alarm>,
     attempts_made: u64,
@@ -57,8 +62,8 @@ impl CreateTables {
         let header = Header { deadline, ..header };
         let founders: BTreeSet<_> = turn.ring.members().iter().map(|m| m.id).collect();
         self.tell(turn, &PrepareTable { attempt, table: table.clone() }.into());
-        let coordinator = turn.config.node;
-        self.write(turn, attempt, &table, TableStage::Prepared { attempt, coordinator });
+        let (coordinator, lives) = (turn.config.node, turn.lives.known());
+        self.write(turn, attempt, &table, TableStage::Prepared { attempt, coordinator, lives });
         #[cfg(feature = "mutants")]
         let missing_max = match turn.config.mutant {
             Some(crate::node::Mutant::TableByMajority) => (founders.len() - 1) / 2,
@@ -88,9 +93,7 @@ impl CreateTables {
             PeerMessage::AbortTable(AbortTable { attempt }) => {
                 self.settle(turn, from, header, attempt, TableStage::Refused { attempt });
             }
-            PeerMessage::InquireTable(InquireTable { attempt, table }) => {
-                self.inquired(turn, from, header, attempt, &table);
-            }
+            PeerMessage::InquireTable(inquiry) => self.inquired(turn, from, header, &inquiry),
             PeerMessage::TableStatus(TableStatus { attempt, standing }) => {
                 self.heard(turn, from, attempt, standing);
             }
@@ -243,18 +246,20 @@ impl CreateTables {
                 TableStanding::Refused(format!("table '{}' is there already", rival.table.name))
             }
             (None, None) => {
-                self.write(turn, attempt, &table, TableStage::Prepared { attempt, coordinator: from });
+                let lives = turn.lives.known();
+                self.write(turn, attempt, &table, TableStage::Prepared { attempt, coordinator: from, lives });
                 return self.wait_for_write(attempt, from, header);
             }
         };
         reply(turn, from, header, attempt, standing);
     }
 
-    /// The coordinator has decided. A founder that has not heard of the attempt has nothing to settle.
+    /// The coordinator has decided. A founder that has not heard of the attempt has nothing to settle: if it held
+    /// the table ready before it lost its state, it will be told of it.
     fn settle(&mut self, turn: &mut Turn<'_>, from: NodeId, header: Header, attempt: Tag, stage: TableStage) {
         let writing = self.writing.get(&attempt).map(|(record, _)| record);
         let Some(record) = writing.or(turn.catalog.record_of(attempt)).cloned() else {
-            return reply(turn, from, header, attempt, TableStanding::Refused("unknown here".to_owned()));
+            return reply(turn, from, header, attempt, TableStanding::Unknown);
         };
         if matches!(record.stage, TableStage::Prepared { .. }) {
             self.write(turn, attempt, &record.table, stage);
@@ -264,62 +269,17 @@ impl CreateTables {
         }
     }
 
-    fn inquired(&mut self, turn: &mut Turn<'_>, from: NodeId, header: Header, attempt: Tag, table: &Table) {
-        let is_open = |a: &Attempt| !matches!(a.phase, Phase::Telling(_));
-        if self.attempts.get(&attempt).is_some_and(is_open) || self.writing.contains_key(&attempt) {
-            return reply(turn, from, header, attempt, TableStanding::Deciding);
-        }
-        if let Some(record) = turn.catalog.record_of(attempt) {
-            let standing = standing_of(record);
-            return reply(turn, from, header, attempt, standing);
-        }
-        self.write(turn, attempt, table, TableStage::Refused { attempt });
-        self.wait_for_write(attempt, from, header);
-    }
-
     /// A founder says how an attempt stands with it.
     fn heard(&mut self, turn: &mut Turn<'_>, from: NodeId, attempt: Tag, standing: TableStanding) {
         if self.attempts.contains_key(&attempt) {
             return self.judge(turn, attempt, |a| match standing {
                 TableStanding::Prepared => a.agreed(from),
-                TableStanding::Committed => a.told(from),
+                TableStanding::Committed | TableStanding::Unknown => a.told(from),
                 TableStanding::Refused(why) => a.failed(from, format!("{from} refused: {why}")),
                 TableStanding::Deciding => Next::Wait,
             });
         }
-        let Some(record) = turn.catalog.record_of(attempt).cloned() else {
-            return;
-        };
-        if !matches!(record.stage, TableStage::Prepared { .. }) || self.writing.contains_key(&attempt) {
-            return;
-        }
-        let ready = self.doubts.entry(attempt).or_default();
-        let stage = match standing {
-            TableStanding::Committed => TableStage::Committed { attempt },
-            TableStanding::Refused(_) => TableStage::Refused { attempt },
-            TableStanding::Prepared => {
-                ready.insert(from);
-                if !turn.peers().all(|peer| ready.contains(&peer)) {
-                    return;
-                }
-                TableStage::Committed { attempt }
-            }
-            TableStanding::Deciding => return,
-        };
-        self.doubts.remove(&attempt);
-        self.write(turn, attempt, &record.table, stage);
-    }
-
-    fn inquire(&mut self, turn: &mut Turn<'_>) {
-        let open = |attempt: &Tag| !self.attempts.contains_key(attempt);
-        let doubts: Vec<_> = turn.catalog.in_doubt().filter(open).collect();
-        for attempt in doubts {
-            if let Some(record) = turn.catalog.record_of(attempt) {
-                let inquiry = InquireTable { attempt, table: record.table.clone() };
-                self.tell(turn, &inquiry.into());
-                self.settle_alone(turn, attempt);
-            }
-        }
+        self.heard_in_doubt(turn, from, attempt, standing);
     }
 
     /// Makes a table durable that is served from memory.
@@ -327,16 +287,6 @@ impl CreateTables {
         let record = turn.catalog.record_of(attempt).cloned();
         if let Some(record) = record.filter(|r| matches!(r.stage, TableStage::Committed { .. })) {
             self.write(turn, attempt, &record.table, record.stage);
-        }
-    }
-
-    /// A cluster of one has nobody to ask: what it held ready, all founders held ready.
-    fn settle_alone(&mut self, turn: &mut Turn<'_>, attempt: Tag) {
-        if turn.peers().next().is_some() || self.writing.contains_key(&attempt) {
-            return;
-        }
-        if let Some(record) = turn.catalog.record_of(attempt).cloned() {
-            self.write(turn, attempt, &record.table, TableStage::Committed { attempt });
         }
     }
 
@@ -447,7 +397,7 @@ fn reply(turn: &mut Turn<'_>, peer: NodeId, header: Header, attempt: Tag, standi
 fn standing_of(record: &TableRecord) -> TableStanding {
     match record.stage {
         TableStage::Prepared { .. } => TableStanding::Prepared,
-        TableStage::Committed { .. } => TableStanding::Committed,
+        TableStage::Committed { .. } | TableStage::Recovering { .. } => TableStanding::Committed,
         TableStage::Refused { .. } => TableStanding::Refused("it was given up".to_owned()),
     }
 }

@@ -1,21 +1,23 @@
 //! Which members are up, as this node sees it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use quorate_ring::NodeId;
+use quorate_ring::{NodeId, TableId, Token, TokenRange};
 
-/// The members that can be reached, this node always among them. A wrong entry costs latency or a
-/// refusal, never safety: quorums are counted in acknowledgements.
+/// The members that can be reached, this node always among them, and what each of them does not serve yet
+/// because it is recovering (rule R7). A wrong entry costs latency or a refusal, never safety: quorums are
+/// counted in acknowledgements.
 #[derive(Clone, Debug)]
 pub struct UpSet {
     own: NodeId,
     peers: BTreeSet<NodeId>,
+    recovering: BTreeMap<NodeId, Vec<(TableId, Vec<TokenRange>)>>,
 }
 
 impl UpSet {
     /// Only this node is up.
     pub fn new(own: NodeId) -> Self {
-        Self { own, peers: BTreeSet::new() }
+        Self { own, peers: BTreeSet::new(), recovering: BTreeMap::new() }
     }
 
     /// A peer can be reached.
@@ -28,6 +30,16 @@ impl UpSet {
     /// A peer cannot be reached.
     pub fn remove(&mut self, peer: NodeId) {
         self.peers.remove(&peer);
+        self.recovering.remove(&peer);
+    }
+
+    /// A member, this node or a peer that is up, recovers exactly these ranges of these tables.
+    pub fn recovers(&mut self, node: NodeId, left: Vec<(TableId, Vec<TokenRange>)>) {
+        if left.is_empty() {
+            self.recovering.remove(&node);
+        } else if self.contains(node) {
+            self.recovering.insert(node, left);
+        }
     }
 
     /// Whether a member is up.
@@ -35,10 +47,31 @@ impl UpSet {
         node == self.own || self.peers.contains(&node)
     }
 
+    /// Whether a member is up and serves its part of the table around `token`.
+    pub fn serves(&self, node: NodeId, table: TableId, token: Token) -> bool {
+        self.contains(node) && !self.left_of(node, table).any(|range| range.contains(token))
+    }
+
+    /// Whether a member is up and serves the whole of all `ranges`.
+    pub fn serves_all(&self, node: NodeId, table: TableId, ranges: &[TokenRange]) -> bool {
+        let overlaps = |left: TokenRange| ranges.iter().any(|range| left.overlaps(*range));
+        self.contains(node) && !self.left_of(node, table).any(overlaps)
+    }
+
+    /// Whether a member recovers anything.
+    pub fn is_recovering(&self, node: NodeId) -> bool {
+        self.recovering.contains_key(&node)
+    }
+
     /// The members that are up, in the order of their ids.
     pub fn iter(&self) -> impl Iterator<Item = NodeId> {
         let mut up: Vec<_> = self.peers.iter().copied().chain([self.own]).collect();
         up.sort_unstable();
         up.into_iter()
+    }
+
+    fn left_of(&self, node: NodeId, table: TableId) -> impl Iterator<Item = TokenRange> {
+        let tables = self.recovering.get(&node).into_iter().flatten();
+        tables.filter(move |(id, _)| *id == table).flat_map(|(_, left)| left.iter().copied())
     }
 }

@@ -30,8 +30,13 @@ pub enum Effect {
     Alarm(Alarm),
     /// Count something.
     Observe(Observation),
+    /// Close the connection to a peer, if there is one, and open another: who is at its end is in doubt (rule R7).
+    Disconnect(NodeId),
     /// Stop the process: its disk cannot be trusted any more (rule S2). Nothing is acknowledged after it.
     Halt(String),
+    /// Stop the process, and let the next one start with a fresh data directory: this one is a copy that was
+    /// restored over a later one, and what was lost with that nobody knows (rule V3).
+    Abandon(String),
 }
 
 /// Something that must not happen, or should not.
@@ -70,6 +75,31 @@ pub enum Alarm {
         /// How many.
         siblings: usize,
     },
+    /// A peer runs on an older copy of its data directory. It is not listened to.
+    RolledBack {
+        /// The peer.
+        node: NodeId,
+    },
+    /// A peer serves a table that this node has refused: a bug, or two founders lost their state at once.
+    TableConflict {
+        /// The table's name.
+        table: String,
+        /// The peer.
+        node: NodeId,
+    },
+    /// For long, no range of a table that this node recovers could be recovered: too few of the other replicas
+    /// can be reached, or more disks were lost at a time than can be borne.
+    RecoveryStuck {
+        /// Which table.
+        table: TableId,
+        /// How many ranges are left.
+        left: usize,
+    },
+    /// This node lost its state, and keys of a table that had no other replica with it.
+    DataLost {
+        /// The table's name.
+        table: String,
+    },
 }
 
 /// Something worth counting.
@@ -97,6 +127,15 @@ pub enum Observation {
     HintDropped,
     /// A request was turned away for lack of room (rule Q11).
     Overloaded,
+    /// How far a table has been recovered (rule R7).
+    Recovery {
+        /// Which table.
+        table: TableId,
+        /// Ranges of it that this node serves.
+        done: usize,
+        /// Ranges of it that this node holds.
+        total: usize,
+    },
 }
 
 /// Collects the effects of inputs; kept and drained by the driver, so that its room is reused.

@@ -1,13 +1,15 @@
 //! What can happen to a node.
 
-use quorate_ring::{Hlc, Instant, NodeId};
+use quorate_ring::{Hlc, Instant, NodeId, TableId, TokenRange, WallMicros};
 use quorate_storage::{
-    EngineError, HintPage, ReadError, Row, State, TableRecord, Version, Write, WriteError, Written,
+    EngineError, HintPage, Life, Page, PeerRecord, ReadError, Row, State, TableRecord, Version, Write,
+    WriteError, Written,
 };
 
 use crate::{
     coordinator::Step,
     handoff::HintTicket,
+    recovery::{RecoveryTicket, SourceErrand},
     replica::Errand,
     wire::{ClientMessage, Frame, PeerMessage},
 };
@@ -38,7 +40,14 @@ pub enum Input {
         frame: Frame<PeerMessage>,
     },
     /// A connection to a peer is open. Frames sent on an earlier connection will not be answered on it.
-    PeerUp(NodeId),
+    PeerUp {
+        /// The peer.
+        peer: NodeId,
+        /// Its process, as it says.
+        life: Life,
+        /// What its wall clock shows, as it says.
+        wall: WallMicros,
+    },
     /// The connection to a peer is lost: frames under way in both directions are lost with it.
     PeerDown(NodeId),
     /// The disk has done, or failed, what [`Effect::Disk`](super::Effect::Disk) asked.
@@ -80,8 +89,23 @@ pub enum DiskOperation {
         /// Bytes of keys and records.
         bytes_max: usize,
     },
+    /// Read a page of ranges of a table.
+    Scan(Scan),
     /// Merge or set something; done once it is durable (rule S1).
     Write(Write),
+}
+
+/// Which page is to be read: see [`quorate_storage::scan`].
+#[derive(Clone, Debug)]
+pub struct Scan {
+    /// Of which table.
+    pub table: TableId,
+    /// Of which ranges.
+    pub ranges: Vec<TokenRange>,
+    /// What follows this place.
+    pub after: Option<Row>,
+    /// How many bytes.
+    pub bytes_max: usize,
 }
 
 /// What came of a request for the disk.
@@ -93,6 +117,8 @@ pub enum DiskResult {
     ReadVersion(Result<Option<Version>, ReadError>),
     /// Of [`DiskOperation::ReadHints`].
     Hints(Result<HintPage, EngineError>),
+    /// Of [`DiskOperation::Scan`].
+    Scanned(Result<Page, EngineError>),
     /// Of [`DiskOperation::Write`]: durable.
     Written(Result<Written, WriteError>),
     /// Dropped unexecuted: its deadline had passed.
@@ -117,4 +143,12 @@ pub enum Ticket {
     Hint(HintTicket),
     /// A table's definition.
     Table(Box<TableRecord>),
+    /// That no table is forgotten.
+    TablesKnown,
+    /// What is known of a peer's lives.
+    Peer(Box<PeerRecord>),
+    /// States that a peer recovers from this node.
+    Source(Box<SourceErrand>),
+    /// What this node recovers from its peers.
+    Recovery(Box<RecoveryTicket>),
 }

@@ -7,24 +7,26 @@ use quorate_storage::{HintBacklog, Recovered, WriteError};
 
 use super::{ClientId, DiskResult, Effect, Effects, Input, NodeConfig, Ticket, turn::Surroundings};
 use crate::{
-    coordinator::{Coordinator, ReplicaAnswer, Step, answer, refuse},
+    coordinator::{Coordinator, ReplicaAnswer, answer, refuse},
     handoff::Handoff,
-    membership::CreateTables,
+    membership::{Arrivals, CreateTables, TableNews},
+    recovery::{Recovery, Source},
     replica::{self, Replica},
-    wire::{
-        ClientMessage, ClusterInfo, Failure, Frame, PROTOCOL_VERSION, PeerMessage, Refused, RequestError,
-        Tables,
-    },
+    wire::{ClientMessage, ClusterInfo, Failure, Frame, PROTOCOL_VERSION, RequestError, Tables},
 };
 
 /// One node of the cluster: coordinator of its clients' requests and replica of its ranges.
 #[derive(Debug)]
 pub struct Node {
-    surroundings: Surroundings,
-    coordinator: Coordinator,
-    replica: Replica,
-    create_tables: CreateTables,
-    handoff: Handoff,
+    pub(super) surroundings: Surroundings,
+    pub(super) coordinator: Coordinator,
+    pub(super) replica: Replica,
+    pub(super) arrivals: Arrivals,
+    pub(super) create_tables: CreateTables,
+    pub(super) table_news: TableNews,
+    pub(super) recovery: Recovery,
+    pub(super) source: Source,
+    pub(super) handoff: Handoff,
     draining: bool,
 }
 
@@ -39,8 +41,12 @@ impl Node {
         Self {
             coordinator: Coordinator::new(config.actor),
             replica: Replica::default(),
+            arrivals: Arrivals::default(),
+            table_news: TableNews::default(),
             create_tables: CreateTables::default(),
             handoff: Handoff::new(std::mem::take(&mut recovered.hints)),
+            recovery: Recovery::default(),
+            source: Source::default(),
             draining: false,
             surroundings: Surroundings::new(config, ring, recovered),
         }
@@ -53,24 +59,19 @@ impl Node {
         self.coordinator.fire_timers(turn);
         self.create_tables.fire_timers(turn);
         self.handoff.fire_timers(turn);
+        self.arrivals.fire_timers(turn);
+        self.table_news.fire_timers(turn);
+        self.recovery.fire_timers(turn);
         match input {
             Input::Tick => {}
             Input::Client { client, frame } => self.client(now, client, frame, effects),
             Input::ClientGone(client) => self.coordinator.client_gone(client),
-            Input::Peer { from, frame } => self.peer(now, from, frame, effects),
-            Input::PeerUp(peer) => {
-                self.surroundings.up.insert(peer);
-                let turn = &mut self.surroundings.turn(now, effects);
-                self.create_tables.peer_up(turn);
-                self.handoff.peer_up(turn, peer);
+            Input::Peer { from, frame } if self.surroundings.up.contains(from) => {
+                self.peer(now, from, frame, effects);
             }
-            Input::PeerDown(peer) => {
-                self.surroundings.up.remove(peer);
-                let turn = &mut self.surroundings.turn(now, effects);
-                self.coordinator.peer_down(turn, peer);
-                self.create_tables.peer_down(turn, peer);
-                self.handoff.peer_down(peer);
-            }
+            Input::Peer { from, frame } => self.arrivals.frame(from, frame),
+            Input::PeerUp { peer, life, .. } => self.peer_open(now, peer, life, effects),
+            Input::PeerDown(peer) => self.peer_down(now, peer, effects),
             Input::DiskDone { ticket, result } => self.disk_done(now, ticket, result, effects),
             Input::Drain => {
                 self.draining = true;
@@ -83,8 +84,15 @@ impl Node {
 
     /// When [`Input::Tick`] is due, unless something else happens before; ask after each pass.
     pub fn next_timer(&self) -> Option<Instant> {
-        let timers =
-            [self.coordinator.next_timer(), self.create_tables.next_timer(), self.handoff.next_timer()];
+        let Self { coordinator, arrivals, create_tables, table_news, recovery, handoff, .. } = self;
+        let timers = [
+            coordinator.next_timer(),
+            arrivals.next_timer(),
+            create_tables.next_timer(),
+            table_news.next_timer(),
+            recovery.next_timer(),
+            handoff.next_timer(),
+        ];
         timers.into_iter().flatten().min()
     }
 
@@ -106,6 +114,11 @@ impl Node {
         }
     }
 
+    /// How many peers are up: connected, and known to be who they say they are.
+    pub fn peers_up(&self) -> usize {
+        self.surroundings.up.iter().filter(|node| *node != self.surroundings.config.node).count()
+    }
+
     /// The map that it goes by.
     pub fn ring(&self) -> &Ring {
         &self.surroundings.ring
@@ -115,7 +128,11 @@ impl Node {
     pub fn validate(&self) {
         self.coordinator.validate();
         self.replica.validate(self.surroundings.config.replica_requests_max);
+        self.arrivals.validate();
+        self.recovery.validate();
+        self.source.validate();
         self.surroundings.catalog.validate();
+        self.surroundings.lives.validate();
         self.handoff.validate();
     }
 
@@ -150,6 +167,9 @@ impl Node {
             ClientMessage::Put(put) => self.coordinator.put(turn, client, header, put),
             ClientMessage::Delete(delete) => self.coordinator.delete(turn, client, header, delete),
             ClientMessage::CreateTable(create) => self.create_tables.create(turn, client, header, create),
+            ClientMessage::ListTables(_) if turn.catalog.is_unsure() => {
+                refuse(turn, client, header, RequestError::not_applied(Failure::Recovering));
+            }
             ClientMessage::ListTables(_) => {
                 let tables = turn.catalog.tables();
                 answer(turn, client, header, Tables { tables }.into());
@@ -171,51 +191,6 @@ impl Node {
         }
     }
 
-    fn peer(&mut self, now: Now, from: NodeId, frame: Frame<PeerMessage>, effects: &mut Effects) {
-        let Frame { header, message } = frame;
-        let turn = &mut self.surroundings.turn(now, effects);
-        match message {
-            PeerMessage::Fetch(fetch) => self.replica.fetch(turn, from, header, fetch),
-            PeerMessage::Store(store) => self.replica.store(turn, from, header, store),
-            PeerMessage::Stored(_) if Handoff::is_own(header.id) => {
-                self.handoff.answered(turn, from, header.id, true);
-            }
-            PeerMessage::Refused(_) if Handoff::is_own(header.id) => {
-                self.handoff.answered(turn, from, header.id, false);
-            }
-            PeerMessage::KeepHint(keep) => self.handoff.keep_for_peer(turn, from, header, keep),
-            PeerMessage::Fetched(_)
-            | PeerMessage::Stored(_)
-            | PeerMessage::Advanced(_)
-            | PeerMessage::Forwarded(_)
-            | PeerMessage::Refused(_) => {
-                let step = Step::from_request_id(header.id);
-                self.answered(now, from, step, message, effects);
-            }
-            PeerMessage::Forward(forward) => self.coordinator.forwarded(turn, from, header, forward),
-            PeerMessage::Advance(advance) => self.replica.advance(turn, from, header, advance),
-            PeerMessage::PrepareTable(_)
-            | PeerMessage::CommitTable(_)
-            | PeerMessage::AbortTable(_)
-            | PeerMessage::InquireTable(_)
-            | PeerMessage::TableStatus(_) => self.create_tables.handle(turn, from, header, message),
-        }
-    }
-
-    /// A replica's word on a request of this node's coordinator.
-    fn answered(&mut self, now: Now, from: NodeId, step: Step, message: PeerMessage, effects: &mut Effects) {
-        let turn = &mut self.surroundings.turn(now, effects);
-        let answer = match message {
-            PeerMessage::Fetched(fetched) => ReplicaAnswer::Fetched(fetched),
-            PeerMessage::Stored(stored) => ReplicaAnswer::Stored(stored),
-            PeerMessage::Advanced(advanced) => ReplicaAnswer::Advanced(advanced),
-            PeerMessage::Forwarded(forwarded) => ReplicaAnswer::Forwarded(Box::new(forwarded)),
-            PeerMessage::Refused(Refused { refusal }) => ReplicaAnswer::Failed(refusal.to_string()),
-            _ => return,
-        };
-        self.coordinator.answered(turn, from, step, answer);
-    }
-
     fn disk_done(&mut self, now: Now, ticket: Ticket, result: DiskResult, effects: &mut Effects) {
         let own = self.surroundings.config.node;
         let turn = &mut self.surroundings.turn(now, effects);
@@ -229,7 +204,29 @@ impl Node {
             },
             Ticket::Hint(ticket) => self.handoff.disk_done(turn, ticket, result),
             Ticket::Replica(errand) => self.replica.disk_done(turn, *errand, result),
-            Ticket::Table(record) => self.create_tables.disk_done(turn, *record, result),
+            Ticket::Table(record) => {
+                self.create_tables.disk_done(turn, *record, result);
+                self.tables_changed(now, effects);
+            }
+            // If it is forgotten it is heard again.
+            Ticket::TablesKnown => {
+                if let DiskResult::Written(Err(WriteError::Engine(why))) = result
+                    && why.is_fatal()
+                {
+                    effects.push(Effect::Halt(why.to_string()));
+                }
+            }
+            Ticket::Peer(record) => self.peer_remembered(now, &record, result, effects),
+            Ticket::Source(errand) => {
+                if let Err(halt) = self.source.disk_done(turn, *errand, result) {
+                    effects.push(Effect::Halt(halt));
+                }
+            }
+            Ticket::Recovery(ticket) => match self.recovery.disk_done(turn, *ticket, result) {
+                Ok(Some(record)) => self.recovered(now, record, effects),
+                Ok(None) => {}
+                Err(halt) => effects.push(Effect::Halt(halt)),
+            },
             Ticket::ClockBound(bound) => match result {
                 DiskResult::Written(Ok(_)) => {
                     turn.clock.reserved(bound);

@@ -14,13 +14,14 @@ mod input;
 mod machine;
 #[cfg(feature = "mutants")]
 mod mutant;
+mod peers;
 mod timers;
 mod turn;
 
 pub use clock::Clock;
 pub use config::NodeConfig;
 pub use effect::{Alarm, Effect, Effects, Observation};
-pub use input::{ClientId, DiskOperation, DiskRequest, DiskResult, Input, Ticket};
+pub use input::{ClientId, DiskOperation, DiskRequest, DiskResult, Input, Scan, Ticket};
 pub use machine::Node;
 #[cfg(feature = "mutants")]
 pub use mutant::Mutant;

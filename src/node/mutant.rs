@@ -43,4 +43,10 @@ pub enum Mutant {
     BareDot,
     /// A write of siblings with a context is made as if it had none (Q4).
     ContextIgnored,
+    /// A node that lost its state serves at once, without merging from its peers (R7).
+    NoRecovery,
+    /// What a replica acknowledged counts although it has lost its state since (R7).
+    OldAcksCount,
+    /// A node that recovers counts on its own replica in what it coordinates (R7).
+    RecoveringMints,
 }

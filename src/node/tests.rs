@@ -2,11 +2,12 @@
 
 use bytes::Bytes;
 use quorate_ring::{
-    Actor, Consistency, Duration, Epoch, Founder, Hlc, Instant, NodeId, Now, Ring, Table, TableId, TableKind,
-    Tag,
+    Actor, Consistency, Duration, Epoch, Founder, Hlc, Incarnation, Instant, NodeId, Now, Ring, Table,
+    TableId, TableKind, Tag,
 };
 use quorate_storage::{
-    Content, Recovered, Register, Siblings, State, TableRecord, TableStage, VersionVector, Write, Written,
+    Content, Life, PeerRecord, Recovered, Register, Siblings, State, TableRecord, TableStage, VersionVector,
+    Write, Written,
 };
 
 use super::*;
@@ -21,7 +22,10 @@ use crate::{
 const TAG: Tag = Tag { hlc: Hlc(5), actor: Actor(9) };
 const NOW: Now = Now { mono: Instant(1_000_000_000), wall: quorate_ring::WallMicros(1) };
 
-/// n1 of three nodes that all hold the one table, with both peers up.
+/// Of both peers.
+const LIFE: Life = Life { incarnation: Incarnation(1), starts: 1, actor: Actor(2) };
+
+/// n1 of three nodes that all hold the tables, with both peers up.
 fn node() -> Node {
     node_with(TableKind::Register)
 }
@@ -31,14 +35,27 @@ fn node_with(kind: TableKind) -> Node {
 }
 
 fn node_of(kind: TableKind, replication: u8) -> Node {
+    configured_node(kind, replication, NodeConfig::new(NodeId(1), Actor(1), "test"))
+}
+
+fn configured_node(kind: TableKind, replication: u8, config: NodeConfig) -> Node {
     let founders = ["n1", "n2", "n3"].map(|name| Founder::new(name, format!("{name}:1")));
     let ring = Ring::found("test", &founders).unwrap();
-    let table = Table::new(TableId(1), "t", kind, replication);
-    let tables = vec![TableRecord { table, stage: TableStage::Committed { attempt: TAG } }];
-    let recovered = Recovered { tables, ..Recovered::default() };
-    let mut node = Node::new(NodeConfig::new(NodeId(1), Actor(1), "test"), ring, recovered);
+    let kinds = [(1, "t", kind), (2, "s", TableKind::Siblings)];
+    let record = |(id, name, kind): (u32, &str, TableKind)| {
+        let attempt = Tag { hlc: Hlc(id.into()), ..TAG };
+        TableRecord {
+            table: Table::new(TableId(id), name, kind, replication),
+            stage: TableStage::Committed { attempt },
+        }
+    };
+    let tables = kinds.map(record).into();
+    let peers =
+        [2, 3].map(|id| PeerRecord { node: NodeId(id), life: LIFE, heard: None, retired: Vec::new() });
+    let recovered = Recovered { tables, peers: peers.into(), ..Recovered::default() };
+    let mut node = Node::new(config, ring, recovered);
     for peer in [2, 3] {
-        handle(&mut node, Input::PeerUp(NodeId(peer)));
+        handle(&mut node, Input::PeerUp { peer: NodeId(peer), life: LIFE, wall: NOW.wall });
     }
     node
 }
@@ -241,8 +258,10 @@ fn a_forwarded_write_is_not_sent_again() {
         }
         let lost: Vec<_> =
             [2, 3].into_iter().flat_map(|n| handle(&mut node, Input::PeerDown(NodeId(n)))).collect();
-        let found: Vec<_> =
-            [2, 3].into_iter().flat_map(|n| handle(&mut node, Input::PeerUp(NodeId(n)))).collect();
+        let found: Vec<_> = [2, 3]
+            .into_iter()
+            .flat_map(|n| handle(&mut node, Input::PeerUp { peer: NodeId(n), life: LIFE, wall: NOW.wall }))
+            .collect();
         let late = handle_at(&mut node, deadline, Input::Tick);
         let after: Vec<_> = lost.into_iter().chain(found).chain(late).collect();
         let is_unknown = |effect: &Effect| {
@@ -253,4 +272,74 @@ fn a_forwarded_write_is_not_sent_again() {
         return assert_eq!(forwards(&after), 0, "{after:?}");
     }
     panic!("no key of another node");
+}
+
+/// A commit that is under way may yet happen: nobody is told that it did not (rule Q10).
+#[test]
+fn a_peer_lost_while_a_write_is_minted_changes_nothing() {
+    for replaced in [false, true] {
+        let mut node = node();
+        let put = Put::new(TableId(2), Bytes::from_static(b"k"), Bytes::from_static(b"v"), Consistency::One);
+        let header =
+            Header { id: RequestId(1), epoch: Epoch(1), deadline: NOW.mono + Duration::from_secs(1) };
+        let frame = Frame { header, message: put.into() };
+        let asked = handle(&mut node, Input::Client { client: ClientId(1), frame });
+        let bound = asked.into_iter().find_map(|effect| match effect {
+            Effect::Disk(request) if matches!(request.ticket, Ticket::ClockBound(_)) => Some(request.ticket),
+            _ => None,
+        });
+        let result = DiskResult::Written(Ok(quorate_storage::Written::Meta));
+        let ticket = bound.expect("the clock's bound is reserved first (rule V1)");
+        let minting = handle(&mut node, Input::DiskDone { ticket, result });
+        let is_mint = |effect: &Effect| {
+            matches!(effect, Effect::Disk(DiskRequest { operation: DiskOperation::Write(write), .. })
+                if matches!(write, quorate_storage::Write::Mint { .. }))
+        };
+        assert!(minting.iter().any(is_mint), "{minting:?}");
+        let mut then = handle(&mut node, Input::PeerDown(NodeId(3)));
+        if replaced {
+            let life = Life { incarnation: Incarnation(2), ..LIFE };
+            then.extend(handle(&mut node, Input::PeerUp { peer: NodeId(3), life, wall: NOW.wall }));
+        }
+        assert!(!then.iter().any(|effect| matches!(effect, Effect::ToClient { .. })), "{then:?}");
+    }
+}
+
+/// Whether n1 acknowledges a write at QUORUM that n3 stored, forgot with its disk, and n1 itself stores last.
+fn acknowledges_what_was_forgotten(mut node: Node) -> bool {
+    let put = Put::new(TableId(1), Bytes::from_static(b"k"), Bytes::from_static(b"w"), Consistency::Quorum);
+    let header = Header { id: RequestId(1), epoch: Epoch(1), deadline: NOW.mono + Duration::from_secs(1) };
+    let frame = Frame { header, message: put.into() };
+    let mut effects = handle(&mut node, Input::Client { client: ClientId(1), frame });
+    let is_asked = |e: &Effect| matches!(e, Effect::ToPeer { peer: NodeId(2), .. });
+    let peer = if effects.iter().any(is_asked) { 2 } else { 3 };
+    let nothing = Fetched { answer: Answer::Version(None), clock: None };
+    let id = request_to(peer, &effects);
+    effects = own_disk(&mut node, &effects);
+    effects.extend(handle(&mut node, says(peer, id, nothing)));
+    // The clock's reservation comes first.
+    let sent = own_disk(&mut node, &effects);
+    handle(&mut node, says(3, request_to(3, &sent), Stored { held: TAG, more: None }));
+    handle(&mut node, Input::PeerDown(NodeId(3)));
+    let life = Life { incarnation: Incarnation(2), ..LIFE };
+    handle(&mut node, Input::PeerUp { peer: NodeId(3), life, wall: NOW.wall });
+    let is_acknowledged = |effects: &[Effect]| {
+        let is_answer = |e: &Effect| matches!(e, Effect::ToClient { frame, .. } if matches!(frame.message, ClientMessage::Written(_)));
+        effects.iter().any(is_answer)
+    };
+    let early = is_acknowledged(&own_disk(&mut node, &sent));
+    let stored = says(2, request_to(2, &sent), Stored { held: TAG, more: None });
+    assert!(is_acknowledged(&handle(&mut node, stored)) != early, "n1 and n2 hold it");
+    early
+}
+
+#[test]
+fn an_acknowledgement_of_a_lost_life_counts_no_more() {
+    assert!(!acknowledges_what_was_forgotten(node()), "rule R7");
+    #[cfg(feature = "mutants")]
+    {
+        let mut config = NodeConfig::new(NodeId(1), Actor(1), "test");
+        config.mutant = Some(Mutant::OldAcksCount);
+        assert!(acknowledges_what_was_forgotten(configured_node(TableKind::Register, 3, config)));
+    }
 }

@@ -9,7 +9,7 @@ use super::{Clock, Effects, NodeConfig};
 use crate::{
     coordinator::{Crowded, Health},
     handoff::{Hint, OwnAnswer},
-    membership::{Catalog, UpSet},
+    membership::{Catalog, Lives, UpSet},
     replica::Deferrals,
 };
 
@@ -19,6 +19,7 @@ pub(super) struct Surroundings {
     pub(super) config: NodeConfig,
     pub(super) ring: Arc<Ring>,
     pub(super) up: UpSet,
+    pub(super) lives: Lives,
     pub(super) catalog: Catalog,
     pub(super) clock: Clock,
     pub(super) deferrals: Deferrals,
@@ -36,9 +37,14 @@ impl Surroundings {
         if config.mutant == Some(super::Mutant::ClockAlone) {
             clock.forget_all_but_the_wall();
         }
+        let mut up = UpSet::new(config.node);
+        let lives = Lives::new(recovered.life(config.actor), recovered.peers);
+        let catalog = Catalog::new(recovered.tables, recovered.tables_known || ring.members().len() == 1);
+        up.recovers(config.node, catalog.left());
         Self {
-            up: UpSet::new(config.node),
-            catalog: Catalog::new(recovered.tables),
+            up,
+            lives,
+            catalog,
             clock,
             deferrals: Deferrals::default(),
             crowded: Crowded::default(),
@@ -57,6 +63,7 @@ impl Surroundings {
             config: &self.config,
             ring: &self.ring,
             up: &self.up,
+            lives: &mut self.lives,
             catalog: &mut self.catalog,
             clock: &mut self.clock,
             deferrals: &mut self.deferrals,
@@ -80,6 +87,8 @@ pub struct Turn<'a> {
     pub ring: &'a Ring,
     /// Who can be reached.
     pub up: &'a UpSet,
+    /// Which process of each member was met last.
+    pub lives: &'a mut Lives,
     /// Which tables there are.
     pub catalog: &'a mut Catalog,
     /// Where tags come from.

@@ -1,5 +1,10 @@
 //! What a node does as an owner of keys: it stores and fetches for coordinators, and refuses what is
 //! not its own. Answers leave only when the disk is done (rule S1).
+//!
+//! What a replica acknowledges adds up to a quorum with what others acknowledged. One of those may have lost its
+//! disk since, and recovered from this replica before this replica held what it now acknowledges: the two
+//! must not be added up. A coordinator that is cut off from the other one knows nothing of it, so this replica's
+//! answer says what it knows ([`AfterLoss`]; rule R7).
 
 mod deferral;
 mod shown;
@@ -12,7 +17,10 @@ pub use self::{deferral::Deferrals, shown::shown_with};
 
 use crate::{
     node::{Alarm, DiskOperation, DiskRequest, DiskResult, Effect, Observation, Ticket, Turn},
-    wire::{Answer, Fetch, Fetched, Frame, Header, PeerMessage, PeerRefusal, Refused, Store, Stored, Want},
+    wire::{
+        AfterLoss, Answer, Fetch, Fetched, Frame, Header, HeldAnswer, PeerMessage, PeerRefusal, Refused,
+        Store, Stored, Want,
+    },
 };
 
 /// This node as a replica.
@@ -70,7 +78,11 @@ impl Replica {
             Err(halt) => turn.effects.push(Effect::Halt(halt)),
             Ok(message) if errand.header.deadline > turn.now.mono => {
                 let message = with_clock(turn, message);
-                answer(turn, errand.peer, errand.header, narrowed(message, errand.want));
+                let message = match narrowed(message, errand.want) {
+                    PeerMessage::Stored(_) if !serves(turn, &errand.row) => refused(PeerRefusal::Recovering),
+                    message => with_losses(turn, &errand.row, message),
+                };
+                answer(turn, errand.peer, errand.header, message);
             }
             Ok(_) => turn.effects.push(Effect::Observe(Observation::Expired)),
         }
@@ -119,6 +131,10 @@ impl Replica {
         if !owns(turn, &table, &errand.row) {
             return Err(PeerRefusal::WrongOwner);
         }
+        // What is sent to be kept is kept, and acknowledged once this node has recovered.
+        if stored_kind.is_none() && !serves(turn, &errand.row) {
+            return Err(PeerRefusal::Recovering);
+        }
         if stored_kind.is_some_and(|kind| kind != table.kind) {
             return Err(PeerRefusal::Damaged("a state of another table kind was sent".to_owned()));
         }
@@ -152,6 +168,7 @@ pub fn outcome(turn: &mut Turn<'_>, row: &Row, result: DiskResult) -> Result<Pee
             Written::Minted(_) | Written::Hints(_) | Written::Quarantined(_) | Written::Sound | Written::Meta,
         ))
         | DiskResult::Hints(_) => unasked("a write of another sort was reported for a store"),
+        DiskResult::Scanned(_) => unasked("a page was read for a key"),
         DiskResult::Expired => {
             turn.effects.push(Effect::Observe(Observation::Expired));
             refused(PeerRefusal::Overloaded)
@@ -221,6 +238,27 @@ fn narrowed(message: PeerMessage, want: Want) -> PeerMessage {
             Fetched { answer: Answer::Digest(digest), clock }.into()
         }
         (message, _) => message,
+    }
+}
+
+/// Whether this node has what it acknowledged of the key (rule R7).
+fn serves(turn: &Turn<'_>, row: &Row) -> bool {
+    turn.up.serves(turn.config.node, row.table, row.token)
+}
+
+/// Adds to an answer what is known of other replicas' losses, if there are any.
+fn with_losses(turn: &Turn<'_>, row: &Row, message: PeerMessage) -> PeerMessage {
+    let table = turn.catalog.table(row.table);
+    let replicas = table.map_or(&[][..], |table| turn.ring.replicas(row.token, table.replication));
+    let lives = turn.lives.after_loss(replicas);
+    match message {
+        PeerMessage::Fetched(fetched) if !lives.is_empty() => {
+            AfterLoss { lives, answer: HeldAnswer::Fetched(fetched) }.into()
+        }
+        PeerMessage::Stored(stored) if !lives.is_empty() => {
+            AfterLoss { lives, answer: HeldAnswer::Stored(stored) }.into()
+        }
+        message => message,
     }
 }
 

@@ -16,8 +16,8 @@ use std::{
 use metrics::counter;
 use quorate_ring::{ClusterId, Incarnation, NodeId};
 use quorate_storage::{
-    Committer, Engine, EngineError, FjallEngine, FjallOptions, Identity, MetaError, MetaWrite, RecordError,
-    Recovered, Write, recover,
+    Committer, EngineError, FjallEngine, FjallOptions, Identity, MetaError, RecordError, Recovered, Write,
+    recover,
 };
 use tracing::{error, info};
 
@@ -36,10 +36,10 @@ pub(super) struct Owner<'a> {
 
 /// An open data directory.
 pub(super) struct Opened {
-    pub(super) engine: Arc<dyn Engine>,
+    pub(super) engine: Arc<FjallEngine>,
     pub(super) committer: Committer,
+    /// What it found, with the start of this process counted.
     pub(super) recovered: Recovered,
-    pub(super) incarnation: Incarnation,
     pub(super) mark: Mark,
 }
 
@@ -75,16 +75,31 @@ enum Verdict {
 impl Directory<'_> {
     fn open(&self) -> Result<Opened, String> {
         fs::create_dir_all(self.path).map_err(|e| format!("cannot be created: {e}"))?;
-        match self.judge()? {
-            Verdict::Sound(opened) => Ok(*opened),
-            Verdict::Fresh => self.begin(),
+        let opened = match self.judge()? {
+            Verdict::Sound(opened) => *opened,
+            Verdict::Fresh => self.begin()?,
             Verdict::Lost(why) => {
                 self.set_aside(&why).map_err(|e| {
                     format!("counts as lost and cannot be put aside: {e}; it is lost because {why}")
                 })?;
-                self.begin()
+                self.begin()?
             }
-        }
+        };
+        self.count_start(opened)
+    }
+
+    /// Makes it durable that a process has started, before anyone hears of it (rule V3).
+    fn count_start(&self, mut opened: Opened) -> Result<Opened, String> {
+        let Opened { engine, committer, recovered, mark } = &mut opened;
+        let incarnation = mark.promise().incarnation;
+        let writes: Vec<_> =
+            recovered.begin(|| self.identity(incarnation)).into_iter().map(Write::Meta).collect();
+        let results = committer.run(&**engine, &writes);
+        results.into_iter().try_for_each(|result| result.map(drop)).map_err(|e| e.to_string())?;
+        mark.advance(committer.sequence());
+        mark.sync();
+        engine.enforce_bounds();
+        Ok(opened)
     }
 
     fn judge(&self) -> Result<Verdict, String> {
@@ -119,8 +134,8 @@ impl Directory<'_> {
                 "its database is not the one that its high-water mark is of".to_owned(),
             ));
         }
-        let (committer, incarnation) = (Committer::new(&recovered), identity.incarnation);
-        let opened = Opened { engine: Arc::new(engine), committer, recovered, incarnation, mark };
+        let committer = Committer::new(&recovered);
+        let opened = Opened { engine: Arc::new(engine), committer, recovered, mark };
         Ok(Verdict::Sound(Box::new(opened)))
     }
 
@@ -163,19 +178,14 @@ impl Directory<'_> {
         let incarnation = Incarnation(rand::random());
         let promise = Promise { cluster, node, incarnation, sequence: 0, distrusted: false };
         let unwritten = |error: io::Error| format!("cannot be written: {error}");
-        let mut mark = Mark::create(self.path, promise).map_err(unwritten)?;
+        let mark = Mark::create(self.path, promise).map_err(unwritten)?;
         untell(self.path).map_err(unwritten)?;
         let engine = FjallEngine::open(self.database(), &self.options).map_err(|e| explain(&e))?;
         sync_directory(self.path).map_err(unwritten)?;
         let recovered = recover(&engine).map_err(|e| e.to_string())?;
-        let mut committer = Committer::new(&recovered);
-        let write = Write::Meta(MetaWrite::Identity(self.identity(incarnation)));
-        let results = committer.run(&engine, &[write]);
-        results.into_iter().try_for_each(|result| result.map(drop)).map_err(|e| e.to_string())?;
-        mark.advance(committer.sequence());
-        mark.sync();
+        let committer = Committer::new(&recovered);
         info!(path = %self.path.display(), %incarnation, "fresh data directory");
-        Ok(Opened { engine: Arc::new(engine), committer, recovered, incarnation, mark })
+        Ok(Opened { engine: Arc::new(engine), committer, recovered, mark })
     }
 
     /// Puts the database where nobody uses it, and says so.

@@ -19,7 +19,8 @@ use std::{
 
 use metrics::{counter, histogram};
 use quorate_storage::{
-    Committer, Engine, EngineError, ReadError, Write, WriteError, WriteResult, read, read_hints, read_version,
+    Committer, Engine, EngineError, ReadError, Write, WriteError, WriteResult, read, read_hints,
+    read_version, scan,
 };
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tracing::{info, warn};
@@ -29,7 +30,7 @@ use super::{
     mark::{Mark, SYNC_EVERY},
 };
 use crate::{
-    node::{DiskOperation, DiskRequest, DiskResult, Input, Ticket},
+    node::{DiskOperation, DiskRequest, DiskResult, Input, Scan, Ticket},
     transport::OsClock,
 };
 
@@ -40,6 +41,7 @@ pub(super) struct Disk {
     read: Worker,
     commits: Vec<DiskRequest>,
     reads: Vec<DiskRequest>,
+    mark: Arc<Mutex<Mark>>,
 }
 
 /// Where the disk's results come from.
@@ -65,10 +67,10 @@ impl Disk {
         let (results, receiver) = unbounded_channel();
         let mark = Arc::new(Mutex::new(mark));
         let read = Reader { engine: engine.clone(), mark: mark.clone() };
-        let commit = Commit { engine, committer, mark, is_full: false };
+        let commit = Commit { engine, committer, mark: mark.clone(), is_full: false };
         let commit = Worker::start("quorate-commit", clock, results.clone(), commit)?;
         let read = Worker::start("quorate-read", clock, results, read)?;
-        Ok((Self { commit, read, commits: Vec::new(), reads: Vec::new() }, DiskResults(receiver)))
+        Ok((Self { commit, read, commits: Vec::new(), reads: Vec::new(), mark }, DiskResults(receiver)))
     }
 
     /// Hands requests over, writes in their order.
@@ -76,13 +78,16 @@ impl Disk {
         for request in requests.drain(..) {
             match request.operation {
                 DiskOperation::Write(_) => self.commits.push(request),
-                DiskOperation::Read(_) | DiskOperation::ReadVersion(_) | DiskOperation::ReadHints { .. } => {
-                    self.reads.push(request);
-                }
+                _ => self.reads.push(request),
             }
         }
         self.commit.hand_over(&mut self.commits)?;
         self.read.hand_over(&mut self.reads)
+    }
+
+    /// The data directory is not to be used again: the next start puts it aside (rule V3).
+    pub(super) fn distrust(&self, why: &str) {
+        distrust(&self.mark, why);
     }
 
     /// Lets both threads finish what they were given, and closes the engine.
@@ -296,6 +301,9 @@ fn look(engine: &dyn Engine, mark: &Mutex<Mark>, operation: DiskOperation) -> Di
         DiskOperation::ReadVersion(row) => DiskResult::ReadVersion(read_version(engine, &row)),
         DiskOperation::ReadHints { target, after, bytes_max } => {
             DiskResult::Hints(read_hints(engine, target, after.as_ref(), bytes_max))
+        }
+        DiskOperation::Scan(Scan { table, ranges, after, bytes_max }) => {
+            DiskResult::Scanned(scan(engine, table, &ranges, after.as_ref(), bytes_max))
         }
         // Writes are never sorted here; one that were would be refused, not lost in silence.
         DiskOperation::Write(_) => DiskResult::Expired,

@@ -58,6 +58,9 @@ impl Driver {
         }
         host.stopping.set(true);
         host.endpoint.close().await;
+        if let Err(RunError::RolledBack(why)) = &outcome {
+            event_loop.disk.distrust(why);
+        }
         event_loop.disk.stop()?;
         info!("stopped");
         outcome
@@ -163,6 +166,7 @@ impl Loop {
             for input in self.inputs.drain(..) {
                 node.handle(now, input, &mut self.effects);
             }
+            self.host.switchboard.report_peers_up(node.peers_up());
         }
         let outcome = self.carry_out(now.mono);
         self.host.switchboard.flush();
@@ -179,7 +183,9 @@ impl Loop {
                 Effect::Disk(request) => self.requests.push(request),
                 Effect::Alarm(what) => alarm(&what),
                 Effect::Observe(what) => observe(what),
+                Effect::Disconnect(peer) => self.host.switchboard.disconnect_peer(peer),
                 Effect::Halt(reason) => return Err(RunError::Halted(reason)),
+                Effect::Abandon(reason) => return Err(RunError::RolledBack(reason)),
             }
         }
         Ok(())

@@ -66,6 +66,12 @@ pub enum RunError {
     /// Its disk cannot be trusted any more (rule S2).
     #[error("the node stopped itself: {0}; check the disk, then start it again")]
     Halted(String),
+    /// Its data directory is an older copy of itself: the next start puts it aside (rule V3).
+    #[error(
+        "the data directory is an older copy of itself and is not used any more: {0}; start the node again: it puts \
+         the copy aside and recovers its data from its peers"
+    )]
+    RolledBack(String),
     /// One of its threads ended by a bug.
     #[error("the node's {0} thread ended unexpectedly: this is a bug; its log says where")]
     Crashed(&'static str),

@@ -106,8 +106,9 @@ impl Engine for FaultyEngine {
         from: Bound<&[u8]>,
         to: Bound<&[u8]>,
         limit: usize,
+        bytes_max: usize,
     ) -> Result<Vec<(Bytes, Bytes)>, EngineError> {
-        self.inner.scan(space, from, to, limit)
+        self.inner.scan(space, from, to, limit, bytes_max)
     }
 
     fn commit(&self, batch: &Batch) -> Result<(), EngineError> {

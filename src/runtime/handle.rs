@@ -9,6 +9,7 @@ use std::{
 };
 
 use quorate_ring::{Actor, ClusterId, NodeId, Ring};
+use quorate_storage::{Engine, Life};
 use tokio::{sync::watch, task::LocalSet};
 use tracing::info;
 
@@ -194,18 +195,22 @@ impl Launch {
         let faults = Faults::from_environment()?;
         let clock = faults.map_or_else(OsClock::start, Faults::clock);
         let owner = Owner { cluster: ring.cluster_id(), cluster_name: &cluster.name, node, name: &name };
-        let Opened { engine, committer, recovered, incarnation, mark } = open(&data_dir, &owner, &process)?;
+        let Opened { engine, committer, recovered, mark } = open(&data_dir, &owner, &process)?;
+        let engine: std::sync::Arc<dyn Engine> = engine;
         let engine = faults.map_or(engine.clone(), |faults| faults.engine(engine));
         let peers = Liveness { idle_timeout: process.peer_idle_timeout, keep_alive: process.peer_keep_alive };
         let endpoint = NodeEndpoint::new(socket, &identity, peers)?;
         let address = endpoint.local_address()?;
         let actor = Actor(rand::random());
+        let Life { incarnation, starts, .. } = recovered.life(actor);
         let hello = PeerHello {
             protocol: PROTOCOL_VERSION,
             cluster: ring.cluster_id(),
             node,
             incarnation,
+            starts,
             actor,
+            wall: clock.now().wall,
             settings: cluster.checksum(),
         };
         info!(%address, %node, name, cluster = %ring.cluster_id(), %actor, data_dir = %data_dir.display(), "listening");

@@ -1,7 +1,7 @@
 //! What the node counts, as metrics in base units; what alarms it, as log lines.
 
-use metrics::{counter, histogram};
-use tracing::{error, warn};
+use metrics::{counter, gauge, histogram};
+use tracing::{error, info, warn};
 
 use crate::{
     node::{Alarm, Observation},
@@ -26,6 +26,13 @@ pub(super) fn observe(observation: Observation) {
         Observation::Expired => counter!("quorate_expired_total").increment(1),
         Observation::HintReplayed => counter!("quorate_hints_replayed_total").increment(1),
         Observation::HintDropped => counter!("quorate_hints_dropped_total").increment(1),
+        Observation::Recovery { table, done, total } => {
+            gauge!("quorate_recovery_ranges_left", "table" => table.to_string()).set((total - done) as f64);
+            // A large ring has hundreds of ranges: a line for each tenth of them.
+            if done == 0 || done * 10 / total > (done - 1) * 10 / total {
+                info!(%table, done, total, "ranges recovered from peers");
+            }
+        }
         Observation::Overloaded => counter!("quorate_overloaded_total").increment(1),
     }
 }
@@ -46,6 +53,22 @@ pub(super) fn alarm(alarm: &Alarm) {
             counter!("quorate_alarms_total", "alarm" => "many_siblings").increment(1);
             let advice = "many concurrent values of one key: its writers should read it, and write with the context of the read";
             warn!(%table, ?key, siblings, "{advice}");
+        }
+        Alarm::RolledBack { node } => {
+            counter!("quorate_alarms_total", "alarm" => "rolled_back").increment(1);
+            error!(%node, "the peer runs on an older copy of its data directory; it is told to give it up");
+        }
+        Alarm::TableConflict { table, node } => {
+            counter!("quorate_alarms_total", "alarm" => "table_conflict").increment(1);
+            error!(table, %node, "the peer serves a table that this node has refused: a bug, or two lost disks");
+        }
+        Alarm::RecoveryStuck { table, left } => {
+            counter!("quorate_alarms_total", "alarm" => "recovery_stuck").increment(1);
+            error!(%table, left, "ranges are not recovered: bring the other replicas back; they stay refused here");
+        }
+        Alarm::DataLost { table } => {
+            counter!("quorate_alarms_total", "alarm" => "data_lost").increment(1);
+            error!(table, "this node lost its disk, and the keys of a table without other replicas with it");
         }
     }
 }

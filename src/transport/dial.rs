@@ -17,7 +17,7 @@ use super::{
     reader::FrameReader,
     switchboard::Line,
 };
-use crate::wire::{HandshakeMessage, PeerWelcome};
+use crate::wire::{HandshakeMessage, PeerHello, PeerWelcome};
 
 /// Keeps a connection to `peer` open until the node stops.
 pub(crate) async fn dial_peer(host: Rc<Host>, peer: Member, seed: u64) {
@@ -26,10 +26,10 @@ pub(crate) async fn dial_peer(host: Rc<Host>, peer: Member, seed: u64) {
     while !host.stopping.get() {
         let patience = backoff.patience();
         match timeout(patience, connect(&host, &peer)).await.unwrap_or_else(|_| Err(no_answer(&peer))) {
-            Ok((line, reader)) => {
+            Ok((theirs, line, reader)) => {
                 backoff.reset();
                 told.clear();
-                host.serve_peer(peer.id, line, reader).await;
+                host.serve_peer(&theirs, line, reader).await;
             }
             Err(reason) if reason != told => {
                 warn!(peer = %peer.id, name = peer.name, address = peer.address, reason, "cannot reach peer; will keep trying");
@@ -41,7 +41,7 @@ pub(crate) async fn dial_peer(host: Rc<Host>, peer: Member, seed: u64) {
     }
 }
 
-async fn connect(host: &Host, peer: &Member) -> Result<(Rc<Line>, FrameReader), String> {
+async fn connect(host: &Host, peer: &Member) -> Result<(PeerHello, Rc<Line>, FrameReader), String> {
     let mut addresses = tokio::net::lookup_host(&peer.address)
         .await
         .map_err(|e| format!("cannot look up its address: {e}"))?;
@@ -52,7 +52,7 @@ async fn connect(host: &Host, peer: &Member) -> Result<(Rc<Line>, FrameReader), 
     let (send, recv) = connection.open_bi().await.map_err(|e| explain(&e))?;
     let line = Line::open(connection.clone(), send, host.bounds.peer_output_bytes_max);
     let attempt = Attempt { line, kept: false };
-    attempt.line.say(&handshake::frame(host.hello.clone()));
+    attempt.line.say(&handshake::frame(host.hello()));
     let mut reader = FrameReader::new(recv, HELLO_BYTES_MAX);
     let answer = reader.receive().await.map_err(|lost| explain_lost(&lost))?;
     match answer.message {
@@ -61,19 +61,15 @@ async fn connect(host: &Host, peer: &Member) -> Result<(Rc<Line>, FrameReader), 
             let node = host.node.borrow();
             handshake::judge_peer(&host.hello, node.ring(), &theirs, certificate.as_ref())
                 .map_err(|r| r.message)?;
+            drop(node);
+            Ok((theirs, attempt.keep(), reader))
         }
         HandshakeMessage::PeerWelcome(PeerWelcome(theirs)) => {
-            return Err(format!(
-                "{} answers instead: is its address in the founders' list wrong?",
-                theirs.node
-            ));
+            Err(format!("{} answers instead: is its address in the founders' list wrong?", theirs.node))
         }
-        HandshakeMessage::HandshakeRefusal(refusal) => {
-            return Err(format!("it refuses: {}", refusal.message));
-        }
-        _ => return Err("it does not answer as a node does".to_owned()),
+        HandshakeMessage::HandshakeRefusal(refusal) => Err(format!("it refuses: {}", refusal.message)),
+        _ => Err("it does not answer as a node does".to_owned()),
     }
-    Ok((attempt.keep(), reader))
 }
 
 /// Closes the line when connecting fails half-way or is cancelled, so that its writer ends.

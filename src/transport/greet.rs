@@ -34,7 +34,7 @@ pub(crate) struct Host {
     pub(crate) switchboard: Rc<Switchboard>,
     /// The node; borrowed between two passes of its loop only.
     pub(crate) node: Rc<RefCell<Node>>,
-    /// What it says of itself.
+    /// What it says of itself; see [`Host::hello`].
     pub(crate) hello: PeerHello,
     /// Its clock.
     pub(crate) clock: OsClock,
@@ -118,13 +118,19 @@ async fn begin(incoming: Incoming) -> Result<Greeted, Failure> {
 }
 
 impl Host {
+    /// What it says of itself now.
+    pub(super) fn hello(&self) -> PeerHello {
+        PeerHello { wall: self.clock.now().wall, ..self.hello.clone() }
+    }
+
     async fn serve(&self, greeted: Greeted, permit: Rc<()>) {
         let remote = greeted.connection.remote_address();
         let judged = match (&greeted.first, greeted.is_peer) {
             (HandshakeMessage::PeerHello(theirs), true) => {
                 let certificate = handshake::certificate_of(&greeted.connection);
                 let node = self.node.borrow();
-                handshake::judge_peer(&self.hello, node.ring(), theirs, certificate.as_ref()).map(Some)
+                handshake::judge_peer(&self.hello, node.ring(), theirs, certificate.as_ref())
+                    .map(|()| Some(theirs.clone()))
             }
             (HandshakeMessage::ClientHello(theirs), false) => {
                 handshake::judge_client(theirs.protocol).and_then(|()| self.admit_client())
@@ -134,10 +140,10 @@ impl Host {
         drop(permit);
         let Greeted { connection, send, reader, .. } = greeted;
         match judged {
-            Ok(Some(peer)) => {
+            Ok(Some(theirs)) => {
                 let line = Line::open(connection, send, self.bounds.peer_output_bytes_max);
-                line.say(&handshake::frame(PeerWelcome(self.hello.clone())));
-                self.serve_peer(peer, line, reader).await;
+                line.say(&handshake::frame(PeerWelcome(self.hello())));
+                self.serve_peer(&theirs, line, reader).await;
             }
             Ok(None) => {
                 let line = Line::open(connection, send, self.bounds.client_output_bytes_max);
@@ -151,7 +157,7 @@ impl Host {
         }
     }
 
-    fn admit_client(&self) -> Result<Option<NodeId>, crate::wire::HandshakeRefusal> {
+    fn admit_client(&self) -> Result<Option<PeerHello>, crate::wire::HandshakeRefusal> {
         if self.switchboard.client_count() < self.bounds.clients_max {
             return Ok(None);
         }
@@ -160,10 +166,12 @@ impl Host {
         handshake::refuse(Refusal::Overloaded, message)
     }
 
-    /// Takes a peer's frames until its connection is lost, and says why it was.
-    pub(super) async fn serve_peer(&self, peer: NodeId, line: Rc<Line>, mut reader: FrameReader) {
+    /// Takes a peer's frames until its connection is lost, and says why it was. `theirs` is what the peer said
+    /// of itself.
+    pub(super) async fn serve_peer(&self, theirs: &PeerHello, line: Rc<Line>, mut reader: FrameReader) {
+        let peer = theirs.node;
         reader.set_frame_bytes_max(state_frame_bytes_max(self.bounds.value_bytes_max));
-        self.switchboard.attach_peer(peer, &line);
+        self.switchboard.attach_peer(theirs, &line);
         let remote = line.remote_address();
         info!(%peer, %remote, "peer up");
         let lost = self.pump_peer(peer, &line, &mut reader).await;

@@ -3,7 +3,7 @@
 #![expect(clippy::disallowed_methods, reason = "a refusal has a bound in time")]
 
 use quinn::{Connection, SendStream};
-use quorate_ring::{Epoch, Instant, NodeId, Ring};
+use quorate_ring::{Epoch, Instant, Ring};
 use rustls::pki_types::CertificateDer;
 use tokio::time::timeout;
 
@@ -32,7 +32,7 @@ pub(super) fn judge_peer(
     ring: &Ring,
     theirs: &PeerHello,
     certificate: Option<&CertificateDer<'_>>,
-) -> Result<NodeId, HandshakeRefusal> {
+) -> Result<(), HandshakeRefusal> {
     if theirs.protocol != PROTOCOL_VERSION {
         return refuse(Refusal::Protocol, protocol_message(theirs.protocol));
     }
@@ -68,7 +68,7 @@ pub(super) fn judge_peer(
                 .to_owned(),
         );
     }
-    Ok(member.id)
+    Ok(())
 }
 
 /// Whether a client speaks this version.
@@ -119,7 +119,7 @@ const FAREWELL: std::time::Duration = std::time::Duration::from_millis(500);
 
 #[cfg(test)]
 mod tests {
-    use quorate_ring::{Actor, Founder, Incarnation};
+    use quorate_ring::{Actor, Founder, Incarnation, NodeId, WallMicros};
 
     use super::*;
     use crate::certs::Authority;
@@ -135,12 +135,14 @@ mod tests {
             cluster: ring().cluster_id(),
             node: NodeId(node),
             incarnation: Incarnation(1),
+            starts: 1,
             actor: Actor(1),
+            wall: WallMicros(0),
             settings: 7,
         }
     }
 
-    fn judged(theirs: PeerHello, certificate: &crate::certs::Issued) -> Result<NodeId, Refusal> {
+    fn judged(theirs: PeerHello, certificate: &crate::certs::Issued) -> Result<(), Refusal> {
         let der = certificate.der();
         judge_peer(&hello(1), &ring(), &theirs, Some(&der)).map_err(|refusal| refusal.refusal)
     }
@@ -149,7 +151,7 @@ mod tests {
     fn a_peer_must_be_who_it_says() {
         let authority = Authority::create().unwrap();
         let b = authority.node("b", &[]).unwrap();
-        assert_eq!(judged(hello(2), &b), Ok(NodeId(2)));
+        assert_eq!(judged(hello(2), &b), Ok(()));
         assert_eq!(judged(hello(3), &b), Err(Refusal::Identity), "one node as another");
         assert_eq!(
             judged(hello(2), &authority.client("b").unwrap()),

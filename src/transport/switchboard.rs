@@ -22,7 +22,7 @@ use tracing::warn;
 use super::{CloseCode, SendError, output::Output};
 use crate::{
     node::{ClientId, Input},
-    wire::{self, ClientMessage, Frame, Message, PeerMessage},
+    wire::{self, ClientMessage, Frame, Message, PeerHello, PeerMessage},
 };
 
 /// The open connections of a node, and what has arrived on them.
@@ -79,14 +79,21 @@ impl Switchboard {
     }
 
     /// A peer's connection is open. An older one of the same peer gives way.
-    pub(crate) fn attach_peer(&self, peer: NodeId, line: &Rc<Line>) {
+    pub(crate) fn attach_peer(&self, hello: &PeerHello, line: &Rc<Line>) {
+        let peer = hello.node;
         let older = self.peers.borrow_mut().insert(peer, line.clone());
         if let Some(older) = older {
             older.close(CloseCode::Replaced, "replaced by a newer connection");
             self.push(Input::PeerDown(peer));
         }
-        self.push(Input::PeerUp(peer));
-        self.count_peers();
+        self.push(Input::PeerUp { peer, life: hello.life(), wall: hello.wall });
+    }
+
+    /// Closes the connection to a peer, if there is one. It is opened anew as if it had been lost.
+    pub(crate) fn disconnect_peer(&self, peer: NodeId) {
+        if let Some(line) = self.peers.borrow().get(&peer) {
+            line.close(CloseCode::InDoubt, "another process of this node was heard of");
+        }
     }
 
     /// A peer's connection is lost; nothing happens if a newer one took its place.
@@ -96,7 +103,6 @@ impl Switchboard {
             peers.remove(&peer);
             drop(peers);
             self.push(Input::PeerDown(peer));
-            self.count_peers();
         }
     }
 
@@ -173,10 +179,16 @@ impl Switchboard {
         }
     }
 
-    fn count_peers(&self) {
-        let count = self.peers.borrow().len();
-        metrics::gauge!("quorate_peers_up").set(count as f64);
-        self.peers_up.send_replace(count);
+    /// So many peers are up, in the eyes of the node: a connection that is open may not be used yet.
+    pub(crate) fn report_peers_up(&self, count: usize) {
+        self.peers_up.send_if_modified(|known| {
+            let is_news = *known != count;
+            if is_news {
+                metrics::gauge!("quorate_peers_up").set(count as f64);
+                *known = count;
+            }
+            is_news
+        });
     }
 }
 

@@ -32,6 +32,9 @@ pub(crate) enum CloseCode {
     /// Too many bytes waited for the other side to read them.
     #[cfg(feature = "server")]
     TooSlow = 5,
+    /// Whether this is the peer's present process is in doubt.
+    #[cfg(feature = "server")]
+    InDoubt = 6,
 }
 
 impl From<CloseCode> for VarInt {

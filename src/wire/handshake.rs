@@ -1,6 +1,6 @@
 //! The first frame each way on a connection. Nothing else is listened to before it.
 
-use quorate_ring::{Actor, ClusterId, Incarnation, NodeId};
+use quorate_ring::{Actor, ClusterId, Incarnation, NodeId, WallMicros};
 use serde::{Deserialize, Serialize};
 
 use super::{ClusterInfo, frame::messages};
@@ -16,10 +16,23 @@ pub struct PeerHello {
     pub node: NodeId,
     /// Its local state's life (rule V3).
     pub incarnation: Incarnation,
+    /// How often a process has started on that state, this time included.
+    pub starts: u64,
     /// Its process.
     pub actor: Actor,
+    /// What its wall clock shows (rule V2).
+    pub wall: WallMicros,
     /// A digest of the settings that must be equal across the cluster.
     pub settings: u64,
+}
+
+#[cfg(feature = "server")]
+impl PeerHello {
+    /// The process that says it.
+    pub fn life(&self) -> quorate_storage::Life {
+        let Self { incarnation, starts, actor, .. } = *self;
+        quorate_storage::Life { incarnation, starts, actor }
+    }
 }
 
 /// The dialled node's answer: the same facts about itself.

@@ -19,9 +19,9 @@ pub use handshake::{ClientHello, HandshakeMessage, HandshakeRefusal, PeerHello, 
 pub use outcome::{Failure, Outcome, Part, Receipt, ReplicaReport, RequestError};
 #[cfg(feature = "server")]
 pub use peer::{
-    AbortTable, Advance, Advanced, Answer, CommitTable, Fetch, Fetched, Forward, Forwarded, InquireTable,
-    KeepHint, PeerMessage, PeerRefusal, PrepareTable, Refused, Store, Stored, TableStanding, TableStatus,
-    Want,
+    AbortTable, Advance, Advanced, AfterLoss, Answer, CommitTable, Fetch, Fetched, Forward, Forwarded,
+    HeldAnswer, InquireTable, KeepHint, PeerMessage, PeerRefusal, PrepareTable, Pull, PullScope, Pulled,
+    PulledPage, Refused, RolledBack, Standing, Store, Stored, TableStanding, TableStatus, TellTables, Want,
 };
 
 /// The version of frames, header and bodies together. Peers and clients of another version are refused

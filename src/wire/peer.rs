@@ -1,8 +1,8 @@
 //! What nodes say to each other.
 
 use bytes::Bytes;
-use quorate_ring::{Epoch, Hlc, NodeId, Table, TableId, Tag};
-use quorate_storage::{State, Version};
+use quorate_ring::{Epoch, Hlc, Incarnation, NodeId, Table, TableId, Tag, TokenRange, WallMicros};
+use quorate_storage::{Life, Row, State, Version};
 use serde::{Deserialize, Serialize};
 
 use super::{Delete, Put, RequestError, Written, frame::messages};
@@ -182,14 +182,16 @@ pub struct AbortTable {
     pub attempt: Tag,
 }
 
-/// How does an attempt stand with you? Asked by a founder that was left in doubt. Whoever has never heard
-/// of the attempt refuses it from now on.
+/// How does an attempt stand with you? Asked by a founder that was left in doubt: of the attempt's coordinator,
+/// and only if that has lost its state since, of all founders.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct InquireTable {
     /// Names the attempt.
     pub attempt: Tag,
-    /// The definition.
-    pub table: Table,
+    /// Who makes the attempt.
+    pub coordinator: NodeId,
+    /// Its directory's life when it asked the sender to hold the table ready.
+    pub life: Incarnation,
 }
 
 /// The answer to each of the four above: how the attempt now durably stands with the sender.
@@ -212,6 +214,103 @@ pub enum TableStanding {
     Committed,
     /// Never to be served; the text says why.
     Refused(String),
+    /// Not heard of in this life of the sender's directory.
+    Unknown,
+}
+
+/// Tables that the sender serves, for a peer that may never have heard of them (rule R7). Says so again until
+/// the peer has answered, and asks how far the peer has come with those that it is recovering.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TellTables {
+    /// Each with the attempt that created it: those of which the peer has not said that it knows them.
+    pub tables: Vec<(Tag, Table)>,
+    /// All of them.
+    pub there: Vec<TableId>,
+    /// Whether there are no others: the sender has not lost its state, or has heard of all tables since.
+    pub sure: bool,
+}
+
+/// The answer to [`TellTables`], and news for every peer when something has changed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Standing {
+    /// Which of the tables the sender now knows, durably.
+    pub heard: Vec<TableId>,
+    /// The tables that it is recovering, and of each the ranges that it does not serve yet (rule R7).
+    pub recovering: Vec<(TableId, Vec<TokenRange>)>,
+    /// What its wall clock shows (rule V2).
+    pub wall: WallMicros,
+}
+
+/// Asks another replica for its durable states of a table (rules R7, S3).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pull {
+    /// The table.
+    pub table: TableId,
+    /// Which of its states.
+    pub scope: PullScope,
+}
+
+/// What is pulled.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum PullScope {
+    /// One key.
+    Key(Bytes),
+    /// A page of ranges that both hold.
+    Ranges {
+        /// The ranges, in the order in which they are read.
+        ranges: Vec<TokenRange>,
+        /// The last place seen by the page before, of whichever table; `None` for the first page.
+        after: Option<Row>,
+    },
+}
+
+/// The answer to [`Pull`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pulled {
+    /// The page, or why there is none.
+    pub result: Result<PulledPage, PeerRefusal>,
+}
+
+/// Durable states of a table.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PulledPage {
+    /// Keys and their states.
+    pub states: Vec<(Bytes, State)>,
+    /// Keys whose records are damaged at the sender, which has no say about them (rule S3).
+    pub damaged: Vec<Bytes>,
+    /// Where the next page begins; `None` if this is the last one.
+    pub next: Option<Row>,
+    /// What the sender's clock shows, durably so (rule D1).
+    pub clock: Hlc,
+}
+
+/// The sender knows of a later process of the receiver than the one that it talks to: the receiver's directory
+/// was replaced by an older copy of itself, and counts as lost (rule V3).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RolledBack {
+    /// What the receiver said of itself.
+    pub said: Life,
+    /// What the sender remembers.
+    pub known: Life,
+}
+
+/// The answer of a replica that knows members which have lost their state: what these acknowledged before is
+/// not to be added to this answer (rule R7).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AfterLoss {
+    /// Other replicas of the key that lost their state, and the life of each that the sender knows.
+    pub lives: Vec<(NodeId, Incarnation)>,
+    /// The answer.
+    pub answer: HeldAnswer,
+}
+
+/// An answer that says what is held durably.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum HeldAnswer {
+    /// To a read.
+    Fetched(Fetched),
+    /// To a write.
+    Stored(Stored),
 }
 
 messages! {
@@ -227,6 +326,12 @@ messages! {
         0x17 => Advance,
         /// A hint to be kept.
         0x18 => KeepHint,
+        /// Tables that there are.
+        0x19 => TellTables,
+        /// Recover states.
+        0x1a => Pull,
+        /// Give the directory up.
+        0x1b => RolledBack,
         /// Create a table, first step.
         0x12 => PrepareTable,
         /// Create a table, last step.
@@ -245,6 +350,12 @@ messages! {
         0x24 => Advanced,
         /// Answer about a table.
         0x22 => TableStatus,
+        /// How far a node has come with its tables.
+        0x25 => Standing,
+        /// States to recover.
+        0x26 => Pulled,
+        /// Answer of a replica that knows of losses.
+        0x27 => AfterLoss,
         /// No.
         0x2f => Refused,
     }

@@ -82,8 +82,12 @@ pub fn read_hints(
     let to = || end.as_ref().map_or(Bound::Unbounded, |end| Bound::Excluded(&end[..]));
     let (mut page, mut bytes) = (HintPage::default(), 0);
     loop {
-        let records = engine.scan(Space::Hints, from.as_ref().map(|key| &key[..]), to(), SCAN_RECORDS)?;
-        let is_last = records.len() < SCAN_RECORDS;
+        let bound = from.as_ref().map(|key| &key[..]);
+        let room = bytes_max.saturating_sub(bytes);
+        let records = engine.scan(Space::Hints, bound, to(), SCAN_RECORDS, room)?;
+        if records.is_empty() {
+            return Ok(page);
+        }
         for (key, record) in records {
             if bytes >= bytes_max {
                 page.next = page.hints.last().map(|(row, _)| row).max(page.damaged.last()).cloned();
@@ -98,9 +102,6 @@ pub fn read_hints(
             }
             from = Bound::Excluded(key);
         }
-        if is_last {
-            return Ok(page);
-        }
     }
 }
 
@@ -113,7 +114,7 @@ pub(crate) fn count(engine: &dyn Engine) -> Result<BTreeMap<NodeId, HintBacklog>
     let mut from = Bound::Unbounded;
     loop {
         let bound = from.as_ref().map(|key: &Bytes| &key[..]);
-        let records = engine.scan(Space::Hints, bound, Bound::Unbounded, SCAN_RECORDS)?;
+        let records = engine.scan(Space::Hints, bound, Bound::Unbounded, SCAN_RECORDS, SCAN_BYTES)?;
         for (key, record) in &records {
             if let Some((target, _)) = parse_key(key) {
                 let bytes = (key.len() + record.len()) as i64;
@@ -131,6 +132,8 @@ pub(crate) fn count(engine: &dyn Engine) -> Result<BTreeMap<NodeId, HintBacklog>
 const TARGET_BYTES: usize = 4;
 /// How many records one scan takes.
 const SCAN_RECORDS: usize = 256;
+/// After how many bytes one scan ends.
+const SCAN_BYTES: usize = 1 << 20;
 
 #[cfg(test)]
 mod tests {

@@ -17,6 +17,7 @@ mod quarantine;
 mod read;
 mod record;
 mod row;
+mod scan;
 mod siblings;
 mod state;
 mod version_vector;
@@ -30,11 +31,14 @@ pub use engine::{
 pub use envelope::RecordError;
 pub use hints::{HintBacklog, HintChange, HintPage, read_hints};
 pub use merge::{MergeError, Merged, merge};
-pub use meta::{Identity, MetaError, MetaWrite, Recovered, TableRecord, TableStage, recover};
+pub use meta::{
+    Identity, Life, MetaError, MetaWrite, PeerRecord, Recovered, TableRecord, TableStage, recover,
+};
 pub use quarantine::{Quarantined, quarantined};
 pub use read::{ReadError, read, read_version};
 pub use record::{decode, decode_version, encode};
 pub use row::Row;
+pub use scan::{INTERVAL_STEPS, PAGE_RECORDS_MAX, Page, scan};
 pub use siblings::{MalformedSiblings, Sibling, Siblings};
 pub use state::{Content, Register, State, Version};
 pub use version_vector::{UnorderedVector, VersionVector};

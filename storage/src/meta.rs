@@ -6,7 +6,7 @@
 use std::{collections::BTreeMap, ops::Bound};
 
 use bytes::{BufMut, Bytes, BytesMut};
-use quorate_ring::{ClusterId, Hlc, Incarnation, NodeId, Table, TableId, Tag};
+use quorate_ring::{Actor, ClusterId, Hlc, Incarnation, NodeId, Table, TableId, Tag, TokenRange};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::{Batch, Engine, EngineError, HintBacklog, RecordError, Space, envelope, hints};
@@ -26,7 +26,37 @@ pub struct Identity {
     pub incarnation: Incarnation,
 }
 
-/// A table, and how far its creation has come.
+/// One process of a node: no two ever share all three.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Life {
+    /// The life of its directory (rule V3).
+    pub incarnation: Incarnation,
+    /// How often a process has started on this directory, this time included.
+    pub starts: u64,
+    /// The process.
+    pub actor: Actor,
+}
+
+/// What is remembered of another member's lives.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PeerRecord {
+    /// The member.
+    pub node: NodeId,
+    /// Its last known process.
+    pub life: Life,
+    /// A life that another member has met, if this node knows neither that it is over nor that it is the present
+    /// one: the next process to be met tells.
+    pub heard: Option<Incarnation>,
+    /// Lives of its directory that were lost, the last [`PeerRecord::RETIRED_MAX`] of them, oldest first.
+    pub retired: Vec<Incarnation>,
+}
+
+impl PeerRecord {
+    /// How many lost lives of a member are remembered.
+    pub const RETIRED_MAX: usize = 64;
+}
+
+/// A table, and how far this node has come with it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TableRecord {
     /// The definition.
@@ -35,7 +65,7 @@ pub struct TableRecord {
     pub stage: TableStage,
 }
 
-/// How far the creation of a table has come.
+/// How far a node has come with a table.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum TableStage {
     /// Promised to an attempt to create it; not to be used yet.
@@ -44,6 +74,9 @@ pub enum TableStage {
         attempt: Tag,
         /// Who makes it.
         coordinator: NodeId,
+        /// The lives of the nodes' directories then, as far as this node knew: a later one of the coordinator
+        /// does not know how the attempt ended, one of another node not whether it held the table ready.
+        lives: Vec<(NodeId, Incarnation)>,
     },
     /// Every node knows it or will: it is in use.
     Committed {
@@ -54,6 +87,14 @@ pub enum TableStage {
     Refused {
         /// The attempt.
         attempt: Tag,
+    },
+    /// In use elsewhere: this directory was not there when it was created, so what an earlier life of the node
+    /// acknowledged has to be fetched from the other replicas before these ranges are served (rule R7).
+    Recovering {
+        /// The attempt that created it.
+        attempt: Tag,
+        /// The ranges that are still to be recovered, of those that the node holds; never empty.
+        left: Vec<TokenRange>,
     },
 }
 
@@ -69,6 +110,12 @@ pub enum MetaWrite {
     RemoveTable(TableId),
     /// Records who the directory belongs to.
     Identity(Identity),
+    /// Records how often a process has started on this directory.
+    Starts(u64),
+    /// Records what is known of another member's lives, in place of what was known before.
+    Peer(PeerRecord),
+    /// Records that the directory holds every table that there was: one that is not in it is nowhere (rule R7).
+    TablesKnown,
 }
 
 /// What a start finds.
@@ -84,6 +131,12 @@ pub struct Recovered {
     pub hints: BTreeMap<NodeId, HintBacklog>,
     /// The number of the last batch that was committed; 0 for a fresh directory (rule S4).
     pub sequence: u64,
+    /// How often a process has started on this directory.
+    pub starts: u64,
+    /// What is known of the other members, by id.
+    pub peers: Vec<PeerRecord>,
+    /// Whether [`MetaWrite::TablesKnown`] was written.
+    pub tables_known: bool,
 }
 
 /// Why a start cannot go on from what it finds: the directory counts as lost (rule S4).
@@ -107,6 +160,9 @@ const KIND_IDENTITY: u8 = 0x40;
 const KIND_HLC_BOUND: u8 = 0x41;
 const KIND_TABLE: u8 = 0x42;
 const KIND_SEQUENCE: u8 = 0x43;
+const KIND_STARTS: u8 = 0x45;
+const KIND_PEER: u8 = 0x46;
+const KIND_TABLES_KNOWN: u8 = 0x47;
 
 const KEY_IDENTITY: &[u8] = b"identity";
 const KEY_HLC_BOUND: &[u8] = b"hlc_bound";
@@ -114,9 +170,15 @@ const KEY_HLC_BOUND: &[u8] = b"hlc_bound";
 pub(crate) const KEY_SEQUENCE: &[u8] = b"commit_sequence";
 /// Followed by the table's id, 4 bytes, big-endian.
 const KEY_TABLE_PREFIX: &[u8] = b"table/";
+const KEY_STARTS: &[u8] = b"starts";
+const KEY_TABLES_KNOWN: &[u8] = b"tables_known";
+/// Followed by the node's id, 4 bytes, big-endian.
+const KEY_PEER_PREFIX: &[u8] = b"peer/";
 
 /// How many records one scan takes.
 const SCAN_RECORDS: usize = 256;
+/// After how many bytes one scan ends.
+const SCAN_BYTES: usize = 1 << 20;
 
 /// Reads back what the node knew about itself.
 ///
@@ -128,7 +190,8 @@ pub fn recover(engine: &dyn Engine) -> Result<Recovered, MetaError> {
     let mut recovered = Recovered::default();
     let mut from = Bound::Unbounded;
     loop {
-        let records = engine.scan(Space::Meta, as_slice(&from), Bound::Unbounded, SCAN_RECORDS)?;
+        let records =
+            engine.scan(Space::Meta, as_slice(&from), Bound::Unbounded, SCAN_RECORDS, SCAN_BYTES)?;
         for (key, record) in &records {
             recovered
                 .take(key, record)
@@ -144,6 +207,26 @@ pub fn recover(engine: &dyn Engine) -> Result<Recovered, MetaError> {
 }
 
 impl Recovered {
+    /// Begins a process on the directory: what must be durable before the process is heard of. `identity` is
+    /// asked for only if the directory is fresh.
+    pub fn begin(&mut self, identity: impl FnOnce() -> Identity) -> Vec<MetaWrite> {
+        let mut writes = Vec::new();
+        if self.identity.is_none() {
+            let identity = identity();
+            writes.push(MetaWrite::Identity(identity.clone()));
+            self.identity = Some(identity);
+        }
+        self.starts += 1;
+        writes.push(MetaWrite::Starts(self.starts));
+        writes
+    }
+
+    /// The process `actor` on this directory, once it has begun.
+    pub fn life(&self, actor: Actor) -> Life {
+        let incarnation = self.identity.as_ref().map_or(Incarnation(0), |identity| identity.incarnation);
+        Life { incarnation, starts: self.starts, actor }
+    }
+
     fn take(&mut self, key: &[u8], record: &[u8]) -> Result<(), RecordError> {
         let (kind, content) = envelope::open(key, record)?;
         match kind {
@@ -151,6 +234,9 @@ impl Recovered {
             KIND_HLC_BOUND if key == KEY_HLC_BOUND => self.hlc_bound = parse(content)?,
             KIND_SEQUENCE if key == KEY_SEQUENCE => self.sequence = parse(content)?,
             KIND_TABLE if key.starts_with(KEY_TABLE_PREFIX) => self.tables.push(parse(content)?),
+            KIND_STARTS if key == KEY_STARTS => self.starts = parse(content)?,
+            KIND_TABLES_KNOWN if key == KEY_TABLES_KNOWN => self.tables_known = parse(content)?,
+            KIND_PEER if key.starts_with(KEY_PEER_PREFIX) => self.peers.push(parse(content)?),
             kind => return Err(RecordError::UnknownKind(kind)),
         }
         Ok(())
@@ -168,6 +254,14 @@ pub(crate) fn put(batch: &mut Batch, write: &MetaWrite) {
         }
         MetaWrite::PutTable(record) => put_record(batch, table_key(record.table.id), KIND_TABLE, record),
         MetaWrite::RemoveTable(id) => batch.remove(Space::Meta, table_key(*id)),
+        MetaWrite::Starts(starts) => put_record(batch, Bytes::from_static(KEY_STARTS), KIND_STARTS, starts),
+        MetaWrite::TablesKnown => {
+            put_record(batch, Bytes::from_static(KEY_TABLES_KNOWN), KIND_TABLES_KNOWN, &true);
+        }
+        MetaWrite::Peer(record) => {
+            let key = [KEY_PEER_PREFIX, &record.node.0.to_be_bytes()].concat().into();
+            put_record(batch, key, KIND_PEER, record);
+        }
     }
 }
 

@@ -42,7 +42,7 @@ pub fn quarantined(
 ) -> Result<Vec<Quarantined>, EngineError> {
     let after = after.map(Row::to_storage_key);
     let from = after.as_ref().map_or(Bound::Unbounded, |key| Bound::Excluded(&key[..]));
-    let records = engine.scan(Space::Quarantine, from, Bound::Unbounded, limit)?;
+    let records = engine.scan(Space::Quarantine, from, Bound::Unbounded, limit, usize::MAX)?;
     let entry = |(key, record): &(Bytes, Bytes)| {
         let row = Row::from_storage_key(key)?;
         let copy = parse(key, record);

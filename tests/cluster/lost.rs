@@ -27,15 +27,22 @@ async fn a_node_that_lost_acknowledged_writes_begins_a_new_life_and_says_so() {
     nodes.kill(0);
     nodes.restart(0);
     assert_eq!(lives(&nodes, 0), 2, "the new life goes on");
-    nodes.kill(0);
+    // It serves once it has recovered everything from the others, and counts toward quorums again (rule R7).
+    assert_holds(&table, &expected, Consistency::All).await;
+    nodes.kill(2);
     assert_holds(&table, &expected, Consistency::Quorum).await;
-    nodes.restart(0);
+    nodes.restart(2);
+    assert_holds(&table, &expected, Consistency::All).await;
 
     // Whole batches cut off, as if they had never been written.
     nodes.kill(1);
     change_journal(&nodes.data_dir(1), |bytes| {
+        // The last one may have been written in the moment of the kill, promised to nobody.
+        for _ in 0..3 {
+            let at = bytes.windows(TRAILER.len()).rposition(|window| window == TRAILER).expect("a batch");
+            bytes.truncate(at);
+        }
         let at = bytes.windows(TRAILER.len()).rposition(|window| window == TRAILER).expect("a batch");
-        let at = bytes[..at].windows(TRAILER.len()).rposition(|window| window == TRAILER).expect("two");
         bytes.truncate(at + TRAILER.len());
     });
     nodes.restart(1);

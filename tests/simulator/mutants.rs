@@ -83,6 +83,12 @@ pub(crate) const ALL: &[(&str, Mutant, &str)] = &[
         Mutant::Core(CoreMutant::TableByMajority),
         "a table exists once most founders have it",
     ),
+    ("no-recovery", Mutant::Core(CoreMutant::NoRecovery), "R7: a node that lost its disk serves at once"),
+    (
+        "recovering-mints",
+        Mutant::Core(CoreMutant::RecoveringMints),
+        "R7: a recovering node counts on its own replica",
+    ),
 ];
 
 impl Mutant {

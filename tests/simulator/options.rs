@@ -33,6 +33,8 @@ pub(crate) struct Options {
     pub(crate) keys: KeysOptions,
     /// The replicas of the one key are torn apart all the time.
     pub(crate) torn: bool,
+    /// Disks of the one key's replicas are slow and get lost, and nothing else happens.
+    pub(crate) losing: bool,
     /// Attempts to create tables, under two names.
     pub(crate) tables: u32,
     pub(crate) reads: u64,
@@ -129,6 +131,7 @@ impl Options {
             operations,
             keys: KeysOptions::draw(random, seed, overrides.only),
             torn: false,
+            losing: false,
             tables: if random.chance(250) { random.range(1, 4) as u32 } else { 0 },
             reads: *random.pick(&[300, 500, 700]),
             deletes: *random.pick(&[0, 100, 300]),
@@ -157,6 +160,7 @@ impl Options {
         };
         options.crowd();
         options.tear(overrides);
+        options.lose(overrides);
         options.clients = overrides.clients.unwrap_or(options.clients);
         options.operations = overrides.operations.unwrap_or(options.operations);
         options.duration = overrides.millis.map_or(options.duration, |millis| millis * MS);
@@ -197,19 +201,38 @@ impl Options {
             return;
         }
         self.torn = true;
+        self.one_key(random, overrides.only.unwrap_or(TableKind::Siblings));
+        self.duration = random.range(100, 500) * MS;
+        self.request_timeout = 300 * MS;
+        self.network.idle_timeout = SECOND;
+    }
+
+    /// Three replicas of one key that lose their disks while others are slow to store, if that is drawn: replicas that
+    /// acknowledge a write, forget it, and recover from others that do not have it yet.
+    fn lose(&mut self, overrides: &Overrides) {
+        let random = &mut Random::stream(self.seed, "lose");
+        if self.torn || !random.chance(40) || overrides.nodes.is_some_and(|nodes| nodes != 3) {
+            return;
+        }
+        self.losing = true;
+        let kind = *random.pick(&[TableKind::Register, TableKind::Siblings]);
+        self.one_key(random, overrides.only.unwrap_or(kind));
+        self.duration = random.range(500, 2_000) * MS;
+        self.request_timeout = SECOND;
+        self.network.idle_timeout = 30 * MS;
+    }
+
+    /// A few clients that all read and write one key of three replicas, and are answered within milliseconds.
+    fn one_key(&mut self, random: &mut Random, kind: TableKind) {
         (self.nodes, self.replication, self.tables) = (3, 3, 0);
         self.keys.keys.truncate(1);
-        let key = &mut self.keys.keys[0];
-        let kind = overrides.only.unwrap_or(TableKind::Siblings);
-        *key = KeyOptions { kind, strict: true, expires: false };
+        self.keys.keys[0] = KeyOptions { kind, strict: true, expires: false };
         (self.keys.monotone, self.keys.contexts) = (0, *random.pick(&[0, 500]));
         (self.reads, self.deletes, self.alls, self.favour) = (600, 0, 0, 0);
         (self.clients, self.operations) = (random.range(6, 10) as u32, 120);
-        self.duration = random.range(100, 500) * MS;
-        self.request_timeout = 300 * MS;
         self.hedge_delay = random.range(1, 5) * MS;
         (self.network.delay_min, self.network.delay_max) = (MS / 10, random.range(1, 3) * MS);
-        (self.network.idle_timeout, self.network.redial_delay, self.network.uneven) = (SECOND, MS, 0);
+        (self.network.redial_delay, self.network.uneven) = (MS, 0);
         // Long enough that readers find a write on one replica and not yet on another.
         (self.disk.sync_min, self.disk.sync_max) = (MS / 2, random.range(5, 50) * MS);
         self.disk.read_max = MS / 10;

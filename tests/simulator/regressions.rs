@@ -35,6 +35,18 @@ const SEEDS: &[(&str, &str)] = &[
         "a hint that is kept while others are being given is given too",
         "--seed 1795254971034616 --nodes 3 --millis 115 --faults=",
     ),
+    (
+        "a write whose commit is under way is not given up because a peer is lost",
+        "--seed 3423 --faults=1,2,6,7,8,9",
+    ),
+    (
+        "a peer that has forgotten its tables itself is not believed that there are none",
+        "--seed 5286 --clients 4 --operations 20 --faults=5,9,10,11",
+    ),
+    (
+        "an earlier life that is heard of late is not taken for the present one",
+        "--seed 1795258896147338 --faults=5,7,8,9",
+    ),
 ];
 
 /// Runs every seed on record.

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use quorate::{
     ring::{NodeId, Tag},
     storage::{State, Version, Write},
-    wire::{Answer, ClientMessage, Forward, PeerMessage, TableStanding},
+    wire::{Answer, ClientMessage, Forward, HeldAnswer, PeerMessage, PullScope, TableStanding},
 };
 
 use crate::workload::context_entries;
@@ -27,7 +27,7 @@ pub(crate) fn peer(message: &PeerMessage) -> String {
         PeerMessage::PrepareTable(prepare) => format!("prepare table {}", prepare.table.name),
         PeerMessage::CommitTable(_) => "commit table".to_owned(),
         PeerMessage::AbortTable(_) => "abort table".to_owned(),
-        PeerMessage::InquireTable(inquire) => format!("inquire about table {}", inquire.table.name),
+        PeerMessage::InquireTable(inquire) => format!("inquire about a table of {}", inquire.coordinator),
         PeerMessage::TableStatus(status) => match &status.standing {
             TableStanding::Refused(why) => format!("table is refused: {why}"),
             standing => format!("table is {}", format!("{standing:?}").to_lowercase()),
@@ -42,6 +42,38 @@ pub(crate) fn peer(message: &PeerMessage) -> String {
         },
         PeerMessage::KeepHint(keep) => {
             format!("keep for {} {} {}", keep.owner, text(&keep.key), state(&keep.state))
+        }
+        PeerMessage::TellTables(tell) if tell.tables.is_empty() => "ask how far recovery is".to_owned(),
+        PeerMessage::TellTables(tell) => {
+            let names: Vec<_> = tell.tables.iter().map(|(_, table)| table.name.as_str()).collect();
+            format!("tell tables {}", names.join(" "))
+        }
+        PeerMessage::Standing(standing) => match standing.recovering.len() {
+            0 => "serves all tables".to_owned(),
+            tables => format!("recovers {tables} tables"),
+        },
+        PeerMessage::Pull(pull) => match &pull.scope {
+            PullScope::Key(key) => format!("pull {}", text(key)),
+            PullScope::Ranges { ranges, after: None } => format!("pull {} ranges", ranges.len()),
+            PullScope::Ranges { after: Some(_), .. } => "pull on".to_owned(),
+        },
+        PeerMessage::Pulled(pulled) => match &pulled.result {
+            Ok(page) => {
+                let states = page.states.iter();
+                let keys: Vec<_> =
+                    states.map(|(key, held)| format!("{} {}", text(key), state(held))).collect();
+                format!("page of {}", if keys.is_empty() { "nothing".to_owned() } else { keys.join(", ") })
+            }
+            Err(why) => format!("no page: {why}"),
+        },
+        PeerMessage::RolledBack(_) => "your directory is a copy".to_owned(),
+        PeerMessage::AfterLoss(after) => {
+            let lost: Vec<_> = after.lives.iter().map(|(node, _)| *node).collect();
+            let answer = match &after.answer {
+                HeldAnswer::Fetched(fetched) => peer(&fetched.clone().into()),
+                HeldAnswer::Stored(stored) => peer(&stored.clone().into()),
+            };
+            format!("{answer}, after losses of {}", nodes(&lost))
         }
         PeerMessage::Advance(advance) => format!("advance to {}", advance.to),
         PeerMessage::Advanced(advanced) => format!("advanced to {}", advanced.to),
@@ -94,6 +126,10 @@ pub(crate) fn write(write: &Write) -> String {
             format!("hint for {target} {} {}", text(&row.key), state(hinted))
         }
         Write::Unhint { target, row, .. } => format!("hint for {target} {} forgotten", text(&row.key)),
+        Write::Meta(quorate::storage::MetaWrite::Peer(record)) => {
+            format!("{} start {}", record.node, record.life.starts)
+        }
+        Write::Meta(quorate::storage::MetaWrite::TablesKnown) => "no table is forgotten".to_owned(),
         Write::Meta(_) => "clock bound".to_owned(),
         Write::Mint { row, dot, content, .. } => {
             let value = content.value().map_or("deleted".to_owned(), text);

@@ -185,6 +185,19 @@ impl Read {
         self.judge(task, turn)
     }
 
+    /// The replica at `place` has lost its state: what it said holds no more. True if the answer was settled on it
+    /// already.
+    pub(super) fn disown(&mut self, place: usize) -> bool {
+        self.replies.forget(place);
+        self.tracker_mut().disown(place);
+        match &self.phase {
+            Phase::AskingClocks { settled, .. } | Phase::Advancing { settled, .. } => {
+                settled.holders.contains(place)
+            }
+            Phase::Asking(_) | Phase::Consulting { .. } | Phase::WritingBack(_) => false,
+        }
+    }
+
     /// A time that was set has come: the first replicas are slow. Asks one more, or makes do with those that
     /// were heard.
     pub(super) fn hedge(&mut self, task: &mut Task, turn: &mut Turn<'_>) -> Option<Conclusion> {

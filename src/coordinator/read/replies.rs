@@ -131,6 +131,11 @@ impl Replies {
         self.word_of(now, place).failed = true;
     }
 
+    /// The replica at `place` has lost what it said it holds.
+    pub(in crate::coordinator) fn forget(&mut self, place: usize) {
+        (self.of[place].said, self.of[place].clock) = (None, None);
+    }
+
     /// The replica at `place` held at some time since the read began what it said, so it counts in a later round.
     pub(in crate::coordinator) fn confirm(&mut self, place: usize, round: u8) {
         self.of[place].round = round;

@@ -36,21 +36,21 @@ fn used() -> (TempDir, Incarnation) {
     let directory = tempfile::tempdir().unwrap();
     let mut opened = reopen(&directory);
     (0..10).for_each(|key| put(&mut opened, key));
-    (directory, opened.incarnation)
+    (directory, opened.mark.promise().incarnation)
 }
 
 /// Opens what must count as lost: empty, another life, the old database kept.
 fn assert_lost(directory: &TempDir, incarnation: Incarnation, aside: u32) {
     let mut opened = reopen(directory);
-    assert_ne!(opened.incarnation, incarnation);
-    assert_eq!(opened.recovered.identity, None);
+    assert_ne!(opened.mark.promise().incarnation, incarnation);
+    assert_eq!(opened.recovered.starts, 1, "nothing of the old database is in use");
     assert!((0..10).all(|key| !holds(&opened, key)));
     assert!(directory.path().join(format!("db.lost-{aside}")).is_dir());
     put(&mut opened, 1);
-    let life = opened.incarnation;
+    let life = opened.mark.promise().incarnation;
     drop(opened);
     let again = reopen(directory);
-    assert!(again.incarnation == life && holds(&again, 1), "a new life is a life");
+    assert!(again.mark.promise().incarnation == life && holds(&again, 1), "a new life is a life");
 }
 
 fn journal(directory: &TempDir) -> PathBuf {
@@ -75,9 +75,10 @@ fn change_journal(directory: &TempDir, change: impl FnOnce(&mut Vec<u8>)) {
 fn a_life_goes_on_over_restarts() {
     let (directory, incarnation) = used();
     let opened = reopen(&directory);
-    assert_eq!(opened.incarnation, incarnation);
+    assert_eq!(opened.mark.promise().incarnation, incarnation);
     assert!((0..10).all(|key| holds(&opened, key)));
-    assert_eq!(opened.recovered.sequence, opened.mark.promise().sequence);
+    assert_eq!(opened.recovered.starts, 2);
+    assert_eq!(opened.committer.sequence(), opened.mark.promise().sequence);
 }
 
 #[test]
@@ -88,10 +89,10 @@ fn what_is_damaged_or_missing_counts_as_lost() {
         bytes[middle] ^= 0x40;
     });
     assert_lost(&directory, incarnation, 1);
-    let life = reopen(&directory).incarnation;
+    let life = reopen(&directory).mark.promise().incarnation;
     change_journal(&directory, |bytes| bytes.truncate(bytes.len() - 3));
     assert_lost(&directory, life, 2);
-    let life = reopen(&directory).incarnation;
+    let life = reopen(&directory).mark.promise().incarnation;
     fs::remove_file(directory.path().join("db/version")).unwrap();
     assert_lost(&directory, life, 3);
     assert!(directory.path().join("db.lost-1").is_dir(), "what was put aside stays");
@@ -101,7 +102,7 @@ fn what_is_damaged_or_missing_counts_as_lost() {
 fn a_database_that_is_gone_counts_as_lost() {
     let (directory, incarnation) = used();
     fs::remove_dir_all(directory.path().join("db")).unwrap();
-    assert_ne!(reopen(&directory).incarnation, incarnation);
+    assert_ne!(reopen(&directory).mark.promise().incarnation, incarnation);
 }
 
 /// The batch was not durable, nobody was told of it, and the mark does not promise it.
@@ -116,7 +117,7 @@ fn a_torn_batch_that_nobody_was_told_of_is_no_loss() {
     Mark::create(directory.path(), promise).unwrap();
     change_journal(&directory, |bytes| bytes.truncate(before + (bytes.len() - before) / 2));
     let opened = reopen(&directory);
-    assert_eq!(opened.incarnation, incarnation);
+    assert_eq!(opened.mark.promise().incarnation, incarnation);
     assert!((0..10).all(|key| holds(&opened, key)) && !holds(&opened, 10));
 }
 
@@ -125,7 +126,7 @@ fn a_mark_that_is_missing_or_damaged_promises_nothing_that_could_be_kept() {
     let (directory, incarnation) = used();
     fs::remove_file(directory.path().join("mark")).unwrap();
     assert_lost(&directory, incarnation, 1);
-    let life = reopen(&directory).incarnation;
+    let life = reopen(&directory).mark.promise().incarnation;
     fs::write(directory.path().join("mark"), [1; 1024]).unwrap();
     assert_lost(&directory, life, 2);
 }
@@ -148,7 +149,7 @@ fn files_that_failed_are_not_trusted_again() {
     opened.mark.distrust("the sync failed");
     drop(opened);
     assert_lost(&directory, incarnation, 1);
-    let life = reopen(&directory).incarnation;
+    let life = reopen(&directory).mark.promise().incarnation;
     fs::write(directory.path().join("distrusted"), "an operator's word will do").unwrap();
     assert_lost(&directory, life, 2);
 }
@@ -166,9 +167,9 @@ fn a_start_that_was_cut_short_begins_again() {
     Mark::create(directory.path(), promise).unwrap();
     drop(FjallEngine::open(directory.path().join("db"), &FjallOptions::default()).unwrap());
     let opened = reopen(&directory);
-    let incarnation = opened.incarnation;
+    let incarnation = opened.mark.promise().incarnation;
     drop(opened);
-    assert_eq!(reopen(&directory).incarnation, incarnation);
+    assert_eq!(reopen(&directory).mark.promise().incarnation, incarnation);
     assert!(!directory.path().join("db.lost-1").exists(), "nothing was lost");
 }
 
@@ -194,5 +195,5 @@ fn what_is_anothers_is_left_alone() {
     let why = refused(&directory, &other);
     assert!(why.contains("belongs to node n3 of cluster"), "{why}");
     fs::write(journal(&directory), whole).unwrap();
-    assert_eq!(reopen(&directory).incarnation, incarnation);
+    assert_eq!(reopen(&directory).mark.promise().incarnation, incarnation);
 }

@@ -21,7 +21,7 @@ use self::{
     failure::{of_commit, of_open, of_read},
     journal::JournalError,
 };
-use super::{Batch, Engine, EngineError, EngineStats, Space, is_empty_range};
+use super::{Batch, Engine, EngineError, EngineStats, Space, is_empty_range, take_bytes};
 use crate::meta;
 
 /// Bounds on what the database uses.
@@ -38,7 +38,8 @@ pub struct FjallOptions {
     /// copy them again and again.
     pub kv_separation_threshold: u32,
     /// Most bytes on disk, journals included (each counts with 64 MiB from the start): above it every commit
-    /// is refused with [`EngineError::Full`] before anything is written (rule S5). `None` sets no bound.
+    /// is refused with [`EngineError::Full`] before anything is written (rule S5), once
+    /// [`FjallEngine::enforce_bounds`] was called. `None` sets no bound.
     pub disk_bytes_max: Option<u64>,
     /// Least free bytes on the file system: while a batch would leave less, it is refused with
     /// [`EngineError::Full`] before anything is written (rule S5). It is the room for the journal, for
@@ -100,6 +101,8 @@ pub struct FjallEngine {
     path: PathBuf,
     disk_bytes_max: Option<u64>,
     disk_free_min: u64,
+    /// Whether the bounds hold yet.
+    is_bounded: AtomicBool,
     /// Bytes committed since the last look at the space used on disk.
     unchecked_bytes: AtomicU64,
     /// What that look found.
@@ -160,6 +163,7 @@ impl FjallEngine {
             path: path.to_owned(),
             disk_bytes_max: options.disk_bytes_max,
             disk_free_min: options.disk_free_min,
+            is_bounded: AtomicBool::new(false),
             unchecked_bytes: AtomicU64::new(DISK_CHECK_BYTES),
             full: AtomicBool::new(false),
             _lock: lock,
@@ -175,8 +179,17 @@ impl FjallEngine {
         }
     }
 
+    /// Bounds on the disk hold from now on. Until then, while a start makes its few notes, nothing is refused: a node
+    /// that starts on a full disk serves reads.
+    pub fn enforce_bounds(&self) {
+        self.is_bounded.store(true, Ordering::Relaxed);
+    }
+
     /// Refuses a batch of `bytes` while it would leave too little room (rule S5).
     fn check_room(&self, bytes: u64) -> Result<(), EngineError> {
+        if !self.is_bounded.load(Ordering::Relaxed) {
+            return Ok(());
+        }
         if self.disk_free_min > 0 && free_bytes(&self.path) < self.disk_free_min.saturating_add(bytes) {
             return Err(EngineError::Full);
         }
@@ -206,19 +219,18 @@ impl Engine for FjallEngine {
         from: Bound<&[u8]>,
         to: Bound<&[u8]>,
         limit: usize,
+        bytes_max: usize,
     ) -> Result<Vec<(Bytes, Bytes)>, EngineError> {
         if is_empty_range(from, to) {
             return Ok(Vec::new());
         }
         let snapshot = self.database.snapshot();
-        snapshot
-            .range::<&[u8], _>(self.keyspace(space), (from, to))
-            .take(limit)
-            .map(|entry| {
-                let (key, value) = entry.into_inner().map_err(|e| of_read(&e))?;
-                Ok((Bytes::copy_from_slice(&key), Bytes::copy_from_slice(&value)))
-            })
-            .collect()
+        let range = snapshot.range::<&[u8], _>(self.keyspace(space), (from, to));
+        let records = range.take(limit).map(|entry| {
+            let (key, value) = entry.into_inner().map_err(|e| of_read(&e))?;
+            Ok((Bytes::copy_from_slice(&key), Bytes::copy_from_slice(&value)))
+        });
+        take_bytes(records, bytes_max)
     }
 
     fn commit(&self, batch: &Batch) -> Result<(), EngineError> {

@@ -8,7 +8,7 @@ use std::{
 
 use bytes::Bytes;
 
-use super::{Batch, Engine, EngineError, EngineStats, Space, is_empty_range};
+use super::{Batch, Engine, EngineError, EngineStats, Space, is_empty_range, take_bytes};
 
 /// Names a batch that was begun and is not durable yet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -189,6 +189,7 @@ impl Engine for MemoryEngine {
         from: Bound<&[u8]>,
         to: Bound<&[u8]>,
         limit: usize,
+        bytes_max: usize,
     ) -> Result<Vec<(Bytes, Bytes)>, EngineError> {
         let inner = self.lock();
         inner.check()?;
@@ -199,7 +200,7 @@ impl Engine for MemoryEngine {
             return Ok(Vec::new());
         };
         let range = records.range::<[u8], _>((from, to));
-        Ok(range.take(limit).map(|(key, value)| (key.clone(), value.clone())).collect())
+        take_bytes(range.take(limit).map(|(key, value)| Ok((key.clone(), value.clone()))), bytes_max)
     }
 
     fn commit(&self, batch: &Batch) -> Result<(), EngineError> {

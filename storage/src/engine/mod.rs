@@ -52,7 +52,8 @@ pub trait Engine: Send + Sync {
     fn get(&self, space: Space, key: &[u8]) -> Result<Option<Bytes>, EngineError>;
 
     /// Up to `limit` records between `from` and `to` in ascending order of their keys, as of one moment
-    /// between two batches. A range that ends before it starts holds nothing.
+    /// between two batches, and none behind the one with which keys and records have `bytes_max` bytes. A range
+    /// that ends before it starts holds nothing.
     ///
     /// # Errors
     ///
@@ -63,6 +64,7 @@ pub trait Engine: Send + Sync {
         from: Bound<&[u8]>,
         to: Bound<&[u8]>,
         limit: usize,
+        bytes_max: usize,
     ) -> Result<Vec<(Bytes, Bytes)>, EngineError>;
 
     /// Makes `batch` durable as a whole, then visible (rule S1): after a crash all of it is there or
@@ -126,6 +128,23 @@ pub struct EngineStats {
     pub disk_bytes: u64,
     /// Bytes of journals that a restart has to replay.
     pub journal_bytes: u64,
+}
+
+/// Takes records up to the one with which `bytes_max` is reached.
+fn take_bytes<E>(
+    records: impl Iterator<Item = Result<(bytes::Bytes, bytes::Bytes), E>>,
+    bytes_max: usize,
+) -> Result<Vec<(bytes::Bytes, bytes::Bytes)>, E> {
+    let (mut taken, mut bytes) = (Vec::new(), 0);
+    for record in records {
+        let (key, value) = record?;
+        bytes += key.len() + value.len();
+        taken.push((key, value));
+        if bytes >= bytes_max {
+            break;
+        }
+    }
+    Ok(taken)
 }
 
 /// Whether no key can lie between the bounds; ordered maps panic on some of those.

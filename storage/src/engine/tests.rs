@@ -8,7 +8,7 @@ use super::*;
 enum Step {
     Commit(Vec<(Space, u8, Option<Vec<u8>>)>),
     Get(Space, u8),
-    Scan(Space, Bound<u8>, Bound<u8>, usize),
+    Scan(Space, Bound<u8>, Bound<u8>, usize, usize),
     Reopen,
 }
 
@@ -34,8 +34,8 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     let step = prop_oneof![
         4 => proptest::collection::vec(write, 0..6).prop_map(Step::Commit),
         4 => (spaces(), 0_u8..8).prop_map(|(space, key)| Step::Get(space, key)),
-        3 => (spaces(), bounds(), bounds(), 0_usize..10)
-            .prop_map(|(space, from, to, limit)| Step::Scan(space, from, to, limit)),
+        3 => (spaces(), bounds(), bounds(), 0_usize..10, prop_oneof![0_usize..200, Just(usize::MAX)])
+            .prop_map(|(space, from, to, limit, bytes)| Step::Scan(space, from, to, limit, bytes)),
         1 => Just(Step::Reopen),
     ];
     proptest::collection::vec(step, 1..30)
@@ -76,9 +76,9 @@ proptest! {
                 Step::Get(space, key) => {
                     prop_assert_eq!(memory.get(space, &[key]), fjall.get(space, &[key]));
                 }
-                Step::Scan(space, from, to, limit) => {
-                    let found = memory.scan(space, bytes(&from), bytes(&to), limit);
-                    prop_assert_eq!(found, fjall.scan(space, bytes(&from), bytes(&to), limit));
+                Step::Scan(space, from, to, limit, most) => {
+                    let found = memory.scan(space, bytes(&from), bytes(&to), limit, most);
+                    prop_assert_eq!(found, fjall.scan(space, bytes(&from), bytes(&to), limit, most));
                 }
                 Step::Reopen => {
                     memory.crash(|_| Kept::Lost);

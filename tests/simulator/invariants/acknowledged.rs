@@ -13,12 +13,19 @@ pub(crate) struct Acknowledged {
     durable: Vec<Option<Version>>,
     /// Replicas whose record is damaged: they answer nobody, and so are in no read quorum.
     damaged: Vec<bool>,
+    /// Replicas that lost their disk and have not recovered the key yet: they answer nobody either.
+    lost: Vec<bool>,
     told: Option<Version>,
 }
 
 impl Acknowledged {
     pub(crate) fn new(replicas: usize) -> Self {
-        Self { durable: vec![None; replicas], damaged: vec![false; replicas], told: None }
+        Self {
+            durable: vec![None; replicas],
+            damaged: vec![false; replicas],
+            lost: vec![false; replicas],
+            told: None,
+        }
     }
 
     /// A replica holds this now.
@@ -29,6 +36,16 @@ impl Acknowledged {
     /// A replica's record is damaged.
     pub(crate) fn damaged(&mut self, place: usize) {
         self.damaged[place] = true;
+    }
+
+    /// A replica's disk is another: what was damaged is gone.
+    pub(crate) fn replaced(&mut self, place: usize) {
+        self.damaged[place] = false;
+    }
+
+    /// Whether a replica lost its disk and has not recovered the key.
+    pub(crate) fn lost(&mut self, place: usize, lost: bool) {
+        self.lost[place] = lost;
     }
 
     /// Whether a replica's record is damaged.
@@ -107,8 +124,16 @@ impl Acknowledged {
         self.durable.iter().map(|held| shown(held.as_ref())).collect::<Vec<_>>().join(", ")
     }
 
+    /// Whether a replica that is not at `place` holds the write.
+    pub(crate) fn is_held_beside(&self, place: Option<usize>, tag: Tag) -> bool {
+        let others = self.durable.iter().enumerate().filter(|(other, _)| Some(*other) != place);
+        others.filter_map(|(_, held)| held.as_ref()).any(|held| covers(held, tag))
+    }
+
     fn holds_write(&self, place: usize, tag: Tag) -> bool {
-        self.damaged[place] || self.durable[place].as_ref().is_some_and(|held| covers(held, tag))
+        self.damaged[place]
+            || self.lost[place]
+            || self.durable[place].as_ref().is_some_and(|held| covers(held, tag))
     }
 }
 

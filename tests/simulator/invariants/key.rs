@@ -34,6 +34,8 @@ pub(crate) struct Key {
     pub(crate) acknowledged: Acknowledged,
     /// At any level.
     pub(crate) acknowledged_writes: Vec<Tag>,
+    /// When a node that may have held some of it lost its disk last, in nanoseconds.
+    disk_lost_at: u64,
     pub(crate) expiry: Expiry,
     contents: Contents,
     causality: Causality,
@@ -68,6 +70,7 @@ impl Key {
             acknowledged: Acknowledged::new(replicas.len()),
             replicas,
             acknowledged_writes: Vec::new(),
+            disk_lost_at: 0,
             expiry: Expiry::default(),
             contents: Contents::default(),
             causality: Causality::default(),
@@ -274,7 +277,9 @@ impl Key {
         written: &Written,
     ) -> Result<(), String> {
         let tag = written.receipt.tag.ok_or("a write has no tag")?;
-        self.acknowledged_writes.push(tag);
+        if self.options.strict || ended.invoked > self.disk_lost_at {
+            self.acknowledged_writes.push(tag);
+        }
         if !sloppy {
             self.check_counted(tag, &written.receipt)?;
         }
@@ -296,6 +301,19 @@ impl Key {
         };
         self.acknowledged.tell(version);
         self.acknowledged.check()
+    }
+
+    /// A node, the replica at `place` if it is one, has another disk. Below a quorum one copy may have been all
+    /// there was of a write, or a hint on whichever node: what no other replica holds by now is excused.
+    pub(crate) fn disk_lost(&mut self, place: Option<usize>, now: u64) {
+        if let Some(place) = place {
+            self.acknowledged.replaced(place);
+        }
+        if !self.options.strict {
+            self.disk_lost_at = now;
+            let acknowledged = &self.acknowledged;
+            self.acknowledged_writes.retain(|tag| acknowledged.is_held_beside(place, *tag));
+        }
     }
 
     /// Whether the replicas that counted hold what they are said to hold.

@@ -35,7 +35,7 @@ use std::collections::BTreeSet;
 use quorate::{
     node::ClientId,
     ring::{Actor, Hlc, Ring, Table, TableId, TableKind, Tag},
-    storage::{MetaWrite, Row, State, TableRecord, TableStage, Version, Write},
+    storage::{MetaWrite, Row, State, TableRecord, TableStage, Version, Write, recover},
     wire::{ClientMessage, Failure, Outcome},
 };
 
@@ -97,12 +97,12 @@ impl Oracle {
 
     /// What is on every disk before anything happens: the tables that the workload uses.
     pub(crate) fn provisioned(&self) -> Vec<Write> {
-        let attempt = Tag { hlc: Hlc::ZERO, actor: quorate::ring::Actor(0) };
         let record = |table: &Table| {
+            let attempt = Tag { hlc: Hlc::ZERO, actor: quorate::ring::Actor(u64::from(table.id.0)) };
             let stage = TableStage::Committed { attempt };
             Write::Meta(MetaWrite::PutTable(TableRecord { table: table.clone(), stage }))
         };
-        self.data_tables.iter().map(record).collect()
+        self.data_tables.iter().map(record).chain([Write::Meta(MetaWrite::TablesKnown)]).collect()
     }
 
     /// A value that nobody has written yet.
@@ -167,9 +167,25 @@ impl Oracle {
         }
     }
 
-    /// The disk of `node` may have changed: a crash, another disk.
+    /// The disk of `node` may have changed: a crash, another disk, a table recovered.
     pub(crate) fn recheck(&mut self, node: usize, disk: &Disk) {
-        (0..self.keys.len()).for_each(|key| self.look(node, key, disk));
+        let recovered = recover(&disk.engine).unwrap_or_default();
+        for at in 0..self.keys.len() {
+            let key = &mut self.keys[at];
+            if let Some(place) = key.place(node) {
+                let record = recovered.tables.iter().find(|record| record.table.id == key.row.table);
+                key.acknowledged.lost(place, is_lost(record, &key.row));
+                self.look(node, at, disk);
+            }
+        }
+    }
+
+    /// `node` has another disk than before.
+    pub(crate) fn replaced(&mut self, node: usize, now: u64) {
+        for key in &mut self.keys {
+            key.disk_lost(key.place(node), now);
+        }
+        self.own_writes.disk_lost(quorate::ring::NodeId(node as u32 + 1));
     }
 
     /// A record of `node` was damaged.
@@ -307,6 +323,15 @@ impl Oracle {
         if let Err(why) = verdict.and_then(|()| self.tables.check(processes)) {
             self.fail(why);
         }
+    }
+}
+
+/// Whether a node that knows this of a table does not serve the row: it has lost its disk.
+fn is_lost(record: Option<&TableRecord>, row: &Row) -> bool {
+    match record.map(|record| &record.stage) {
+        Some(TableStage::Committed { .. } | TableStage::Prepared { .. }) => false,
+        Some(TableStage::Recovering { left, .. }) => left.iter().any(|range| range.contains(row.token)),
+        Some(TableStage::Refused { .. }) | None => true,
     }
 }
 

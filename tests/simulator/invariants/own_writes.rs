@@ -5,22 +5,32 @@
 
 use std::collections::BTreeMap;
 
-use quorate::{node::ClientId, ring::Tag, storage::Version, wire::Receipt};
+use quorate::{
+    node::ClientId,
+    ring::{NodeId, Tag},
+    storage::Version,
+    wire::Receipt,
+};
 
 use super::acknowledged::{covers, shown};
 
-/// The writes that each connection was told of, by key. A connection ends with its coordinator.
+/// The writes that each connection was told of, by key, with the coordinator.
 #[derive(Debug, Default)]
 pub(crate) struct OwnWrites {
-    told: BTreeMap<(ClientId, usize), Vec<Tag>>,
+    told: BTreeMap<(ClientId, usize), Vec<(Tag, NodeId)>>,
 }
 
 impl OwnWrites {
     /// A write was acknowledged.
     pub(crate) fn wrote(&mut self, connection: ClientId, key: usize, receipt: &Receipt) {
         if let Some(tag) = receipt.tag.filter(|_| answers_itself(receipt)) {
-            self.told.entry((connection, key)).or_default().push(tag);
+            self.told.entry((connection, key)).or_default().push((tag, receipt.coordinator));
         }
+    }
+
+    /// A coordinator has lost its disk, and its life with it.
+    pub(crate) fn disk_lost(&mut self, node: NodeId) {
+        self.told.values_mut().for_each(|told| told.retain(|(_, coordinator)| *coordinator != node));
     }
 
     /// A read was answered.
@@ -32,9 +42,9 @@ impl OwnWrites {
         version: Option<&Version>,
     ) -> Result<(), String> {
         let told = self.told.get(&(connection, key)).filter(|_| answers_itself(receipt));
-        let lacks = |tag: &&Tag| !version.is_some_and(|version| covers(version, **tag));
+        let lacks = |(tag, _): &&(Tag, NodeId)| !version.is_some_and(|version| covers(version, *tag));
         match told.into_iter().flatten().find(lacks) {
-            Some(own) => {
+            Some((own, _)) => {
                 let version = shown(version);
                 Err(format!("own writes: a session at ONE wrote {own} and reads {version}"))
             }

@@ -50,6 +50,9 @@ impl Tables {
                 match record.stage {
                     TableStage::Committed { .. } => *served.entry(record.table.id).or_default() += 1,
                     TableStage::Refused { .. } => {}
+                    TableStage::Recovering { .. } => {
+                        return Err(format!("tables: n{} still recovers {record:?}", node + 1));
+                    }
                     TableStage::Prepared { .. } => {
                         return Err(format!("tables: n{} is still in doubt about {record:?}", node + 1));
                     }

@@ -1,11 +1,11 @@
 //! A node's disk: the memory engine, and one commit at a time, as in production.
 
 use quorate::{
-    node::{DiskOperation, DiskRequest, DiskResult, Ticket},
+    node::{DiskOperation, DiskRequest, DiskResult, Scan, Ticket},
     ring::{Instant, Tag},
     storage::{
-        Committer, Content, Kept, MemoryEngine, PendingId, ReadError, Recovered, Row, Seen, Staged, State,
-        VersionVector, Write, WriteResult, read, read_hints, read_version, recover,
+        Committer, Content, Identity, Kept, MemoryEngine, PendingId, ReadError, Recovered, Row, Seen, Staged,
+        State, VersionVector, Write, WriteResult, read, read_hints, read_version, recover, scan,
     },
 };
 
@@ -96,11 +96,13 @@ impl Disk {
         }
     }
 
-    /// What a process that starts now finds.
-    pub(crate) fn recover(&mut self) -> Result<Recovered, String> {
-        let recovered = recover(&self.engine).map_err(|error| error.to_string())?;
+    /// What a process that starts now finds, its start counted; `None` if there is no room to count it.
+    pub(crate) fn begin(&mut self, fresh: impl FnOnce() -> Identity) -> Result<Option<Recovered>, String> {
+        let mut recovered = recover(&self.engine).map_err(|error| error.to_string())?;
         self.committer = Committer::new(&recovered);
-        Ok(recovered)
+        let writes: Vec<_> = recovered.begin(fresh).into_iter().map(Write::Meta).collect();
+        let results = self.committer.run(&self.engine, &writes);
+        Ok(results.iter().all(Result::is_ok).then_some(recovered))
     }
 
     /// Makes `writes` durable at once, before anything happens.
@@ -136,6 +138,9 @@ impl Disk {
                 }),
                 DiskOperation::ReadHints { target, after, bytes_max } => {
                     DiskResult::Hints(read_hints(&self.engine, *target, after.as_ref(), *bytes_max))
+                }
+                DiskOperation::Scan(Scan { table, ranges, after, bytes_max }) => {
+                    DiskResult::Scanned(scan(&self.engine, *table, ranges, after.as_ref(), *bytes_max))
                 }
                 DiskOperation::Write(_) => DiskResult::Expired,
             }

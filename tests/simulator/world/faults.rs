@@ -1,11 +1,18 @@
 //! What goes wrong, and when. A fault draws its details from a stream of its own, so that leaving another
 //! one out changes nothing about it.
 
-use std::fmt;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+};
 
-use quorate::node::Input;
+use quorate::{
+    node::Input,
+    ring::TableId,
+    storage::{MemoryEngine, TableStage, recover},
+};
 
-use super::{Event, World};
+use super::{Event, Process, World};
 use crate::{
     options::{MS, Options, SECOND, time},
     random::Random,
@@ -48,9 +55,10 @@ pub(crate) enum FaultKind {
     FailedSync,
     /// A bit of a record flips. One node of a cluster only, and only where quorums bear it.
     BitFlip,
-    /// A disk is replaced by an empty one. Not promised to be borne before rule R7.
+    /// A disk is replaced by an empty one, if all tables bear it: never more than N-Q at a time.
     Wipe,
-    /// A disk is replaced by an older copy of itself. Not promised to be borne before rules S4 and R7.
+    /// A disk is replaced by an older copy of itself. That is found out only sometimes, and so not promised to be
+    /// borne.
     Rollback,
 }
 
@@ -73,6 +81,7 @@ const PROMISED: &[FaultKind] = &[
     FaultKind::DiskFull,
     FaultKind::FailedSync,
     FaultKind::BitFlip,
+    FaultKind::Wipe,
 ];
 
 /// One fault.
@@ -93,14 +102,17 @@ impl Plan {
     /// Draws a plan: a few kinds, and when they strike.
     pub(crate) fn draw(options: &Options, unpromised: &[FaultKind]) -> Self {
         let random = &mut Random::stream(options.seed, "faults");
-        let may_flip = options.replication >= 3;
-        let mut kinds: Vec<_> =
-            PROMISED.iter().copied().filter(|kind| may_flip || *kind != FaultKind::BitFlip).collect();
+        let may_lose = options.replication >= 3;
+        let loses = |kind: &FaultKind| matches!(kind, FaultKind::BitFlip | FaultKind::Wipe);
+        let mut kinds: Vec<_> = PROMISED.iter().copied().filter(|kind| may_lose || !loses(kind)).collect();
         random.shuffle(&mut kinds);
         kinds.truncate(random.range(0, 6) as usize);
         kinds.extend(unpromised);
         if options.torn {
             kinds = vec![FaultKind::Bridge];
+        }
+        if options.losing {
+            kinds = vec![FaultKind::Wipe, FaultKind::Wipe, FaultKind::SlowDisk];
         }
         if kinds.is_empty() {
             return Self::default();
@@ -118,6 +130,8 @@ impl Plan {
                 FaultKind::BitFlip => (damaged, lasts),
                 // Where most requests are, and back before they are forgotten.
                 FaultKind::CrashMidway => (if options.favour > 0 { 0 } else { drawn }, lasts / 16),
+                // Back before those are done that are slow.
+                FaultKind::Wipe if options.losing => (drawn, lasts / 64),
                 _ => (drawn, lasts),
             };
             Fault { number, at, lasts, kind, node }
@@ -192,7 +206,8 @@ impl World {
             FaultKind::DiskFull => self.processes[fault.node].disk.engine.set_full(true),
             FaultKind::FailedSync => self.processes[fault.node].disk.next_sync_fails = true,
             FaultKind::BitFlip => self.flip_bit(fault.node, random),
-            FaultKind::Wipe => self.replace_disk(fault.node, end, None),
+            FaultKind::Wipe if self.may_lose(fault.node) => self.replace_disk(fault.node, end, None),
+            FaultKind::Wipe => self.crash(fault.node, end),
             FaultKind::Rollback => {
                 let image = self.processes[fault.node].disk.engine.image();
                 self.images.insert(place, image);
@@ -278,10 +293,46 @@ impl World {
     fn flip_bit(&mut self, node: usize, random: &mut Random) {
         let key = random.index(self.oracle.keys.len());
         let row = self.oracle.keys[key].row.clone();
-        if self.oracle.keys[key].place(node).is_some() && self.processes[node].disk.flip_bit(&row) {
+        if self.may_lose(node)
+            && self.oracle.keys[key].place(node).is_some()
+            && self.processes[node].disk.flip_bit(&row)
+        {
             self.oracle.damaged(node, key);
         }
     }
+
+    /// Whether quorums bear that `node` loses what is on its disk, or part of it, together with what others have
+    /// lost and not recovered: N-Q disks at a time, of the table with the least N-Q. A creation in doubt bears one
+    /// loss in all, its coordinator's among them.
+    fn may_lose(&self, node: usize) -> bool {
+        let is_prepared = |process: &Process| {
+            let tables = recover(&process.disk.engine).unwrap_or_default().tables;
+            tables.iter().any(|record| matches!(record.stage, TableStage::Prepared { .. }))
+        };
+        if self.disks_lost > 0 && self.processes.iter().any(is_prepared) {
+            return false;
+        }
+        let n = usize::from(self.options.replication);
+        let most = n - (n / 2 + 1);
+        let most = if self.options.tables > 0 { most.min(1) } else { most };
+        let tables: Vec<_> = self.processes.iter().map(|process| served(&process.disk.engine)).collect();
+        let there: BTreeSet<_> = tables.iter().flat_map(BTreeMap::keys).copied().collect();
+        let is_whole = |other: usize| there.iter().all(|id| tables[other].get(id) == Some(&true));
+        let lost = (0..tables.len())
+            .filter(|other| *other != node && (!is_whole(*other) || self.oracle.is_damaged(*other)));
+        lost.count() < most
+    }
+}
+
+/// The tables that a disk knows as served somewhere, and whether the disk has all that it should.
+fn served(engine: &MemoryEngine) -> BTreeMap<TableId, bool> {
+    let tables = recover(engine).unwrap_or_default().tables.into_iter();
+    let stages = tables.filter_map(|record| match record.stage {
+        TableStage::Committed { .. } => Some((record.table.id, true)),
+        TableStage::Recovering { .. } => Some((record.table.id, false)),
+        _ => None,
+    });
+    stages.collect()
 }
 
 /// The directions that a partition cuts.

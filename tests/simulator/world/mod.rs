@@ -21,7 +21,7 @@ use bytes::{Bytes, BytesMut};
 use quorate::{
     node::{Alarm, ClientId, DiskOperation, DiskRequest, Effect, Effects, Input},
     ring::{Instant, NodeId, Ring},
-    storage::{MemoryImage, Write},
+    storage::{MemoryImage, MetaWrite, Write},
     wire::{self, ClientMessage, Frame, Message, PeerMessage},
 };
 
@@ -109,6 +109,8 @@ pub(crate) struct World {
     /// What each partition under way cuts.
     cuts: BTreeMap<usize, Vec<(usize, usize)>>,
     /// Copies of disks for faults under way.
+    /// How many disks were replaced so far.
+    disks_lost: u32,
     images: BTreeMap<usize, MemoryImage>,
     effects: Effects,
 }
@@ -132,6 +134,7 @@ impl World {
             under_way: BTreeSet::new(),
             single_cuts: Vec::new(),
             cuts: BTreeMap::new(),
+            disks_lost: 0,
             images: BTreeMap::new(),
             effects: Effects::default(),
             ring,
@@ -294,7 +297,9 @@ impl World {
                 self.input(node, Input::PeerDown(id(peer)));
             }
             self.trace.line(|| format!("{} n{} has n{}", time(self.now), node + 1, peer + 1));
-            self.input(node, Input::PeerUp(id(peer)));
+            let process = &self.processes[peer];
+            let wall = process.clock.now(self.now).wall;
+            self.input(node, Input::PeerUp { peer: id(peer), life: process.said, wall });
         }
     }
 
@@ -334,7 +339,12 @@ impl World {
                 Write::Store { row, .. } | Write::Mint { row, .. } => {
                     self.oracle.durable(node, row, &self.processes[node].disk);
                 }
-                Write::Meta(write) => self.oracle.tables.durable(node, write),
+                Write::Meta(write) => {
+                    self.oracle.tables.durable(node, write);
+                    if matches!(write, MetaWrite::PutTable(_)) {
+                        self.oracle.recheck(node, &self.processes[node].disk);
+                    }
+                }
                 _ => {}
             }
         }
@@ -432,11 +442,19 @@ impl World {
             }
             Effect::Alarm(Alarm::ManySiblings { .. }) => {}
             Effect::Alarm(Alarm::DamagedRecord { .. }) if self.oracle.is_damaged(number) => {}
+            Effect::Alarm(Alarm::RolledBack { .. } | Alarm::RecoveryStuck { .. }) => {}
             Effect::Alarm(alarm) => self.fail(format!("n{} raises {alarm:?}", number + 1)),
             Effect::Halt(why) => {
                 self.trace.line(|| format!("{} n{} halts: {why}", time(self.now), number + 1));
                 let back = if self.healed { SECOND } else { self.options.request_timeout };
                 self.crash(number, self.now + back);
+            }
+            Effect::Disconnect(peer) => {
+                self.network.reset(self.now, number, peer.0 as usize - 1, &mut self.agenda);
+            }
+            Effect::Abandon(why) => {
+                self.trace.line(|| format!("{} n{} gives its disk up: {why}", time(self.now), number + 1));
+                self.replace_disk(number, self.now + self.options.request_timeout, None);
             }
             Effect::Observe(_) => {}
         }

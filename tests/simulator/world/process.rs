@@ -4,14 +4,14 @@ use std::sync::Arc;
 
 use quorate::{
     node::{Input, Node, NodeConfig},
-    ring::{Actor, Duration, Hlc, NodeId},
-    storage::MemoryImage,
+    ring::{Actor, ClusterId, Duration, Hlc, Incarnation, NodeId},
+    storage::{Identity, Life, MemoryImage},
 };
 
 use super::{Event, World, clock::Clock, disk::Disk};
 use crate::{
     mutants::Mutant,
-    options::{Options, time},
+    options::{MS, Options, time},
     random::Random,
     workload::LAST_READ_TIMEOUT,
 };
@@ -31,7 +31,10 @@ pub(crate) struct Process {
     pub(crate) timer: u64,
     /// After how many more frames it dies, and for how long.
     pub(crate) crash_midway: Option<(u32, u64)>,
+    /// What the process says of itself.
+    pub(crate) said: Life,
     actors: Random,
+    incarnations: Random,
 }
 
 impl Process {
@@ -44,7 +47,9 @@ impl Process {
             disk: Disk::new(options, number),
             timer: u64::MAX,
             crash_midway: None,
+            said: Life { incarnation: Incarnation(0), starts: 0, actor: Actor(0) },
             actors: Random::numbered(options.seed, "actor", u64::from(number)),
+            incarnations: Random::numbered(options.seed, "incarnation", u64::from(number)),
         }
     }
 
@@ -63,8 +68,10 @@ impl World {
         if process.node.is_some() {
             return;
         }
-        let mut recovered = match process.disk.recover() {
-            Ok(recovered) => recovered,
+        let fresh = || identity(number, process.incarnations.next());
+        let mut recovered = match process.disk.begin(fresh) {
+            Ok(Some(recovered)) => recovered,
+            Ok(None) => return self.agenda.push(self.now + RESTART_DELAY, Event::Start(number)),
             Err(why) => return self.fail(format!("n{} does not start: {why}", number + 1)),
         };
         if self.options.mutant == Some(Mutant::ActorReused) {
@@ -73,6 +80,7 @@ impl World {
         process.clock.resumes(recovered.hlc_bound.wall());
         let actor = process.actor(self.options.mutant);
         self.oracle.actors.insert(actor);
+        process.said = recovered.life(actor);
         let config = config(&self.options, NodeId(number as u32 + 1), actor);
         process.node = Some(Node::new(config, Arc::clone(&self.ring), recovered));
         process.timer = u64::MAX;
@@ -134,6 +142,8 @@ impl World {
     pub(super) fn replace_disk(&mut self, number: usize, back: u64, image: Option<MemoryImage>) {
         self.crash(number, back);
         self.processes[number].disk.engine.restore(image.unwrap_or_default());
+        self.disks_lost += 1;
+        self.oracle.replaced(number, self.now);
         self.oracle.recheck(number, &self.processes[number].disk);
     }
 }
@@ -150,6 +160,19 @@ fn config(options: &Options, node: NodeId, actor: Actor) -> NodeConfig {
     config.mutant = options.mutant.and_then(Mutant::core);
     config
 }
+
+fn identity(number: usize, incarnation: u64) -> Identity {
+    Identity {
+        cluster: ClusterId(1),
+        cluster_name: CLUSTER_NAME.to_owned(),
+        node: NodeId(number as u32 + 1),
+        name: format!("n{}", number + 1),
+        incarnation: Incarnation(incarnation),
+    }
+}
+
+/// A process that found no room to start tries again after this.
+const RESTART_DELAY: u64 = 100 * MS;
 
 /// The name of every simulated cluster.
 pub(crate) const CLUSTER_NAME: &str = "simulated";

@@ -200,15 +200,16 @@ fn the_bytes_of_siblings_are_bounded_as_one_value() {
     let read = committer.run(&engine, &[mint(1, 1, blind(), big(9)), mint(1, 2, blind(), value("small"))]);
     let first = minted(&read[0]).vector().clone();
     let all = minted(&read[1]).vector().clone();
-    let too_large = |result: &WriteResult| matches!(result, Err(WriteError::TooLarge { .. }));
-    assert!(too_large(&committer.run(&engine, &[mint(1, 3, blind(), big(8))])[0]));
+    let too_many = |result: &WriteResult| matches!(result, Err(WriteError::TooManySiblings { .. }));
+    assert!(too_many(&committer.run(&engine, &[mint(1, 3, blind(), big(8))])[0]));
     // In place of the small one: as many as before, but more bytes.
     let peer = Siblings::first(Tag { hlc: Hlc(4), actor: Actor(2) }, &all, value("peer's"));
     let beside = committer.run(&engine, &[mint(2, 1, blind(), big(9)), store(2, State::Siblings(peer))]);
     assert!(beside.iter().all(Result::is_ok));
     let in_place = committer.run(&engine, &[mint(1, 5, Seen::Context(first), big(16))]);
-    assert!(too_large(&in_place[0]), "the small one stays beside 16 MiB");
+    assert!(too_many(&in_place[0]), "the small one stays beside 16 MiB");
     let results = committer.run(&engine, &[mint(1, 6, Seen::Context(all), big(16))]);
     assert_eq!(dots(minted(&results[0])), [6]);
-    assert!(too_large(&committer.run(&engine, &[mint(3, 7, blind(), big(17))])[0]));
+    let alone = committer.run(&engine, &[mint(3, 7, blind(), big(17))]);
+    assert!(matches!(alone[0], Err(WriteError::TooLarge { .. })));
 }

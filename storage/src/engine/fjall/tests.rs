@@ -118,6 +118,8 @@ fn a_disk_with_too_little_room_refuses_writes_and_serves_reads() {
     drop(engine);
     let options = FjallOptions { disk_free_min: u64::MAX, ..options() };
     let engine = FjallEngine::open(directory.path(), &options).unwrap();
+    engine.commit(&put("a", b"value")).unwrap();
+    engine.enforce_bounds();
     assert_eq!(engine.commit(&put("b", b"value")), Err(EngineError::Full));
     assert_eq!(engine.get(Space::Data, b"a"), Ok(Some(Bytes::from("value"))));
     assert_eq!(engine.get(Space::Data, b"b"), Ok(None));
@@ -155,6 +157,7 @@ fn the_bound_on_disk_space_refuses_writes_and_serves_reads() {
     drop(engine);
     let options = FjallOptions { disk_bytes_max: Some(used + MIB), ..options() };
     let engine = FjallEngine::open(directory.path(), &options).unwrap();
+    engine.enforce_bounds();
     engine.commit(&put("b", b"value")).unwrap();
     assert_eq!(engine.commit(&put("c", &vec![7; 5 * MIB as usize])), Err(EngineError::Full));
     assert_eq!(engine.get(Space::Data, b"b"), Ok(Some(Bytes::from("value"))));

@@ -1,0 +1,208 @@
+//! What happens between a node and its peers: connections, and what arrives on them.
+
+use quorate_ring::{NodeId, Now, TableId};
+use quorate_storage::{Life, PeerRecord, TableRecord, TableStage};
+
+use super::{DiskResult, Effect, Effects, Node, Turn};
+use crate::{
+    coordinator::{ReplicaAnswer, Step},
+    handoff::Handoff,
+    membership::{Arrival, remember, remember_tables_known, send_standing},
+    wire::{
+        AfterLoss, CommitTable, Frame, HeldAnswer, PeerMessage, Refused, RolledBack, Standing, TableStanding,
+        TableStatus, TellTables,
+    },
+};
+
+impl Node {
+    /// A connection to a peer has opened. Nothing that the peer says is listened to before what it said of
+    /// itself is durable here, and before what an earlier life of it acknowledged is void.
+    pub(super) fn peer_open(&mut self, now: Now, peer: NodeId, life: Life, effects: &mut Effects) {
+        let turn = &mut self.surroundings.turn(now, effects);
+        match self.arrivals.open(turn, peer, life) {
+            Arrival::Up => self.peer_up(now, peer, effects),
+            Arrival::Pending { replaced: true } => self.coordinator.peer_replaced(turn, peer),
+            Arrival::Pending { replaced: false } | Arrival::Refused => {}
+        }
+    }
+
+    /// What is remembered of a peer is durable, or not.
+    pub(super) fn peer_remembered(
+        &mut self,
+        now: Now,
+        record: &PeerRecord,
+        result: DiskResult,
+        effects: &mut Effects,
+    ) {
+        let turn = &mut self.surroundings.turn(now, effects);
+        match self.arrivals.disk_done(turn, record, result) {
+            Ok(Some(held)) => {
+                self.peer_up(now, record.node, effects);
+                for frame in held {
+                    self.peer(now, record.node, frame, effects);
+                }
+            }
+            Ok(None) => {}
+            Err(halt) => effects.push(Effect::Halt(halt)),
+        }
+    }
+
+    /// A connection is lost, or not to be used any more.
+    pub(super) fn peer_down(&mut self, now: Now, peer: NodeId, effects: &mut Effects) {
+        self.surroundings.up.remove(peer);
+        self.arrivals.lost(peer);
+        self.table_news.peer_down(peer);
+        let turn = &mut self.surroundings.turn(now, effects);
+        self.coordinator.peer_down(turn, peer);
+        self.create_tables.peer_down(turn, peer);
+        self.handoff.peer_down(peer);
+        self.recovery.peer_down(turn, peer);
+    }
+
+    /// A peer's request or answer.
+    pub(super) fn peer(&mut self, now: Now, from: NodeId, frame: Frame<PeerMessage>, effects: &mut Effects) {
+        let Frame { header, message } = frame;
+        let turn = &mut self.surroundings.turn(now, effects);
+        match message {
+            PeerMessage::Fetch(fetch) => self.replica.fetch(turn, from, header, fetch),
+            PeerMessage::Store(store) => self.replica.store(turn, from, header, store),
+            PeerMessage::Stored(_) if Handoff::is_own(header.id) => {
+                self.handoff.answered(turn, from, header.id, true);
+            }
+            PeerMessage::Refused(_) if Handoff::is_own(header.id) => {
+                self.handoff.answered(turn, from, header.id, false);
+            }
+            PeerMessage::KeepHint(keep) => self.handoff.keep_for_peer(turn, from, header, keep),
+            PeerMessage::Fetched(_)
+            | PeerMessage::Stored(_)
+            | PeerMessage::Advanced(_)
+            | PeerMessage::Forwarded(_)
+            | PeerMessage::Refused(_) => {
+                let step = Step::from_request_id(header.id);
+                self.answered(now, from, step, message, effects);
+            }
+            PeerMessage::AfterLoss(AfterLoss { lives, answer }) => {
+                for (peer, incarnation) in lives {
+                    if let Some(record) = self.surroundings.lives.hear(peer, incarnation) {
+                        self.peer_lost_state(now, &record, effects);
+                    }
+                }
+                let message = match answer {
+                    HeldAnswer::Fetched(fetched) => fetched.into(),
+                    HeldAnswer::Stored(stored) => stored.into(),
+                };
+                self.peer(now, from, Frame { header, message }, effects);
+            }
+            PeerMessage::Forward(forward) => self.coordinator.forwarded(turn, from, header, forward),
+            PeerMessage::Advance(advance) => self.replica.advance(turn, from, header, advance),
+            PeerMessage::PrepareTable(_)
+            | PeerMessage::CommitTable(_)
+            | PeerMessage::AbortTable(_)
+            | PeerMessage::InquireTable(_)
+            | PeerMessage::TableStatus(_) => {
+                let known = known_by_sender(turn, &message);
+                self.table_news.heard(from, known);
+                self.create_tables.handle(turn, from, header, message);
+            }
+            PeerMessage::TellTables(tell) => {
+                let TellTables { tables, there, sure } = tell;
+                let heard = self.create_tables.told(turn, from, tables);
+                if turn.catalog.told_all(from, sure, &there, turn.ring.members().len()) {
+                    remember_tables_known(turn);
+                }
+                send_standing(turn, from, heard);
+            }
+            PeerMessage::Standing(standing) => self.standing(now, from, standing, effects),
+            PeerMessage::Pull(pull) => self.source.pull(turn, from, header, pull),
+            PeerMessage::Pulled(pulled) => self.recovery.pulled(turn, from, header, pulled),
+            PeerMessage::RolledBack(RolledBack { said, known }) => {
+                if said == self.surroundings.lives.own() {
+                    let starts = known.starts;
+                    let why = format!("{from} remembers start {starts} of it, this is start {}", said.starts);
+                    effects.push(Effect::Abandon(why));
+                }
+            }
+        }
+    }
+
+    /// A replica's word, a peer's or this node's own, on a request of this node's coordinator.
+    pub(super) fn answered(
+        &mut self,
+        now: Now,
+        from: NodeId,
+        step: Step,
+        message: PeerMessage,
+        effects: &mut Effects,
+    ) {
+        let turn = &mut self.surroundings.turn(now, effects);
+        let answer = match message {
+            PeerMessage::Fetched(fetched) => ReplicaAnswer::Fetched(fetched),
+            PeerMessage::Stored(stored) => ReplicaAnswer::Stored(stored),
+            PeerMessage::Advanced(advanced) => ReplicaAnswer::Advanced(advanced),
+            PeerMessage::Forwarded(forwarded) => ReplicaAnswer::Forwarded(Box::new(forwarded)),
+            PeerMessage::Refused(Refused { refusal }) => ReplicaAnswer::Failed(refusal.to_string()),
+            _ => return,
+        };
+        self.coordinator.answered(turn, from, step, answer);
+    }
+
+    /// Tables have come.
+    pub(super) fn tables_changed(&mut self, now: Now, effects: &mut Effects) {
+        let own = self.surroundings.config.node;
+        let left = self.surroundings.catalog.left();
+        self.surroundings.up.recovers(own, left);
+        let turn = &mut self.surroundings.turn(now, effects);
+        self.table_news.watch(turn);
+        self.recovery.look(turn);
+    }
+
+    /// Ranges of a table are recovered, durably so.
+    pub(super) fn recovered(&mut self, now: Now, record: TableRecord, effects: &mut Effects) {
+        let whole = matches!(record.stage, TableStage::Committed { .. });
+        self.surroundings.catalog.put(record);
+        self.tables_changed(now, effects);
+        if whole {
+            self.table_news.publish(&mut self.surroundings.turn(now, effects));
+        }
+    }
+
+    fn peer_up(&mut self, now: Now, peer: NodeId, effects: &mut Effects) {
+        self.surroundings.up.insert(peer);
+        let turn = &mut self.surroundings.turn(now, effects);
+        self.create_tables.peer_up(turn);
+        self.handoff.peer_up(turn, peer);
+        self.table_news.peer_up(turn, peer);
+        self.table_news.watch(turn);
+        self.recovery.look(turn);
+    }
+
+    /// Another replica has met a peer in another life. The connection to the peer, if there is one, may be to an
+    /// earlier one: the next one will tell.
+    fn peer_lost_state(&mut self, now: Now, record: &PeerRecord, effects: &mut Effects) {
+        let turn = &mut self.surroundings.turn(now, effects);
+        remember(turn, record);
+        self.coordinator.peer_replaced(turn, record.node);
+        self.peer_down(now, record.node, effects);
+        effects.push(Effect::Disconnect(record.node));
+    }
+
+    /// A peer says how far it has come with its tables.
+    fn standing(&mut self, now: Now, from: NodeId, standing: Standing, effects: &mut Effects) {
+        let Standing { heard, recovering, .. } = standing;
+        self.surroundings.up.recovers(from, recovering);
+        self.table_news.heard(from, heard);
+        let turn = &mut self.surroundings.turn(now, effects);
+        self.table_news.watch(turn);
+        self.recovery.look(turn);
+    }
+}
+
+/// The table that the sender of a message serves, if the message says so.
+fn known_by_sender(turn: &Turn<'_>, message: &PeerMessage) -> Option<TableId> {
+    let attempt = match message {
+        PeerMessage::CommitTable(CommitTable { attempt })
+        | PeerMessage::TableStatus(TableStatus { attempt, standing: TableStanding::Committed }) => *attempt,
+        _ => return None,
+    };
+    turn.catalog.record_of(attempt).map(|record| record.table.id)
+}
