@@ -97,7 +97,6 @@ impl Recovery {
             return self.give_up(turn, id);
         };
         self.timers.cancel(pulling.deadline, id);
-        self.failures.remove(&from);
         // A clock that is ahead of all others must not carry this one along (rule V2).
         let clock = page.clock.min(turn.clock.horizon(turn.now, turn.config.max_clock_offset));
         turn.clock.observe(clock);

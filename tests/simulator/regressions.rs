@@ -44,6 +44,10 @@ const SEEDS: &[(&str, &str)] = &[
         "--seed 5286 --clients 4 --operations 20 --faults=5,9,10,11",
     ),
     (
+        "a key that is damaged at one source is recovered from another that was slow once",
+        "--seed 3014493 --faults=4,5,7,8",
+    ),
+    (
         "an earlier life that is heard of late is not taken for the present one",
         "--seed 1795258896147338 --faults=5,7,8,9",
     ),
