@@ -13,7 +13,7 @@ use quorate_jepsen::history::{
     Event, KeyPlace, NilRead, Operation, Outcome, Process, Request, Value, operations, register, set,
 };
 
-use crate::parallel::in_parallel;
+use crate::parallel::{in_parallel, threads};
 use crate::record::{Entry, Seen};
 use crate::workload::Workload;
 
@@ -66,7 +66,8 @@ pub(crate) fn judge(
         .map(|(key, entries)| KeyHistory::new(key, entries, finals.get(key)))
         .collect::<Result<_, _>>()?;
     let deadline = Instant::now() + caps.time;
-    let limits = Limits { steps_max: u64::MAX, memory_bytes_max: caps.memory_bytes };
+    let memory_bytes_max = caps.memory_bytes / threads();
+    let limits = Limits { steps_max: u64::MAX, memory_bytes_max };
     let search = || Search { checker: Linearizable::new(limits), deadline };
     let found = in_parallel(&histories, search, |search, history| history.judge(workload, search));
     let mut all = Vec::new();

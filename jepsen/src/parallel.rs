@@ -5,6 +5,11 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 
+/// How many threads work at a time.
+pub(crate) fn threads() -> usize {
+    thread::available_parallelism().map_or(1, NonZero::get)
+}
+
 /// The results of `work` on each of `items`, in their order. Each thread works with what `tool` made for it.
 pub(crate) fn in_parallel<I: Sync, T, R: Send>(
     items: &[I],
@@ -12,7 +17,7 @@ pub(crate) fn in_parallel<I: Sync, T, R: Send>(
     work: impl Fn(&mut T, &I) -> R + Sync,
 ) -> Vec<R> {
     let (next, done) = (AtomicUsize::new(0), Mutex::new(Vec::with_capacity(items.len())));
-    let threads = thread::available_parallelism().map_or(1, NonZero::get).min(items.len());
+    let threads = threads().min(items.len());
     thread::scope(|scope| {
         for _ in 0..threads {
             scope.spawn(|| {

@@ -1,5 +1,6 @@
 //! `quorate-jepsen run`: real processes, faults, and a verdict.
 
+use std::collections::BTreeSet;
 use std::error::Error;
 use std::fmt;
 use std::io;
@@ -11,7 +12,7 @@ use std::time::Duration;
 
 use clap::Args;
 use quorate::client::{Client, TableHandle};
-use quorate_jepsen::history::Value;
+use quorate_jepsen::history::{EventKind, Process, Value};
 
 use crate::check::{parse_size, parse_timeout};
 use crate::cluster::{Cluster, NetKind, Plan, make_dir};
@@ -27,9 +28,12 @@ use crate::workload::{Crew, Finals, Readers, Shift, Workload, read_finals, work}
 /// `results.json`, `timeline.html`, `latency.svg`, `rate.svg`, and logs and data of the nodes in `nodes`. The last
 /// line printed is `valid`, `not valid` or `unknown`, and the exit code is 0, 1 or 2.
 #[derive(Args, Clone, Debug)]
-#[command(after_help = "Examples:
+#[command(
+    args_override_self = true,
+    after_help = "Examples:
   quorate-jepsen run --workload register --nemesis partition,kill,pause,clock --time 60s
-  quorate-jepsen run --workload one --nemesis partition        # must be found not valid")]
+  quorate-jepsen run --workload one --nemesis partition        # must be found not valid"
+)]
 pub(crate) struct Run {
     /// What clients do.
     #[arg(long, value_enum)]
@@ -79,6 +83,8 @@ pub(crate) struct Run {
 pub(crate) struct Outcome {
     findings: Vec<Finding>,
     problems: Vec<String>,
+    /// Why the history would prove nothing.
+    untested: Option<String>,
     operations: usize,
     acknowledged: usize,
     out: PathBuf,
@@ -145,7 +151,8 @@ impl Run {
             Siege { cluster: cluster.clone(), recorder: recorder.clone(), parties, time: self.time, is_over };
         let mut problems = self.storm_and_work(siege, planned, shifts, seed).await?;
         let keys: Vec<String> = keys(&recorder.entries());
-        let mut finals = read_finals(self.workload, &recorder, &readers, &keys, LAST_PROCESS).await;
+        let mut finals =
+            read_finals(self.workload, &recorder, &readers, &keys, LAST_PROCESS, parties.replication).await;
         problems.append(&mut finals.problems);
         problems.extend(stop(&cluster).await?);
         self.conclude(&recorder.entries(), &finals, problems, &cluster, out, seed)
@@ -196,7 +203,24 @@ impl Run {
         let findings = judge(self.workload, entries, &finals.values, caps)?;
         let report = Report::new(entries, usize::from(self.concurrency) * usize::from(self.keys));
         let (operations, acknowledged) = report.counts();
-        let outcome = Outcome { findings, problems, operations, acknowledged, out, seed };
+        // The last reads are not what the clients got.
+        let is_told = |entry: &&Entry| {
+            let event = &entry.event;
+            matches!(event.process, Process::Client(process) if process < LAST_PROCESS)
+                && event.kind == EventKind::Ok
+        };
+        let told: BTreeSet<&str> = entries.iter().filter(is_told).map(|entry| &*entry.event.f).collect();
+        let has_begun = |nemesis: &&Nemesis| {
+            let begin = format!("start-{}", nemesis.name());
+            **nemesis == Nemesis::None || entries.iter().any(|entry| entry.event.f == begin)
+        };
+        let idle = self.nemesis.iter().find(|nemesis| !has_begun(nemesis)).map(|nemesis| nemesis.name());
+        let untested = match (told.len(), idle) {
+            (0 | 1, _) => Some("no client wrote, or none read".to_owned()),
+            (_, Some(nemesis)) => Some(format!("no fault of {nemesis} fitted into the time")),
+            _ => None,
+        };
+        let outcome = Outcome { findings, problems, untested, operations, acknowledged, out, seed };
         report.write(&outcome.out, &outcome.results(self, cluster, &report))?;
         Ok(outcome)
     }
@@ -258,7 +282,7 @@ impl Outcome {
     pub(crate) fn overall(&self) -> Overall {
         if !self.problems.is_empty() || self.findings.iter().any(|finding| finding.verdict.is_invalid()) {
             Overall::Invalid
-        } else if self.acknowledged == 0 || !self.findings.iter().all(|finding| finding.verdict.is_valid()) {
+        } else if self.untested.is_some() || !self.findings.iter().all(|finding| finding.verdict.is_valid()) {
             Overall::Unknown
         } else {
             Overall::Valid
@@ -321,6 +345,7 @@ impl fmt::Display for Outcome {
             }
         }
         self.problems.iter().try_for_each(|problem| writeln!(f, "problem: {problem}"))?;
+        self.untested.iter().try_for_each(|why| writeln!(f, "nothing is shown: {why}"))?;
         for (rule, counts) in report::counts_by_rule(&self.findings) {
             let [valid, invalid, unknown] = counts;
             writeln!(f, "{rule}: {valid} keys valid, {invalid} not valid, {unknown} unknown")?;

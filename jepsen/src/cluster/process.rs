@@ -24,6 +24,8 @@ pub(crate) struct Process {
     lives: Arc<AtomicU64>,
     /// The faults that it shows by itself, by the nemesis that wants them.
     faults: BTreeMap<&'static str, String>,
+    /// Whether its directory was replaced by an older copy since it gave one up.
+    may_give_up: bool,
 }
 
 impl Process {
@@ -38,6 +40,7 @@ impl Process {
             pauses: 0,
             lives: Arc::default(),
             faults: BTreeMap::new(),
+            may_give_up: false,
         }
     }
 
@@ -118,6 +121,11 @@ impl Process {
         Some(status)
     }
 
+    /// Whether that is the end of a node that was told, once, that its directory is an older copy (rule V3).
+    pub(crate) fn gives_up(&mut self, status: ExitStatus) -> bool {
+        std::mem::take(&mut self.may_give_up) && status.code() == Some(1)
+    }
+
     /// Tells it to stop and waits until it has.
     pub(crate) fn stop(&mut self) -> Option<ExitStatus> {
         self.signal(Signal::CONT);
@@ -148,7 +156,8 @@ impl Process {
     }
 
     /// Puts the copy in the place of what it has on its disk now.
-    pub(crate) fn restore(&self) -> io::Result<()> {
+    pub(crate) fn restore(&mut self) -> io::Result<()> {
+        self.may_give_up = true;
         self.wipe()?;
         copy(&self.backup(), &self.data_dir())
     }
@@ -257,7 +266,7 @@ mod tests {
     #[test]
     fn a_disk_goes_back_to_its_copy() {
         let dir = tempfile::tempdir().unwrap();
-        let process = listener(dir.path());
+        let mut process = listener(dir.path());
         let file = process.data_dir().join("db").join("journal");
         make_dir(file.parent().unwrap()).unwrap();
         write(&file, "old").unwrap();

@@ -96,7 +96,7 @@ pub(crate) fn plan(nemeses: &[Nemesis], parties: Parties, time: Duration, seed: 
     for &nemesis in nemeses.iter().filter(|nemesis| **nemesis != Nemesis::None) {
         // The faults of one nemesis do not depend on which others there are.
         let mut rng = StdRng::seed_from_u64(seed ^ (nemesis as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15));
-        let mut deck = Deck::new(nemesis, parties, &mut rng);
+        let mut deck = Deck::new(nemesis, parties, seed);
         let mut from = between(&mut rng, 500, 2_500);
         loop {
             let lasts = deck.lasts(&mut rng, time);
@@ -122,8 +122,9 @@ struct Deck {
 }
 
 impl Deck {
-    fn new(nemesis: Nemesis, parties: Parties, rng: &mut StdRng) -> Self {
-        Self { nemesis, parties, victim: rng.random_range(0..parties.nodes), left: Vec::new() }
+    fn new(nemesis: Nemesis, parties: Parties, seed: u64) -> Self {
+        let victim = StdRng::seed_from_u64(seed).random_range(0..parties.nodes);
+        Self { nemesis, parties, victim, left: Vec::new() }
     }
 
     /// How long the next fault lasts.

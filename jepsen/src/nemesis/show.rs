@@ -23,7 +23,7 @@ impl fmt::Display for Fault {
             Fault::DiskFull(nodes) => write!(f, "disk full: {}", names(nodes)),
             Fault::Fsync(node) => write!(f, "sync fails: {}", node_name(*node)),
             Fault::Wipe(node) => write!(f, "disk emptied: {}", node_name(*node)),
-            Fault::Rollback(node) => write!(f, "disk of the beginning at the end: {}", node_name(*node)),
+            Fault::Rollback(node) => write!(f, "disk rolled back at the end: {}", node_name(*node)),
             Fault::Slow(node) => write!(f, "slow: {}", node_name(*node)),
         }
     }

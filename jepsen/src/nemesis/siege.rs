@@ -69,6 +69,11 @@ impl Siege {
                     continue;
                 }
                 let name = node_name(node);
+                if process.gives_up(status) {
+                    self.recorder.nemesis("gave-up", Value::Text(format!("{name} its older directory")));
+                    problems.extend(process.start().err().map(|error| error.to_string()));
+                    continue;
+                }
                 self.recorder.nemesis("died", Value::Text(format!("{name} {status}")));
                 problems.push(format!("{name} ended by itself: {status}; see {}", process.log().display()));
                 if let Err(error) = process.start() {

@@ -44,13 +44,14 @@ impl Readers {
 }
 
 /// Reads every key at the workload's level as one more client, `process`, until each was answered; then until all of
-/// its replicas agree; then from each replica.
+/// its `replication` replicas agree; then from each replica.
 pub(crate) async fn read_finals(
     workload: Workload,
     recorder: &Arc<Recorder>,
     readers: &Readers,
     keys: &[String],
     process: u64,
+    replication: usize,
 ) -> Finals {
     let mut finals = Finals::default();
     let give_up = recorder.elapsed() + WHOLE_WITHIN;
@@ -67,6 +68,12 @@ pub(crate) async fn read_finals(
                 .push(format!("{key}: the replicas do not agree after everything was healed: {problem}"));
         }
         let values = reader.read_each(&readers.each, &mut finals.problems).await;
+        if values.len() < replication {
+            let told = values.len();
+            finals
+                .problems
+                .push(format!("{key}: {told} of {replication} replicas told what they hold at the end"));
+        }
         finals.values.insert(key.clone(), values);
     }
     finals
