@@ -3,6 +3,8 @@
 //! Until the cluster map is agreed on by its members, the founders' list is the map, connections say who is
 //! up ([`Arrivals`]), and a table is created by all founders or by none ([`CreateTables`]). Whoever lost its
 //! state since ([`Lives`]) is told of the tables that there are ([`TableNews`]).
+//!
+//! [`map`] and [`synod`] are what will take the place of the founders' list; no node uses them yet.
 
 mod arrivals;
 mod attempt;

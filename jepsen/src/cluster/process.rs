@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
-use std::io::{self, BufRead, BufReader};
+use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::Arc;
@@ -24,8 +24,8 @@ pub(crate) struct Process {
     lives: Arc<AtomicU64>,
     /// The faults that it shows by itself, by the nemesis that wants them.
     faults: BTreeMap<&'static str, String>,
-    /// Whether its directory was replaced by an older copy since it gave one up.
-    may_give_up: bool,
+    /// How long its log was when its directory was replaced by an older copy that it has not given up since.
+    older_since: Option<u64>,
 }
 
 impl Process {
@@ -40,7 +40,7 @@ impl Process {
             pauses: 0,
             lives: Arc::default(),
             faults: BTreeMap::new(),
-            may_give_up: false,
+            older_since: None,
         }
     }
 
@@ -123,7 +123,23 @@ impl Process {
 
     /// Whether that is the end of a node that was told, once, that its directory is an older copy (rule V3).
     pub(crate) fn gives_up(&mut self, status: ExitStatus) -> bool {
-        std::mem::take(&mut self.may_give_up) && status.code() == Some(1)
+        let Some(since) = self.older_since.filter(|_| status.code() == Some(1)) else {
+            return false;
+        };
+        let is_told = self.log_from(since).is_ok_and(|log| log.contains(OLDER_COPY));
+        if is_told {
+            self.older_since = None;
+        }
+        is_told
+    }
+
+    /// What it has said since its log had `from` bytes.
+    fn log_from(&self, from: u64) -> io::Result<String> {
+        let mut log = File::options().read(true).open(self.log())?;
+        log.seek(SeekFrom::Start(from))?;
+        let mut said = Vec::new();
+        log.read_to_end(&mut said)?;
+        Ok(String::from_utf8_lossy(&said).into_owned())
     }
 
     /// Tells it to stop and waits until it has.
@@ -157,7 +173,7 @@ impl Process {
 
     /// Puts the copy in the place of what it has on its disk now.
     pub(crate) fn restore(&mut self) -> io::Result<()> {
-        self.may_give_up = true;
+        self.older_since = Some(fs::metadata(self.log()).map_or(0, |log| log.len()));
         self.wipe()?;
         copy(&self.backup(), &self.data_dir())
     }
@@ -191,6 +207,9 @@ impl Drop for Process {
         self.reap();
     }
 }
+
+/// What a node says that gives its directory up for an older copy.
+const OLDER_COPY: &str = "is an older copy of itself";
 
 /// Copies a directory with all that is in it.
 fn copy(from: &Path, to: &Path) -> io::Result<()> {
