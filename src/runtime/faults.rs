@@ -1,8 +1,9 @@
 //! Faults that a test puts into a running node from outside: a clock that is wrong, a disk that is full, a sync
 //! that fails. They exist only in a process started with `QUORATE_TEST_FAULTS=FILE`, which says so at every start.
 //!
-//! The file is read every few milliseconds, one fault a line: `clock_offset_us 250000`, `disk_full`, `sync_fails`. A
-//! file that is missing or empty means none. Write it whole, under another name, and rename it.
+//! The file is read every few milliseconds, one fault a line: `clock_offset_us 250000`; `disk_full`; `sync_fails`,
+//! and what was to be synced is lost; `sync_fails_on_disk`, and it is on the disk all the same. A file that is missing
+//! or empty means none. Write it whole, under another name, and rename it.
 
 #![expect(clippy::disallowed_methods, reason = "a file is watched by a thread")]
 
@@ -30,6 +31,8 @@ pub(super) struct Faults {
     clock_offset_us: AtomicI64,
     disk_full: AtomicBool,
     sync_fails: AtomicBool,
+    /// The same after the disk has taken the batch: nobody but the disk knows.
+    sync_fails_on_disk: AtomicBool,
 }
 
 impl Faults {
@@ -71,7 +74,7 @@ impl Faults {
     }
 
     fn set(&self, text: &str) -> Result<(), String> {
-        let (mut offset, mut full, mut fails) = (0, false, false);
+        let (mut offset, mut full, mut fails, mut fails_on_disk) = (0, false, false, false);
         for line in text.lines().filter(|line| !line.is_empty()) {
             match line.split_once(' ').unwrap_or((line, "")) {
                 ("clock_offset_us", number) => {
@@ -79,12 +82,14 @@ impl Faults {
                 }
                 ("disk_full", "") => full = true,
                 ("sync_fails", "") => fails = true,
+                ("sync_fails_on_disk", "") => fails_on_disk = true,
                 _ => return Err(format!("'{line}' is no fault")),
             }
         }
         self.clock_offset_us.store(offset, Relaxed);
         self.disk_full.store(full, Relaxed);
         self.sync_fails.store(fails, Relaxed);
+        self.sync_fails_on_disk.store(fails_on_disk, Relaxed);
         Ok(())
     }
 }
@@ -115,10 +120,12 @@ impl Engine for FaultyEngine {
         if self.faults.disk_full.load(Relaxed) {
             return Err(EngineError::Full);
         }
+        let failed = || Err(EngineError::Io(format!("{VARIABLE} lets the sync fail")));
         if self.faults.sync_fails.load(Relaxed) {
-            return Err(EngineError::Io(format!("{VARIABLE} lets the sync fail")));
+            return failed();
         }
-        self.inner.commit(batch)
+        self.inner.commit(batch)?;
+        if self.faults.sync_fails_on_disk.load(Relaxed) { failed() } else { Ok(()) }
     }
 
     fn stats(&self) -> EngineStats {
@@ -148,6 +155,17 @@ mod tests {
         let behind = right.wall.0 - wrong.wall.0;
         assert!((50_000_000..=60_000_000).contains(&behind), "{behind} us");
         assert!(wrong.mono.0 < 10_000_000_000);
+    }
+
+    #[test]
+    fn a_failed_sync_loses_its_batch_or_keeps_it() {
+        for (text, is_kept) in [("sync_fails", false), ("sync_fails_on_disk", true)] {
+            let engine = faults(text).engine(Arc::new(MemoryEngine::default()));
+            let mut batch = Batch::default();
+            batch.put(Space::Meta, Bytes::from_static(b"key"), Bytes::from_static(b"value"));
+            assert!(matches!(engine.commit(&batch), Err(EngineError::Io(_))));
+            assert_eq!(engine.get(Space::Meta, b"key").unwrap().is_some(), is_kept, "{text}");
+        }
     }
 
     #[test]
