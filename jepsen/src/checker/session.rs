@@ -1,8 +1,9 @@
-//! Guarantees within one client's session, for registers whose operations carry version tags.
+//! Guarantees within one client's session, by the version tags that its operations carry, and by their values.
 
 use std::collections::BTreeMap;
 use std::fmt;
 
+use super::linearizable::RegisterAction;
 use super::versions::VersionAction;
 use super::{Counterexample, Verdict};
 use crate::history::Operation;
@@ -15,6 +16,46 @@ pub fn read_your_writes<T: Ord + fmt::Debug>(history: &[Operation<VersionAction<
 /// Monotonic reads: a client's read returns at least the tag of its own last read.
 pub fn monotonic_reads<T: Ord + fmt::Debug>(history: &[Operation<VersionAction<T>>]) -> Verdict {
     never_back(history, "monotonic reads", |action| matches!(action, VersionAction::Read(_)))
+}
+
+/// Read your writes by the values alone, each of which is written once: after an acknowledged write of its own a client
+/// reads neither `initial` nor a value that it had written before. What others wrote may be newer or older.
+pub fn read_your_own_values<V: Ord + fmt::Debug>(
+    initial: &V,
+    history: &[Operation<RegisterAction<V>>],
+) -> Verdict {
+    let mut order: Vec<usize> = (0..history.len()).filter(|&at| history[at].is_applied()).collect();
+    order.sort_by_key(|&at| history[at].invoked);
+    let mut last: BTreeMap<u64, usize> = BTreeMap::new();
+    let mut overwritten: BTreeMap<(u64, &V), usize> = BTreeMap::new();
+    for at in order {
+        let Operation { process, action, .. } = &history[at];
+        match action {
+            RegisterAction::Write(_) => {
+                if let Some(before) = last.insert(*process, at)
+                    && let RegisterAction::Write(value) = &history[before].action
+                {
+                    overwritten.insert((*process, value), before);
+                }
+            }
+            RegisterAction::Read(Some(value)) => {
+                let Some(&own) = last.get(process) else { continue };
+                let before = overwritten.get(&(*process, value)).copied();
+                if before.is_some() || value == initial {
+                    let reason = format!("{value:?} was read after an own write that followed it");
+                    let positions = before.into_iter().chain([own, at]).collect();
+                    return Verdict::Invalid(Counterexample::new(
+                        "read your writes",
+                        reason,
+                        history,
+                        positions,
+                    ));
+                }
+            }
+            RegisterAction::Read(None) | RegisterAction::Cas { .. } => {}
+        }
+    }
+    Verdict::Valid
 }
 
 /// No read returns a smaller tag than an earlier operation of the same process that `binds`.
@@ -60,6 +101,26 @@ mod tests {
         assert!(monotonic_reads(&history(0)).is_valid());
         let unknown = [Op::unknown(0, 0, Write(Some(2))), Op::applied(0, 2, 3, Read(None))];
         assert!(read_your_writes(&unknown).is_valid());
+    }
+
+    #[test]
+    fn a_client_sees_its_own_values() {
+        use RegisterAction::{Read, Write};
+        let judge = |reader, value| {
+            read_your_own_values(
+                &0,
+                &[
+                    Operation::applied(0, 0, 1, Write(1)),
+                    Operation::applied(0, 2, 3, Write(2)),
+                    Operation::applied(reader, 4, 5, Read(Some(value))),
+                ],
+            )
+        };
+        for value in [0, 1] {
+            assert!(judge(0, value).is_invalid(), "{value}");
+            assert!(judge(1, value).is_valid(), "another client may lag");
+        }
+        assert!(judge(0, 2).is_valid() && judge(0, 3).is_valid());
     }
 
     #[test]

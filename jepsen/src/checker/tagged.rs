@@ -9,6 +9,7 @@ use std::fmt;
 
 use super::linearizable::RegisterAction;
 use super::versions::{self, VersionAction};
+use super::{Counterexample, Verdict};
 use crate::history::{Operation, Outcome};
 
 /// Whether the order of the tags shows that the history is linearizable; false says nothing. `tags` has the tag of
@@ -19,6 +20,49 @@ pub fn is_linearizable<V: Ord, T: Ord + Copy + fmt::Debug>(
     tags: &[Option<T>],
 ) -> bool {
     versions_of(initial, history, tags).is_some_and(|versions| versions::in_order(&versions).is_valid())
+}
+
+/// Whether tags and values tell the same story: every tag belongs to one value, and what was read is `initial` or was
+/// written by something that may have taken effect before the read was over.
+pub fn are_alike<V: Ord + fmt::Debug, T: Ord + fmt::Debug>(
+    initial: &V,
+    history: &[Operation<RegisterAction<V>>],
+    tags: &[Option<T>],
+) -> Verdict {
+    let wrong = |reason, positions| {
+        Verdict::Invalid(Counterexample::new("one version, one value", reason, history, positions))
+    };
+    let mut first_written: BTreeMap<&V, u64> = BTreeMap::new();
+    for operation in history.iter().filter(|operation| operation.is_possible()) {
+        if let RegisterAction::Write(value) | RegisterAction::Cas { new: value, .. } = &operation.action {
+            let first = first_written.entry(value).or_insert(operation.invoked);
+            *first = operation.invoked.min(*first);
+        }
+    }
+    let mut value_of: BTreeMap<&T, (&V, usize)> = BTreeMap::new();
+    for (at, (operation, tag)) in history.iter().zip(tags).enumerate() {
+        let (RegisterAction::Read(Some(value)) | RegisterAction::Write(value), true) =
+            (&operation.action, operation.is_applied())
+        else {
+            continue;
+        };
+        let is_read = matches!(operation.action, RegisterAction::Read(_));
+        let is_written = first_written
+            .get(value)
+            .is_some_and(|first| operation.completed.is_none_or(|completed| *first <= completed));
+        if is_read && !is_written && value != initial {
+            return wrong(format!("{value:?} was read, and nobody had written it"), vec![at]);
+        }
+        let Some(tag) = tag else { continue };
+        let (known, by) = *value_of.entry(tag).or_insert((value, at));
+        if known != value {
+            return wrong(
+                format!("the version {tag:?} has the values {known:?} and {value:?}"),
+                vec![by, at],
+            );
+        }
+    }
+    Verdict::Valid
 }
 
 /// The same history in versions; `None` where tags and values do not fit together.
@@ -114,6 +158,19 @@ mod tests {
             "a tag that nobody wrote"
         );
         assert!(!is_linearizable(&0, &[write, read(0)], &[Some(5), None]), "the register was touched");
+    }
+
+    #[test]
+    fn tags_and_values_tell_the_same_story() {
+        let write = Op::applied(0, 4, 5, Write(1));
+        let read = |value| Op::applied(1, 2, 6, Read(Some(value)));
+        let judge = |read: Op, tag: Option<u8>| are_alike(&0, &[write.clone(), read], &[Some(5), tag]);
+        assert!(judge(read(1), Some(5)).is_valid() && judge(read(0), None).is_valid());
+        assert!(judge(read(0), Some(5)).is_invalid(), "one tag, two values");
+        assert!(judge(read(7), Some(8)).is_invalid(), "nobody wrote it");
+        assert!(judge(Op::applied(1, 2, 3, Read(Some(1))), Some(5)).is_invalid(), "not yet written");
+        let refused = [Op::not_applied(0, 0, 1, Write(1)), read(1)];
+        assert!(are_alike(&0, &refused, &[None, Some(5)]).is_invalid(), "it was refused");
     }
 
     #[test]

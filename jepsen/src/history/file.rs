@@ -47,10 +47,11 @@ pub fn read_json(text: &[u8]) -> Result<Vec<Event>, ParseError> {
     events.map_err(|error| ParseError { line: error.line().max(1), problem: error.to_string() })
 }
 
-/// A history in JSON, one event a line.
+/// A history in JSON: an array with one event a line.
 ///
 /// # Errors
 /// If a map in it has the same key twice under JSON's rules, or a key that is no string.
 pub fn write_json(events: &[Event]) -> Result<String, serde_json::Error> {
-    events.iter().map(|event| serde_json::to_string(event).map(|line| line + "\n")).collect()
+    let lines: Vec<String> = events.iter().map(serde_json::to_string).collect::<Result<_, _>>()?;
+    Ok(format!("[\n{}\n]\n", lines.join(",\n")))
 }

@@ -96,6 +96,7 @@ proptest! {
         prop_assert_eq!(&read_edn(edn.as_bytes()).unwrap(), &events);
         prop_assert_eq!(&read_edn(format!("[{edn}]").as_bytes()).unwrap(), &events);
         let json = write_json(&events).unwrap();
+        prop_assert!(serde_json::from_str::<Vec<Event>>(&json).is_ok(), "one document");
         prop_assert_eq!(&read_json(json.as_bytes()).unwrap(), &events);
         prop_assert_eq!(&read_json(serde_json::to_string(&events).unwrap().as_bytes()).unwrap(), &events);
     }

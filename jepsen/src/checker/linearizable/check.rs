@@ -1,7 +1,7 @@
 //! The linearizability checker.
 
 use super::counterexample;
-use super::model::{Compiled, Machine, Model};
+use super::model::{Compiled, Model};
 use super::search::Search;
 use crate::checker::Verdict;
 use crate::history::Operation;
@@ -44,17 +44,23 @@ impl Default for Limits {
 pub struct Linearizable {
     limits: Limits,
     search: Search,
+    took_search: bool,
 }
 
 impl Linearizable {
     /// A checker that gives up at `limits`.
     pub fn new(limits: Limits) -> Self {
-        Linearizable { limits, search: Search::default() }
+        Linearizable { limits, ..Linearizable::default() }
     }
 
     /// Judges one object's history, given in any order.
     pub fn check<M: Model>(&mut self, model: &M, history: &[Operation<M::Action>]) -> Verdict {
         self.check_until(model, history, &mut || false)
+    }
+
+    /// Whether the last verdict took a search: an object may tell without one.
+    pub fn took_search(&self) -> bool {
+        self.took_search
     }
 
     /// Like [`check`](Self::check), but gives up when `stop`, asked every few thousand steps, says so.
@@ -65,16 +71,17 @@ impl Linearizable {
         stop: &mut dyn FnMut() -> bool,
     ) -> Verdict {
         let Compiled { mut machine, calls } = model.compile(history);
-        match self.search.run(&mut machine, &calls, &self.limits, stop) {
+        let found = self.search.run(&mut machine, &calls, &self.limits, stop);
+        self.took_search = self.search.was_needed;
+        match found {
             Ok(true) => Verdict::Valid,
             Err(undecided) => Verdict::Unknown(undecided),
             Ok(false) => {
                 let limits = Limits { steps_max: self.limits.steps_max.min(SHRINK_STEPS_MAX), ..self.limits };
-                let natures = machine.clone();
-                let nature = |step| natures.nature(step);
-                let refuted =
-                    |calls: &[_]| self.search.run(&mut machine, calls, &limits, stop).map(|found| !found);
-                Verdict::Invalid(counterexample::shrink::<M>(history, calls, nature, refuted))
+                let refuted = |machine: &mut M::Machine, calls: &[_]| {
+                    self.search.run(machine, calls, &limits, stop).map(|found| !found)
+                };
+                Verdict::Invalid(counterexample::shrink::<M>(history, machine, calls, refuted))
             }
         }
     }

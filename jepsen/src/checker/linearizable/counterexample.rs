@@ -9,19 +9,66 @@ type Step<M> = <<M as Model>::Machine as Machine>::Step;
 /// The shortest prefix, by completions, that has no linearization, without the operations that play no part; and of
 /// that the latest part which has none from whatever state it starts, with the writes that it needs.
 ///
-/// `refuted` says whether some calls have none; where it gives up, what was found so far stands.
+/// `refuted` says whether some calls have none; where it gives up, what was found so far stands. Whatever is left out
+/// keeps a history that has a linearization linearizable; so what could not be left out at first cannot be later
+/// either, and one pass over single operations leaves a counterexample of which nothing more can be left out.
 pub(super) fn shrink<M: Model>(
     history: &[Operation<M::Action>],
+    mut machine: M::Machine,
     calls: Vec<Call<Step<M>>>,
-    nature: impl Fn(Step<M>) -> Nature,
-    mut refuted: impl FnMut(&[Call<Step<M>>]) -> Result<bool, Undecided>,
+    mut refuted: impl FnMut(&mut M::Machine, &[Call<Step<M>>]) -> Result<bool, Undecided>,
 ) -> Counterexample {
-    let (end, calls) = shortest_prefix(calls, &mut refuted);
+    let mut gave_up = false;
+    let mut refuted = |machine: &mut M::Machine, calls: &[Call<Step<M>>]| {
+        let answer = refuted(machine, calls);
+        gave_up |= answer.is_err();
+        answer
+    };
+    let (end, calls) = shortest_prefix(calls, &mut |calls| refuted(&mut machine, calls));
+    let (mut machine, calls) = forget_changes(machine, calls, &mut refuted);
+    let natures = machine.clone();
+    let nature = |step| natures.nature(step);
+    let mut refuted = |calls: &[Call<Step<M>>]| refuted(&mut machine, calls);
     let calls = thin_out(calls, &nature, &mut refuted);
     let calls = window(calls, &nature, &mut refuted);
-    let reason = format!("no order explains these operations, from the completion at {end} on");
+    // Of what can never be left out nobody knows whether it is needed.
+    let was_tried = |(at, call): (usize, &Call<Step<M>>)| {
+        is_simple(nature(call.step)) || natures.forget(&calls, at..at + 1).is_some()
+    };
+    let is_minimal = calls.iter().enumerate().all(was_tried) && !gave_up;
+    let extent = if is_minimal { "none of them can be left out" } else { "reduced, not minimal" };
+    let reason = format!("no order explains these operations, from the completion at {end} on ({extent})");
     let concerned = calls.iter().map(|call| call.origin).collect();
     Counterexample::new("linearizability", reason, history, concerned)
+}
+
+/// Leaves out changes with all that is told of them, in ever smaller runs, where the object knows how to.
+fn forget_changes<M: Machine>(
+    mut machine: M,
+    mut calls: Vec<Call<M::Step>>,
+    refuted: &mut impl FnMut(&mut M, &[Call<M::Step>]) -> Result<bool, Undecided>,
+) -> (M, Vec<Call<M::Step>>) {
+    let mut run = calls.len();
+    while run > 0 {
+        let mut from = 0;
+        while from < calls.len() {
+            let inside = from..calls.len().min(from + run);
+            let fewer = machine.forget(&calls, inside);
+            let fewer = fewer
+                .and_then(|(mut machine, left)| Some((refuted(&mut machine, &left).ok()?, machine, left)));
+            match fewer {
+                Some((true, smaller, left)) => (machine, calls) = (smaller, left),
+                _ => from += run,
+            }
+        }
+        run /= 2;
+    }
+    (machine, calls)
+}
+
+/// Of an object that is read and blindly written.
+fn is_simple(nature: Nature) -> bool {
+    !nature.excludes && (nature.reads_only || (nature.blind && nature.makes.is_some()))
 }
 
 /// The prefix and its last completion.
@@ -89,8 +136,6 @@ fn window<S: Copy>(
     nature: &impl Fn(S) -> Nature,
     refuted: &mut impl FnMut(&[Call<S>]) -> Result<bool, Undecided>,
 ) -> Vec<Call<S>> {
-    let is_simple =
-        |nature: Nature| !nature.excludes && (nature.reads_only || (nature.blind && nature.makes.is_some()));
     if !calls.iter().all(|call| is_simple(nature(call.step))) {
         return calls;
     }

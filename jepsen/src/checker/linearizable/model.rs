@@ -1,6 +1,7 @@
 //! What the search asks of a sequential object.
 
 use std::fmt;
+use std::ops::Range;
 
 use crate::history::Operation;
 
@@ -57,6 +58,17 @@ pub trait Machine: Clone {
     /// Memory held by interned states, in bytes; it counts toward the cap of the search.
     fn bytes(&self) -> usize {
         0
+    }
+
+    /// The calls without what those at `positions` change, and without all that others tell of it, on an object of
+    /// which that is true. If the calls have a linearization, so has what is left. `None` if nothing can be left out.
+    fn forget(
+        &self,
+        calls: &[Call<Self::Step>],
+        positions: Range<usize>,
+    ) -> Option<(Self, Vec<Call<Self::Step>>)> {
+        let _ = (calls, positions);
+        None
     }
 
     /// Whether the calls have a linearization, where the object can tell without a search.

@@ -36,6 +36,8 @@ pub(super) struct Search {
     needed: Vec<u32>,
     makers: Vec<u32>,
     steps: u64,
+    /// Whether the last answer took more than the object's own decision.
+    pub(super) was_needed: bool,
 }
 
 /// A configuration on the way down.
@@ -66,7 +68,9 @@ impl Search {
         limits: &Limits,
         stop: &mut dyn FnMut() -> bool,
     ) -> Result<bool, Undecided> {
-        if let Some(decided) = machine.decide(calls) {
+        let decided = machine.decide(calls);
+        self.was_needed = decided.is_none();
+        if let Some(decided) = decided {
             return Ok(decided);
         }
         self.reset(machine, calls);

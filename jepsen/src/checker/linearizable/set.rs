@@ -1,6 +1,7 @@
 //! A grow-only set, read as a whole, and the machine of objects that are sets.
 
 use std::fmt;
+use std::ops::Range;
 
 use super::chain;
 use super::model::{Call, Compiled, Machine, Model, Nature, State};
@@ -173,9 +174,58 @@ impl Machine for SetMachine {
         chain::decide(self.initial, &self.known, calls)
     }
 
+    /// A grow-only set of some elements is one of fewer as well.
+    fn forget(&self, calls: &[Call<SetStep>], positions: Range<usize>) -> Option<(Self, Vec<Call<SetStep>>)> {
+        let empty = vec![0; self.words];
+        let grows = |step: SetStep| match step {
+            SetStep::Read(_) => true,
+            SetStep::Change { add, remove } => add.is_some() && *self.known[remove as usize] == *empty,
+            SetStep::Supersede { .. } => false,
+        };
+        if self.open || !calls.iter().all(|call| grows(call.step)) {
+            return None;
+        }
+        let mut forgotten = empty;
+        for call in calls.get(positions)? {
+            if let Some(element) = added(call.step) {
+                forgotten[element as usize / 64] |= 1 << (element % 64);
+            }
+        }
+        let initial = &self.known[self.initial as usize];
+        forgotten.iter_mut().zip(initial).for_each(|(word, there)| *word &= !there);
+        if forgotten.iter().all(|word| *word == 0) {
+            return None;
+        }
+        let mut machine = SetMachine { known: Vec::new(), order: Vec::new(), ..*self };
+        machine.initial = machine.state_of(initial);
+        let nothing = machine.state_of_elements(std::iter::empty());
+        let is_forgotten = |element: u32| forgotten[element as usize / 64] & (1 << (element % 64)) != 0;
+        let mut left = Vec::with_capacity(calls.len());
+        for call in calls.iter().filter(|call| !added(call.step).is_some_and(is_forgotten)) {
+            let step = match call.step {
+                SetStep::Read(seen) => {
+                    let bits = self.known[seen as usize].iter().zip(&forgotten);
+                    let bits: Vec<u64> = bits.map(|(seen, forgotten)| seen & !forgotten).collect();
+                    SetStep::Read(machine.state_of(&bits))
+                }
+                change => SetStep::Change { add: added(change), remove: nothing },
+            };
+            left.push(Call { step, ..*call });
+        }
+        Some((machine, left))
+    }
+
     fn nature(&self, step: SetStep) -> Nature {
         let reads_only = matches!(step, SetStep::Read(_));
         Nature { reads_only, settles: reads_only && self.open, ..Nature::default() }
+    }
+}
+
+/// The element that a step puts in.
+fn added(step: SetStep) -> Option<u32> {
+    match step {
+        SetStep::Read(_) => None,
+        SetStep::Change { add, .. } | SetStep::Supersede { add, .. } => add,
     }
 }
 

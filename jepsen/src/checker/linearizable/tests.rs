@@ -83,6 +83,13 @@ fn the_counterexample_starts_where_the_trouble_does() {
         panic!("a stale read");
     };
     assert_eq!(found.operations, [38, 39, 80], "the write, the one over it, and the read: {found}");
+    assert!(found.reason.contains("none of them can be left out"), "{found}");
+    let saw_another = [Op::not_applied(0, 0, 1, Cas { old: 0, new: 1 })];
+    let register = Register::new(0).failed_cas(FailedCas::Observe);
+    let Verdict::Invalid(found) = Linearizable::default().check(&register, &saw_another) else {
+        panic!("it was 0");
+    };
+    assert!(found.reason.contains("reduced, not minimal"), "{found}");
 }
 
 /// Sums of many powers of two are all different: nothing can be pruned.
@@ -230,8 +237,75 @@ fn counter_action() -> impl Strategy<Value = CounterAction> {
     ]
 }
 
+/// The operations without an element: without its adds, and not in any read.
+fn without(history: &[Operation<SetAction<u8>>], element: u8) -> Vec<Operation<SetAction<u8>>> {
+    let kept = history.iter().filter(|operation| operation.action != SetAction::Add(element));
+    kept.cloned()
+        .map(|mut operation| {
+            if let SetAction::Read(Some(values)) = &mut operation.action {
+                values.retain(|value| *value != element);
+            }
+            operation
+        })
+        .collect()
+}
+
+#[test]
+fn the_counterexample_of_a_set_has_only_what_matters() {
+    let mut history: Vec<Operation<SetAction<u8>>> = (0..60)
+        .map(|n| Operation::applied(0, 4 * u64::from(n), 4 * u64::from(n) + 1, SetAction::Add(n)))
+        .collect();
+    let read = |at, values: Vec<u8>| Operation::applied(1, at, at + 1, SetAction::Read(Some(values)));
+    history.push(read(402, (0..60).collect()));
+    history.push(read(404, (0..60).filter(|value| *value != 17).collect()));
+    history.push(read(406, (0..60).collect()));
+    let Verdict::Invalid(found) = Linearizable::default().check(&Set::default(), &history) else {
+        panic!("a lost element");
+    };
+    assert_eq!(found.operations, [17, 61], "the add and the read without it: {found}");
+    assert!(found.reason.contains("none of them can be left out"), "{found}");
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(4_000))]
+
+    #[test]
+    fn nothing_can_be_left_out_of_a_sets_counterexample(history in histories(set_action(), 9)) {
+        let set = Set::default();
+        if let Verdict::Invalid(found) = Linearizable::default().check(&set, &history) {
+            let mut few: Vec<_> = found.operations.iter().map(|&at| history[at].clone()).collect();
+            // What is pending at the end of the shortest prefix is so in the counterexample.
+            let end: u64 = found.reason.split(" at ").nth(1).unwrap().split(' ').next().unwrap().parse().unwrap();
+            for operation in &mut few {
+                if operation.completed.is_some_and(|at| at > end) {
+                    operation.outcome = Outcome::Unknown;
+                }
+            }
+            let is_added = |few: &[Operation<SetAction<u8>>], element| {
+                few.iter().any(|operation| operation.action == SetAction::Add(element))
+            };
+            let ever_added = |element| history.iter().any(|operation| {
+                operation.is_possible() && operation.invoked <= end && operation.action == SetAction::Add(element)
+            });
+            for element in 0..4 {
+                if !is_added(&few, element) && ever_added(element) {
+                    few = without(&few, element);
+                }
+            }
+            prop_assert!(found.reason.contains("none of them can be left out"), "{}", found);
+            prop_assert!(!brute_force(&set, &few), "{}", found);
+            for element in (0..4).filter(|element| is_added(&few, *element)) {
+                prop_assert!(brute_force(&set, &without(&few, element)), "{element} plays no part: {}", found);
+            }
+            for at in 0..few.len() {
+                if let SetAction::Read(_) = few[at].action {
+                    let mut fewer = few.clone();
+                    fewer.remove(at);
+                    prop_assert!(brute_force(&set, &fewer), "#{at} plays no part: {}", found);
+                }
+            }
+        }
+    }
 
     #[test]
     fn agrees_with_brute_force_on_sets(history in histories(set_action(), 7)) {
