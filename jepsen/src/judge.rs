@@ -1,6 +1,6 @@
 //! The verdict on a run: every key by every rule of its workload, keys in parallel.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error;
 use std::time::{Duration, Instant};
 
@@ -15,15 +15,18 @@ use quorate_jepsen::history::{
 
 use crate::parallel::{in_parallel, threads};
 use crate::record::{Entry, Seen};
+use crate::stop::Stop;
 use crate::workload::Workload;
 
 /// Bounds of the search, for each key and for all.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Caps {
     /// For all keys together.
     pub(crate) time: Duration,
     /// For each search at a time.
     pub(crate) memory_bytes: usize,
+    /// Ends all searches.
+    pub(crate) stop: Stop,
 }
 
 /// What was found about one key by one rule.
@@ -68,7 +71,7 @@ pub(crate) fn judge(
     let deadline = Instant::now() + caps.time;
     let memory_bytes_max = caps.memory_bytes / threads();
     let limits = Limits { steps_max: u64::MAX, memory_bytes_max };
-    let search = || Search { checker: Linearizable::new(limits), deadline };
+    let search = || Search { checker: Linearizable::new(limits), deadline, stop: caps.stop.clone() };
     let found = in_parallel(&histories, search, |search, history| history.judge(workload, search));
     let mut all = Vec::new();
     for findings in found {
@@ -93,16 +96,24 @@ pub(crate) fn split(entries: &[Entry]) -> BTreeMap<&str, Vec<&Entry>> {
 struct Search {
     checker: Linearizable,
     deadline: Instant,
+    stop: Stop,
 }
 
 impl Search {
+    /// The verdict, and how it came about: `shortcut` if no search was needed.
     #[expect(clippy::disallowed_methods, reason = "the search has a cap in real time")]
-    fn check<M: Model>(&mut self, model: &M, history: &[Operation<M::Action>]) -> Verdict {
-        let deadline = self.deadline;
-        if Instant::now() >= deadline {
-            return Verdict::Unknown(Undecided::Stopped);
+    fn check<M: Model>(
+        &mut self,
+        model: &M,
+        history: &[Operation<M::Action>],
+        shortcut: &'static str,
+    ) -> (Verdict, &'static str) {
+        let is_late = || Instant::now() >= self.deadline || self.stop.is_told();
+        if is_late() {
+            return (Verdict::Unknown(Undecided::Stopped), "search");
         }
-        self.checker.check_until(model, history, &mut || Instant::now() >= deadline)
+        let verdict = self.checker.check_until(model, history, &mut || is_late());
+        (verdict, if self.checker.took_search() { "search" } else { shortcut })
     }
 }
 
@@ -147,11 +158,12 @@ impl<'a> KeyHistory<'a> {
     fn register(&self, search: &mut Search) -> Result<Findings, Box<dyn Error + Send + Sync>> {
         let history = register(&self.operations, NilRead::Absent)?;
         let tags: Vec<Option<Tag>> = self.seen.iter().map(|seen| seen.tag).collect();
-        let linearizable = if tagged::is_linearizable(&Value::Nil, &history, &tags) {
-            ("linearizable", Verdict::Valid, "version tags")
+        let (verdict, method) = if tagged::is_linearizable(&Value::Nil, &history, &tags) {
+            (Verdict::Valid, "version tags")
         } else {
-            ("linearizable", search.check(&Register::new(Value::Nil), &history), "search")
+            search.check(&Register::new(Value::Nil), &history, "zones of the values")
         };
+        let linearizable = ("linearizable", verdict, method);
         let durable = durability::register(&Value::Nil, &history, &self.finals);
         Ok(vec![linearizable, ("durable", durable, "final reads")])
     }
@@ -188,9 +200,9 @@ impl<'a> KeyHistory<'a> {
                 other => vec![other.clone()],
             })
             .collect();
-        let linearizable = search.check(&Set { initial: Vec::new() }, &history);
+        let (verdict, method) = search.check(&Set { initial: Vec::new() }, &history, "chain of the reads");
         let durable = durability::set(&[], &history, &finals);
-        Ok(vec![("linearizable", linearizable, "search"), ("durable", durable, "final reads")])
+        Ok(vec![("linearizable", verdict, method), ("durable", durable, "final reads")])
     }
 
     /// At QUORUM the whole register; at ONE what a session through one replica of the key is promised.
@@ -200,21 +212,31 @@ impl<'a> KeyHistory<'a> {
         search: &mut Search,
     ) -> Result<Findings, Box<dyn Error + Send + Sync>> {
         let is_one = workload.level(self.key) == quorate::client::Consistency::One;
-        let mut versions = Vec::new();
-        for (operation, seen) in self.operations.iter().zip(&self.seen) {
+        let registers = register(&self.operations, NilRead::Absent)?;
+        let (mut versions, mut values, mut places) = (Vec::new(), Vec::new(), Vec::new());
+        for (at, (operation, seen)) in registers.iter().zip(&self.seen).enumerate() {
             let &Operation { process, invoked, completed, outcome, ref action } = operation;
             if is_one && outcome == Outcome::Applied && !seen.at_replica {
                 continue;
             }
-            let action = match action.f.as_str() {
-                "read" => VersionAction::Read(seen.tag),
-                _ => VersionAction::Write(seen.tag),
+            let action = match action {
+                RegisterAction::Read(_) => VersionAction::Read(seen.tag),
+                RegisterAction::Write(_) | RegisterAction::Cas { .. } => VersionAction::Write(seen.tag),
             };
             versions.push(Operation { process, invoked, completed, outcome, action });
+            values.push(operation.clone());
+            places.push(at);
         }
-        let mut findings = vec![("read your writes", session::read_your_writes(&versions), "version tags")];
+        let placed = |verdict| at_places(verdict, &places);
+        let tags: Vec<Option<Tag>> = self.seen.iter().map(|seen| seen.tag).collect();
+        // What the tags say counts for the values only if the two belong together.
+        let own = placed(session::read_your_writes(&versions))
+            .and(|| placed(session::read_your_own_values(&Value::Nil, &values)))
+            .and(|| tagged::are_alike(&Value::Nil, &registers, &tags));
+        let mut findings = vec![("read your writes", own, "version tags and values")];
         if !is_one {
-            findings.push(("monotonic reads", session::monotonic_reads(&versions), "version tags"));
+            let monotonic = placed(session::monotonic_reads(&versions));
+            findings.push(("monotonic reads", monotonic, "version tags"));
             findings.extend(self.register(search)?);
         }
         Ok(findings)
@@ -222,25 +244,49 @@ impl<'a> KeyHistory<'a> {
 
     /// The operations of a counterexample with the times of the run.
     fn window(&self, found: &Counterexample) -> Vec<String> {
+        let shown: Vec<&Operation<Request>> =
+            found.operations.iter().filter_map(|at| self.operations.get(*at)).collect();
+        // Elements whose adds play no part play none in the reads either.
+        let added = |operation: &&Operation<Request>| operation.action.f == "add";
+        let known: BTreeSet<&Value> =
+            self.operations.iter().filter(added).map(|operation| &operation.action.argument).collect();
+        let concerned: BTreeSet<&Value> =
+            shown.iter().copied().filter(added).map(|operation| &operation.action.argument).collect();
+        let matters = |element: &&Value| concerned.contains(element) || !known.contains(element);
+        let told = |value: &Value| match value {
+            Value::Vector(elements) if !known.is_empty() => {
+                let few: Vec<Value> = elements.iter().filter(matters).cloned().collect();
+                let others = elements.len() - few.len();
+                format!("{} and {others} others", Value::Vector(few))
+            }
+            value => value.to_string(),
+        };
+        let line = |at: &usize| Some(self.line(self.operations.get(*at)?, self.seen.get(*at)?, told));
+        found.operations.iter().filter_map(line).collect()
+    }
+
+    fn line(&self, operation: &Operation<Request>, seen: &Seen, told: impl Fn(&Value) -> String) -> String {
         let seconds = |at: u64| {
             let time = self.entries.get(at as usize).map_or(0, |entry| entry.event.time);
             format!("{:.4}", time as f64 / 1e9)
         };
-        let line = |operation: &Operation<Request>, seen: &Seen| {
-            let Operation { process, invoked, completed, outcome, action } = operation;
-            let until = completed.map_or_else(|| "never".to_owned(), &seconds);
-            let what = if action.f == "read" { &action.answer } else { &action.argument };
-            let coordinator =
-                seen.coordinator.map_or_else(String::new, |node| format!(" through node {node}"));
-            let tag = seen.tag.map_or_else(String::new, |tag| format!(", version {tag}"));
-            let from = seconds(*invoked);
-            format!(
-                "process {process} [{from} s .. {until} s] {} {what} {outcome:?}{coordinator}{tag}",
-                action.f
-            )
-        };
-        let known = |at: &usize| Some(line(self.operations.get(*at)?, self.seen.get(*at)?));
-        found.operations.iter().filter_map(known).collect()
+        let Operation { process, invoked, completed, outcome, action } = operation;
+        let (from, until) = (seconds(*invoked), completed.map_or_else(|| "never".to_owned(), seconds));
+        let what = told(if action.f == "read" { &action.answer } else { &action.argument });
+        let coordinator = seen.coordinator.map_or_else(String::new, |node| format!(" through node {node}"));
+        let tag = seen.tag.map_or_else(String::new, |tag| format!(", version {tag}"));
+        format!("process {process} [{from} s .. {until} s] {} {what} {outcome:?}{coordinator}{tag}", action.f)
+    }
+}
+
+/// The same verdict on a history of which only the operations at `places` were judged.
+fn at_places(verdict: Verdict, places: &[usize]) -> Verdict {
+    match verdict {
+        Verdict::Invalid(mut found) => {
+            found.operations = found.operations.iter().filter_map(|at| places.get(*at).copied()).collect();
+            Verdict::Invalid(found)
+        }
+        other => other,
     }
 }
 
@@ -283,10 +329,13 @@ mod tests {
             _ => String::new(),
         };
         let finals = finals.iter().map(|value| ("n1".to_owned(), value.clone())).collect();
-        let caps = Caps { time: Duration::from_secs(60), memory_bytes: 1 << 28 };
-        let findings = judge(workload, entries, &BTreeMap::from([(key, finals)]), caps).unwrap();
+        let findings = judge(workload, entries, &BTreeMap::from([(key, finals)]), caps()).unwrap();
         assert!(!findings.is_empty());
         findings.iter().filter(|finding| !finding.verdict.is_valid()).map(|finding| finding.rule).collect()
+    }
+
+    fn caps() -> Caps {
+        Caps { time: Duration::from_secs(60), memory_bytes: 1 << 28, stop: Stop::default() }
     }
 
     fn n(value: i64) -> Value {
@@ -307,8 +356,7 @@ mod tests {
     #[test]
     fn a_counterexample_tells_real_times() {
         let stale = history("k", &[(0, "write", n(1), 5), (0, "write", n(2), 6), (7, "read", n(1), 5)]);
-        let caps = Caps { time: Duration::from_secs(60), memory_bytes: 1 << 28 };
-        let findings = judge(Workload::Register, &stale, &BTreeMap::new(), caps).unwrap();
+        let findings = judge(Workload::Register, &stale, &BTreeMap::new(), caps()).unwrap();
         let window = findings.iter().flat_map(|finding| &finding.window).next_back().unwrap();
         assert!(window.starts_with("process 7 [0.0040 s .. 0.0050 s] read 1"), "{window}");
     }
@@ -328,6 +376,22 @@ mod tests {
     }
 
     #[test]
+    fn a_lost_element_is_shown_by_its_add_and_one_read() {
+        let set = |elements: &[i64]| Value::Vector(elements.iter().copied().map(n).collect());
+        let mut operations: Vec<_> = (1..=20).map(|value| (0, "add", n(value), 0)).collect();
+        let all: Vec<i64> = (1..=20).collect();
+        operations.push((1, "read", set(&all), 0));
+        let rest: Vec<i64> = all.iter().copied().filter(|element| *element != 7).collect();
+        operations.push((2, "read", set(&rest), 0));
+        let history = history("k", &operations);
+        let findings = judge(Workload::SiblingsSet, &history, &BTreeMap::new(), caps()).unwrap();
+        let found = findings.iter().find(|finding| finding.rule == "linearizable").unwrap();
+        assert_eq!((found.window.len(), found.method), (2, "chain of the reads"), "{:?}", found.window);
+        assert!(found.window[0].contains("add 7"), "{:?}", found.window);
+        assert!(found.window[1].contains("read [] and 19 others"), "{:?}", found.window);
+    }
+
+    #[test]
     fn what_was_deleted_stays_so() {
         let gone = [(0, "write", n(1), 5), (0, "delete", Value::Nil, 6), (1, "read", Value::Nil, 6)];
         assert!(broken(Workload::Delete, &history("k", &gone), &[Value::Nil]).is_empty());
@@ -344,6 +408,16 @@ mod tests {
         let stale = |reader| [(0, "write", n(1), 5), (0, "write", n(2), 6), (reader, "read", n(1), 5)];
         assert!(broken(Workload::Session, &history("one-0-1", &stale(1)), &[]).is_empty());
         assert_eq!(broken(Workload::Session, &history("one-0-1", &stale(0)), &[]), ["read your writes"]);
+        let lying = |tag, value| [(0, "write", n(1), 5), (0, "write", n(2), 6), (0, "read", value, tag)];
+        for (told, why) in [
+            (lying(6, n(1)), "the tag is right, the value is not"),
+            (lying(7, n(1)), "an own value from before"),
+            (lying(7, Value::Nil), "nothing after an own write"),
+            (lying(7, n(9)), "what nobody wrote"),
+        ] {
+            let broken = broken(Workload::Session, &history("one-0-1", &told), &[]);
+            assert_eq!(broken, ["read your writes"], "{why}");
+        }
         let at_quorum = broken(Workload::Session, &history("k0-0", &stale(0)), &[]);
         assert_eq!(at_quorum, ["linearizable", "read your writes"]);
     }

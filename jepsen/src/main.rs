@@ -3,12 +3,15 @@
 
 mod check;
 mod cluster;
+mod fresh_dir;
 mod judge;
 mod nemesis;
+mod outcome;
 mod parallel;
 mod record;
 mod report;
 mod run;
+mod stop;
 mod workload;
 
 use std::process::ExitCode;

@@ -2,12 +2,10 @@
 
 use std::collections::BTreeSet;
 use std::error::Error;
-use std::fmt;
 use std::io;
-use std::path::{Path, PathBuf};
-use std::process::ExitCode;
+use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use clap::Args;
@@ -15,18 +13,22 @@ use quorate::client::{Client, TableHandle};
 use quorate_jepsen::history::{EventKind, Process, Value};
 
 use crate::check::{parse_size, parse_timeout};
-use crate::cluster::{Cluster, NetKind, Plan, make_dir};
+use crate::cluster::{Cluster, NetKind, Plan};
+use crate::fresh_dir::fresh_dir;
 use crate::judge::{Caps, Finding, judge};
-use crate::nemesis::{Nemesis, Parties, Planned, Siege, plan};
+use crate::nemesis::{Nemesis, Parties, Planned, STOPPED_ITSELF, Siege, plan};
+use crate::outcome::Outcome;
 use crate::record::{Entry, Recorder};
 use crate::report::{self, Report};
+use crate::stop::{Signals, Stop};
 use crate::workload::{Crew, Finals, Readers, Shift, Workload, read_finals, work};
 
 /// Run a cluster of real processes under faults, and judge what its clients saw.
 ///
-/// Everything goes to the directory of `--out`: the history in EDN and JSON, one EDN file for each key in `keys`,
-/// `results.json`, `timeline.html`, `latency.svg`, `rate.svg`, and logs and data of the nodes in `nodes`. The last
-/// line printed is `valid`, `not valid` or `unknown`, and the exit code is 0, 1 or 2.
+/// Everything goes to the directory of `--out`: the history in EDN and JSON, one EDN file for each key in `keys`, what
+/// each replica held at the end in `final-reads.json`, `results.json`, `timeline.html`, `latency.svg`, `rate.svg`, and
+/// logs and data of the nodes in `nodes`. The last line printed is `valid`, `not valid` or `unknown`, and the exit code
+/// is 0, 1 or 2. SIGINT, SIGTERM and SIGHUP end a run, its nodes and its namespaces.
 #[derive(Args, Clone, Debug)]
 #[command(
     args_override_self = true,
@@ -38,7 +40,7 @@ pub(crate) struct Run {
     /// What clients do.
     #[arg(long, value_enum)]
     workload: Workload,
-    /// What goes wrong; several with commas between them happen at once.
+    /// What goes wrong; several with commas between them happen at once, but `wipe` and `rollback`: both lose a disk.
     #[arg(long, value_enum, value_delimiter = ',', default_value = "none")]
     nemesis: Vec<Nemesis>,
     /// How many nodes.
@@ -62,7 +64,7 @@ pub(crate) struct Run {
     /// Decides which faults strike when, and what clients ask for; at random if it is not given.
     #[arg(long)]
     seed: Option<u64>,
-    /// Where results go; what an earlier run left there is replaced.
+    /// Where results go: a directory that is new, empty, or an earlier run's, which is replaced.
     #[arg(long, default_value = "quorate-jepsen-out")]
     out: PathBuf,
     /// How the harness gets between the nodes.
@@ -74,29 +76,19 @@ pub(crate) struct Run {
     /// Give the search for all keys up after this time.
     #[arg(long, default_value = "120s", value_parser = parse_timeout)]
     check_timeout: Duration,
-    /// Give a search up when it holds this much.
+    /// Give searches up when all together hold this much.
     #[arg(long, default_value = "1GiB", value_parser = parse_size)]
     check_memory: usize,
 }
 
-/// What came of it.
-pub(crate) struct Outcome {
+/// All that the verdict comes from.
+struct Judged {
     findings: Vec<Finding>,
     problems: Vec<String>,
-    /// Why the history would prove nothing.
-    untested: Option<String>,
-    operations: usize,
-    acknowledged: usize,
-    out: PathBuf,
-    seed: u64,
-}
-
-/// The three verdicts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Overall {
-    Valid,
-    Invalid,
-    Unknown,
+    finals: Finals,
+    network: serde_json::Value,
+    /// The process that read at the end.
+    last_process: u64,
 }
 
 type Failure = Box<dyn Error + Send + Sync>;
@@ -104,32 +96,50 @@ type Failure = Box<dyn Error + Send + Sync>;
 impl Run {
     /// Runs and judges.
     pub(crate) fn run(&self) -> Result<Outcome, Failure> {
-        if let Some(obstacle) = self.workload.obstacle() {
-            return Err(format!("--workload {}: {obstacle}", self.workload.name()).into());
+        if let Some(refusal) = self.refusal() {
+            return Err(refusal.into());
         }
-        if let (NetKind::Netns, Some(nemesis)) = (self.net, self.nemesis.iter().find(|n| n.shapes_packets()))
-        {
-            return Err(format!(
-                "--net netns can cut links, and no more: {} needs --net relay",
-                nemesis.name()
-            )
-            .into());
-        }
-        let is_over = Arc::new(AtomicBool::new(false));
+        let stop = Stop::default();
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
         let outcome = runtime.block_on(async {
+            let (mut signals, told) = (Signals::take()?, stop.clone());
+            // A task of its own: the test blocks its thread while nodes start.
+            let signal = runtime.spawn(async move {
+                signals.come().await;
+                told.tell();
+            });
             tokio::select! {
-                outcome = self.test(is_over.clone()) => outcome,
-                told = told_to_stop() => Err(told),
+                outcome = self.test(&stop) => outcome,
+                _ = signal => Err(Stop::REASON.into()),
             }
         });
-        is_over.store(true, Relaxed);
+        stop.tell();
         // Whoever still holds the cluster lets go of it, and it goes with all its processes and namespaces.
         runtime.shutdown_timeout(FAREWELL);
         outcome
     }
 
-    async fn test(&self, is_over: Arc<AtomicBool>) -> Result<Outcome, Failure> {
+    /// Why this cannot be run.
+    fn refusal(&self) -> Option<String> {
+        if let Some(obstacle) = self.workload.obstacle() {
+            return Some(format!("--workload {}: {obstacle}", self.workload.name()));
+        }
+        let has = |nemesis| self.nemesis.contains(&nemesis);
+        let shaper = self.nemesis.iter().find(|nemesis| nemesis.shapes_packets());
+        if let (NetKind::Netns, Some(nemesis)) = (self.net, shaper) {
+            return Some(format!(
+                "--net netns can cut links, and no more: {} needs --net relay",
+                nemesis.name()
+            ));
+        }
+        (has(Nemesis::Wipe) && has(Nemesis::Rollback)).then(|| {
+            "--nemesis wipe,rollback: both take what the same node has on its disk, and the one would undo the other; \
+             run them one after the other"
+                .to_owned()
+        })
+    }
+
+    async fn test(&self, stop: &Stop) -> Result<Outcome, Failure> {
         let seed = self.seed.unwrap_or_else(rand::random);
         let out = fresh_dir(&self.out)?;
         let parties = self.parties();
@@ -139,6 +149,7 @@ impl Run {
             nodes: parties.nodes,
             net: self.net,
             seed,
+            stop: stop.clone(),
         };
         let cluster = Arc::new(Cluster::start(&cluster_plan).await?);
         create_table(&cluster, self.workload, parties).await?;
@@ -147,15 +158,30 @@ impl Run {
         let planned = plan(&self.nemesis, parties, self.time, seed);
 
         let recorder = Arc::new(Recorder::start());
-        let siege =
-            Siege { cluster: cluster.clone(), recorder: recorder.clone(), parties, time: self.time, is_over };
+        let siege = Siege {
+            cluster: cluster.clone(),
+            recorder: recorder.clone(),
+            parties,
+            time: self.time,
+            stop: stop.clone(),
+        };
         let mut problems = self.storm_and_work(siege, planned, shifts, seed).await?;
         let keys: Vec<String> = keys(&recorder.entries());
+        let last_process = last_process(&recorder.entries()) + 1;
         let mut finals =
-            read_finals(self.workload, &recorder, &readers, &keys, LAST_PROCESS, parties.replication).await;
+            read_finals(self.workload, &recorder, &readers, &keys, last_process, parties.replication).await;
         problems.append(&mut finals.problems);
-        problems.extend(stop(&cluster).await?);
-        self.conclude(&recorder.entries(), &finals, problems, &cluster, out, seed)
+        problems.extend(end_all(&cluster).await?);
+        let network = describe_network(&cluster);
+        // Nobody else has it by now: namespaces go before the judging begins.
+        drop(cluster);
+        let caps = Caps { time: self.check_timeout, memory_bytes: self.check_memory, stop: stop.clone() };
+        let findings = judge(self.workload, &recorder.entries(), &finals.values, caps)?;
+        if stop.is_told() {
+            return Err(Stop::REASON.into());
+        }
+        let verdict = Judged { findings, problems, finals, network, last_process };
+        self.conclude(&recorder.entries(), verdict, out, seed)
     }
 
     /// Lets the clients work while things go wrong; what went wrong beyond that.
@@ -192,37 +218,43 @@ impl Run {
     fn conclude(
         &self,
         entries: &[Entry],
-        finals: &Finals,
-        problems: Vec<String>,
-        cluster: &Cluster,
+        judged: Judged,
         out: PathBuf,
         seed: u64,
     ) -> Result<Outcome, Failure> {
-        report::write_histories(&out, entries)?;
-        let caps = Caps { time: self.check_timeout, memory_bytes: self.check_memory };
-        let findings = judge(self.workload, entries, &finals.values, caps)?;
-        let report = Report::new(entries, usize::from(self.concurrency) * usize::from(self.keys));
+        let Judged { findings, problems, finals, network, last_process } = judged;
+        report::write_histories(&out, self.workload, entries, &finals)?;
+        let clients = usize::from(self.concurrency) * usize::from(self.keys);
+        let report = Report::new(entries, clients, last_process);
         let (operations, acknowledged) = report.counts();
+        let untested = self.untested(entries, last_process);
+        let standing = report::standing(&finals);
+        let outcome = Outcome { findings, problems, untested, standing, operations, acknowledged, out, seed };
+        report.write(&outcome.out, &outcome.results(self.describe(), network, &report))?;
+        Ok(outcome)
+    }
+
+    /// Why a history would prove nothing, whatever the checkers say.
+    fn untested(&self, entries: &[Entry], last_process: u64) -> Option<String> {
         // The last reads are not what the clients got.
         let is_told = |entry: &&Entry| {
             let event = &entry.event;
-            matches!(event.process, Process::Client(process) if process < LAST_PROCESS)
+            matches!(event.process, Process::Client(process) if process < last_process)
                 && event.kind == EventKind::Ok
         };
         let told: BTreeSet<&str> = entries.iter().filter(is_told).map(|entry| &*entry.event.f).collect();
-        let has_begun = |nemesis: &&Nemesis| {
-            let begin = format!("start-{}", nemesis.name());
-            **nemesis == Nemesis::None || entries.iter().any(|entry| entry.event.f == begin)
-        };
-        let idle = self.nemesis.iter().find(|nemesis| !has_begun(nemesis)).map(|nemesis| nemesis.name());
-        let untested = match (told.len(), idle) {
-            (0 | 1, _) => Some("no client wrote, or none read".to_owned()),
-            (_, Some(nemesis)) => Some(format!("no fault of {nemesis} fitted into the time")),
+        if told.len() < 2 {
+            return Some("no client wrote, or none read".to_owned());
+        }
+        let has = |f: &str| entries.iter().any(|entry| entry.event.f == f);
+        self.nemesis.iter().find_map(|nemesis| match nemesis {
+            Nemesis::None => None,
+            _ if !has(&format!("start-{}", nemesis.name())) => {
+                Some(format!("no fault of {} fitted into the time", nemesis.name()))
+            }
+            Nemesis::Fsync if !has(STOPPED_ITSELF) => Some("no node had a sync that failed".to_owned()),
             _ => None,
-        };
-        let outcome = Outcome { findings, problems, untested, operations, acknowledged, out, seed };
-        report.write(&outcome.out, &outcome.results(self, cluster, &report))?;
-        Ok(outcome)
+        })
     }
 
     fn parties(&self) -> Parties {
@@ -273,114 +305,10 @@ impl Run {
             "key_operations": self.key_operations,
             "rate": self.rate,
             "net": format!("{:?}", self.net).to_lowercase(),
+            "check_timeout_s": self.check_timeout.as_secs_f64(),
+            "check_memory_bytes": self.check_memory,
         })
     }
-}
-
-impl Outcome {
-    /// The verdict: what is wrong outweighs what is not known.
-    pub(crate) fn overall(&self) -> Overall {
-        if !self.problems.is_empty() || self.findings.iter().any(|finding| finding.verdict.is_invalid()) {
-            Overall::Invalid
-        } else if self.untested.is_some() || !self.findings.iter().all(|finding| finding.verdict.is_valid()) {
-            Overall::Unknown
-        } else {
-            Overall::Valid
-        }
-    }
-
-    fn results(&self, run: &Run, cluster: &Cluster, report: &Report) -> serde_json::Value {
-        let findings: Vec<_> = self.findings.iter().map(Finding::to_json).collect();
-        let mut results = serde_json::json!({
-            "verdict": self.overall().to_string(),
-            "valid": match self.overall() {
-                Overall::Valid => serde_json::json!(true),
-                Overall::Invalid => serde_json::json!(false),
-                Overall::Unknown => serde_json::json!("unknown"),
-            },
-            "seed": self.seed,
-            "options": run.describe(),
-            "problems": self.problems,
-            "rules": report::rules(&self.findings),
-            "operations": report.statistics(),
-            "faults": report.faults(),
-            "keys": findings,
-        });
-        if let (Some((forwarded, lost)), Some(results)) = (cluster.datagrams(), results.as_object_mut()) {
-            let datagrams = serde_json::json!({ "forwarded": forwarded, "lost": lost });
-            results.insert("datagrams".to_owned(), datagrams);
-        }
-        results
-    }
-}
-
-impl Overall {
-    /// 0 if valid, 1 if not, 2 if unknown.
-    pub(crate) fn exit_code(self) -> ExitCode {
-        ExitCode::from(match self {
-            Overall::Valid => 0,
-            Overall::Invalid => 1,
-            Overall::Unknown => 2,
-        })
-    }
-}
-
-impl fmt::Display for Overall {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Overall::Valid => "valid",
-            Overall::Invalid => "not valid",
-            Overall::Unknown => "unknown",
-        })
-    }
-}
-
-/// What was found, the verdict last.
-impl fmt::Display for Outcome {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for finding in &self.findings {
-            if let quorate_jepsen::checker::Verdict::Invalid(found) = &finding.verdict {
-                writeln!(f, "key {} is not {}: {}", finding.key, finding.rule, found.reason)?;
-                finding.window.iter().try_for_each(|line| writeln!(f, "  {line}"))?;
-            }
-        }
-        self.problems.iter().try_for_each(|problem| writeln!(f, "problem: {problem}"))?;
-        self.untested.iter().try_for_each(|why| writeln!(f, "nothing is shown: {why}"))?;
-        for (rule, counts) in report::counts_by_rule(&self.findings) {
-            let [valid, invalid, unknown] = counts;
-            writeln!(f, "{rule}: {valid} keys valid, {invalid} not valid, {unknown} unknown")?;
-        }
-        let Outcome { operations, acknowledged, seed, out, .. } = self;
-        writeln!(
-            f,
-            "{operations} operations, {acknowledged} acknowledged; seed {seed}; see {}",
-            out.display()
-        )?;
-        write!(f, "{}", self.overall())
-    }
-}
-
-async fn told_to_stop() -> Failure {
-    use tokio::signal::unix::{SignalKind, signal};
-    let Ok(mut terminate) = signal(SignalKind::terminate()) else { return std::future::pending().await };
-    tokio::select! {
-        _ = tokio::signal::ctrl_c() => {}
-        _ = terminate.recv() => {}
-    }
-    "stopped before the end".into()
-}
-
-/// An empty directory, and its full path.
-fn fresh_dir(path: &Path) -> Result<PathBuf, Failure> {
-    if path.exists() {
-        let is_ours = path.join("nodes").exists() || path.read_dir()?.next().is_none();
-        if !is_ours {
-            return Err(format!("{} holds something else: name another --out", path.display()).into());
-        }
-        std::fs::remove_dir_all(path)?;
-    }
-    make_dir(path)?;
-    Ok(path.canonicalize()?)
 }
 
 /// Nodes that have just been started may not have met yet, and no table is created until they have.
@@ -415,16 +343,32 @@ fn keys(entries: &[Entry]) -> Vec<String> {
     keys.collect::<std::collections::BTreeSet<_>>().into_iter().collect()
 }
 
+/// The greatest number that a client process had.
+fn last_process(entries: &[Entry]) -> u64 {
+    let number = |entry: &Entry| match entry.event.process {
+        Process::Client(number) => Some(number),
+        Process::Named(_) => None,
+    };
+    entries.iter().filter_map(number).max().unwrap_or(0)
+}
+
+fn describe_network(cluster: &Cluster) -> serde_json::Value {
+    let datagrams = cluster
+        .datagrams()
+        .map(|(forwarded, lost)| serde_json::json!({ "forwarded": forwarded, "lost": lost }));
+    serde_json::json!({ "dropped_by": cluster.drops(), "datagrams": datagrams })
+}
+
 /// Ends all nodes and tells which do not end well.
-async fn stop(cluster: &Arc<Cluster>) -> Result<Vec<String>, Failure> {
+async fn end_all(cluster: &Arc<Cluster>) -> Result<Vec<String>, Failure> {
     let cluster = cluster.clone();
     Ok(tokio::task::spawn_blocking(move || {
         let mut problems = Vec::new();
         for node in 0..cluster.len() {
             match cluster.process(node).stop() {
-                Some(status) if status.success() => {}
-                Some(status) => problems.push(format!("n{} ended with {status}", node + 1)),
-                None => problems.push(format!("n{} does not run at the end", node + 1)),
+                Ok(status) if status.success() => {}
+                Ok(status) => problems.push(format!("n{} ended with {status}", node + 1)),
+                Err(problem) => problems.push(problem),
             }
         }
         problems
@@ -435,5 +379,33 @@ async fn stop(cluster: &Arc<Cluster>) -> Result<Vec<String>, Failure> {
 const TABLE: &str = "jepsen";
 /// How long a run that was told to stop waits for what is under way.
 const FAREWELL: Duration = Duration::from_secs(20);
-/// The process that reads at the end: no client comes so far.
-const LAST_PROCESS: u64 = 1_000_000_000;
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Debug, Parser)]
+    struct Arguments {
+        #[command(flatten)]
+        run: Run,
+    }
+
+    fn refusal(arguments: &str) -> Option<String> {
+        let arguments = ["run"].into_iter().chain(arguments.split(' '));
+        Arguments::try_parse_from(arguments).expect("they are options").run.refusal()
+    }
+
+    #[test]
+    fn what_makes_no_sense_is_refused() {
+        for (arguments, reason) in [
+            ("--workload cas", "kind 'cas'"),
+            ("--workload register --net netns --nemesis kill,packet", "needs --net relay"),
+            ("--workload register --nemesis wipe,kill,rollback", "one after the other"),
+        ] {
+            let refusal = refusal(arguments).unwrap_or_default();
+            assert!(refusal.contains(reason), "{arguments}: {refusal}");
+        }
+        assert_eq!(refusal("--workload register --nemesis wipe,fsync,kill"), None);
+    }
+}

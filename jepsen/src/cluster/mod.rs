@@ -2,6 +2,7 @@
 
 pub(crate) mod link;
 mod netns;
+mod patience;
 mod process;
 mod relay;
 mod setup;
@@ -16,9 +17,9 @@ use quorate::client::{Client, Identity};
 
 use self::link::Shapes;
 use self::netns::Namespaces;
-use self::process::Process;
-pub(crate) use self::process::{make_dir, write};
+pub(crate) use self::process::{Process, SYNC_FAILURE, make_dir, write};
 use self::relay::Relay;
+use crate::stop::Stop;
 
 /// How the harness gets between the nodes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -42,6 +43,8 @@ pub(crate) struct Plan {
     pub(crate) net: NetKind,
     /// For what the network does at random.
     pub(crate) seed: u64,
+    /// Ends every wait for a node.
+    pub(crate) stop: Stop,
 }
 
 /// The nodes and the network between them. Dropping it kills the nodes.
@@ -84,7 +87,7 @@ impl Cluster {
                 Network::Relay(_) => serve,
                 Network::Namespaces(namespaces) => namespaces.within(node, serve),
             };
-            Mutex::new(Process::new(node_name(node), plan.dir.clone(), command))
+            Mutex::new(Process::new(node_name(node), plan.dir.clone(), command, plan.stop.clone()))
         };
         let processes: Vec<_> = (0..plan.nodes).map(process).collect();
         let lives = processes
@@ -122,6 +125,14 @@ impl Cluster {
                 Ok(())
             }
             Network::Namespaces(namespaces) => namespaces.set(nemesis, shapes),
+        }
+    }
+
+    /// What keeps datagrams from those that shall not get them.
+    pub(crate) fn drops(&self) -> &'static str {
+        match &self.network {
+            Network::Relay(_) => "relays of the harness",
+            Network::Namespaces(namespaces) => namespaces.drops(),
         }
     }
 

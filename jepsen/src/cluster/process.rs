@@ -2,13 +2,17 @@
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
-use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
+use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
+
+use super::patience::{ended_within, first_line};
+use crate::stop::Stop;
 
 /// A node of the cluster under test.
 pub(crate) struct Process {
@@ -16,6 +20,10 @@ pub(crate) struct Process {
     dir: PathBuf,
     command: Vec<String>,
     child: Option<Child>,
+    /// Ends every wait for it.
+    stop: Stop,
+    /// How long it may take to start, and to end.
+    patience: Duration,
     /// How many faults want it down at the moment.
     downs: u32,
     /// How many faults want it paused at the moment.
@@ -29,13 +37,15 @@ pub(crate) struct Process {
 }
 
 impl Process {
-    /// A node called `name` whose files are in `dir`; `command` runs it there.
-    pub(crate) fn new(name: String, dir: PathBuf, command: Vec<String>) -> Self {
+    /// A node called `name` whose files are in `dir`; `command` runs it there. Nobody waits for it once `stop` is told.
+    pub(crate) fn new(name: String, dir: PathBuf, command: Vec<String>, stop: Stop) -> Self {
         Self {
             name,
             dir,
             command,
             child: None,
+            stop,
+            patience: PATIENCE,
             downs: 0,
             pauses: 0,
             lives: Arc::default(),
@@ -59,11 +69,13 @@ impl Process {
         self.dir.join(format!("{}.log", self.name))
     }
 
-    /// Starts it if it is down and no fault wants it so, and waits until it says that it listens.
+    /// Starts it if it is down and no fault wants it so, and waits until it says that it listens. A sync that was to
+    /// fail does so in one life only.
     pub(crate) fn start(&mut self) -> io::Result<()> {
         if self.downs > 0 || self.child.is_some() {
             return Ok(());
         }
+        self.set_faults(SYNC_FAILURE, String::new())?;
         let log = File::options().create(true).append(true).open(self.log())?;
         let mut command = Command::new(&self.command[0]);
         command.args(&self.command[1..]).current_dir(&self.dir).env(FAULTS, self.faults_file());
@@ -72,15 +84,18 @@ impl Process {
         let output = child.stdout.take();
         self.child = Some(child);
         self.lives.fetch_add(1, Relaxed);
-        let mut line = String::new();
-        if let Some(output) = output {
-            BufReader::new(output).read_line(&mut line)?;
-        }
-        if !line.starts_with("listening") {
+        let line = match output {
+            Some(output) => first_line(output, self.patience, &self.stop),
+            None => Ok(String::new()),
+        };
+        let problem = match line {
+            Ok(line) if line.starts_with("listening") => None,
+            Ok(_) => Some("does not start".to_owned()),
+            Err(error) => Some(format!("does not start: {error}")),
+        };
+        if let Some(problem) = problem {
             self.reap();
-            let log = self.log();
-            let problem = format!("{} does not start: see {}", self.name, log.display());
-            return Err(io::Error::other(problem));
+            return Err(io::Error::other(format!("{} {problem}; see {}", self.name, self.log().display())));
         }
         if self.pauses > 0 {
             self.signal(Signal::STOP);
@@ -114,6 +129,16 @@ impl Process {
         }
     }
 
+    /// Whether it runs, or would if it were not paused.
+    pub(crate) fn is_up(&self) -> bool {
+        self.child.is_some()
+    }
+
+    /// Whether some fault wants it paused.
+    pub(crate) fn is_paused(&self) -> bool {
+        self.pauses > 0
+    }
+
     /// How it ended, if it did by itself since it was started; then it is down and may be started.
     pub(crate) fn ended(&mut self) -> Option<ExitStatus> {
         let status = self.child.as_mut()?.try_wait().ok().flatten()?;
@@ -133,8 +158,13 @@ impl Process {
         is_told
     }
 
+    /// How much it has said so far, in bytes.
+    pub(crate) fn log_bytes(&self) -> u64 {
+        fs::metadata(self.log()).map_or(0, |log| log.len())
+    }
+
     /// What it has said since its log had `from` bytes.
-    fn log_from(&self, from: u64) -> io::Result<String> {
+    pub(crate) fn log_from(&self, from: u64) -> io::Result<String> {
         let mut log = File::options().read(true).open(self.log())?;
         log.seek(SeekFrom::Start(from))?;
         let mut said = Vec::new();
@@ -142,11 +172,30 @@ impl Process {
         Ok(String::from_utf8_lossy(&said).into_owned())
     }
 
-    /// Tells it to stop and waits until it has.
-    pub(crate) fn stop(&mut self) -> Option<ExitStatus> {
+    /// Tells it to stop and waits until it has; kills it if it takes too long.
+    ///
+    /// # Errors
+    /// What is wrong with that, for people.
+    pub(crate) fn stop(&mut self) -> Result<ExitStatus, String> {
         self.signal(Signal::CONT);
         self.signal(Signal::TERM);
-        self.child.take().and_then(|mut child| child.wait().ok())
+        let Some(child) = self.child.as_mut() else {
+            return Err(format!("{} does not run at the end", self.name));
+        };
+        let ended = ended_within(child, self.patience, &self.stop);
+        let log = self.log();
+        match ended {
+            Ok(Some(status)) => {
+                self.child = None;
+                Ok(status)
+            }
+            Ok(None) => {
+                self.reap();
+                let (name, log, patience) = (&self.name, log.display(), self.patience.as_secs_f64());
+                Err(format!("{name} did not end within {patience} s after SIGTERM and was killed; see {log}"))
+            }
+            Err(error) => Err(format!("{}: {error}", self.name)),
+        }
     }
 
     /// Sets the faults that the node shows by itself in the place of those that `nemesis` had set before.
@@ -173,7 +222,7 @@ impl Process {
 
     /// Puts the copy in the place of what it has on its disk now.
     pub(crate) fn restore(&mut self) -> io::Result<()> {
-        self.older_since = Some(fs::metadata(self.log()).map_or(0, |log| log.len()));
+        self.older_since = Some(self.log_bytes());
         self.wipe()?;
         copy(&self.backup(), &self.data_dir())
     }
@@ -197,7 +246,8 @@ impl Process {
         if let Some(mut child) = self.child.take() {
             self.lives.fetch_add(1, Relaxed);
             let _ = child.kill();
-            let _ = child.wait();
+            // Nothing outlives SIGKILL but a call that the kernel does not give up; that is not waited for.
+            let _ = ended_within(&mut child, self.patience, &Stop::default());
         }
     }
 }
@@ -236,6 +286,10 @@ pub(crate) fn write(path: &Path, text: impl AsRef<[u8]>) -> io::Result<()> {
     fs::write(path, text)
 }
 
+/// Whose fault a failing sync is, in [`Process::set_faults`].
+pub(crate) const SYNC_FAILURE: &str = "fsync";
+/// Long enough for any node on a machine that is busy, and short enough for a run to end.
+const PATIENCE: Duration = Duration::from_secs(30);
 /// Names the file of faults that a node shows by itself.
 const FAULTS: &str = "QUORATE_TEST_FAULTS";
 
@@ -243,9 +297,13 @@ const FAULTS: &str = "QUORATE_TEST_FAULTS";
 mod tests {
     use super::*;
 
+    fn process(dir: &Path, script: &str) -> Process {
+        let command = ["sh", "-c", script].map(String::from).to_vec();
+        Process::new("n1".to_owned(), dir.to_owned(), command, Stop::default())
+    }
+
     fn listener(dir: &Path) -> Process {
-        let script = "echo listening; exec cat /dev/zero >/dev/null";
-        Process::new("n1".to_owned(), dir.to_owned(), ["sh", "-c", script].map(String::from).to_vec())
+        process(dir, "echo listening; exec cat /dev/zero >/dev/null")
     }
 
     fn state(process: &Process) -> char {
@@ -272,14 +330,55 @@ mod tests {
         process.resume();
         while state(&process) == 'T' {}
         assert!(process.ended().is_none());
-        assert!(process.stop().is_some());
+        assert!(process.stop().is_ok());
+        assert_eq!(process.stop().unwrap_err(), "n1 does not run at the end");
     }
 
     #[test]
     fn a_process_that_does_not_listen_is_an_error() {
         let dir = tempfile::tempdir().unwrap();
-        let mut process = Process::new("n1".to_owned(), dir.path().to_owned(), vec!["true".to_owned()]);
-        assert!(process.start().unwrap_err().to_string().contains("n1 does not start"));
+        let mut process = process(dir.path(), "true");
+        assert!(process.start().unwrap_err().to_string().contains("n1 does not start; see"));
+    }
+
+    #[test]
+    fn nobody_waits_for_ever_for_a_process_that_neither_listens_nor_ends() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut silent = process(dir.path(), "exec sleep 60");
+        silent.patience = Duration::from_millis(50);
+        let problem = silent.start().unwrap_err().to_string();
+        assert!(problem.contains("n1 does not start: it said nothing for 0.05 s"), "{problem}");
+        assert!(!silent.is_up());
+
+        let mut deaf = process(dir.path(), "trap '' TERM; echo listening; exec cat /dev/zero >/dev/null");
+        deaf.start().unwrap();
+        deaf.patience = Duration::from_millis(50);
+        let problem = deaf.stop().unwrap_err();
+        assert!(problem.contains("did not end within 0.05 s after SIGTERM and was killed"), "{problem}");
+        assert!(!deaf.is_up());
+    }
+
+    #[test]
+    fn nobody_waits_any_more_once_the_run_is_told_to_stop() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut silent = process(dir.path(), "exec sleep 60");
+        silent.stop.tell();
+        assert!(silent.start().unwrap_err().to_string().contains("stopped before the end"));
+        assert!(!silent.is_up());
+    }
+
+    #[test]
+    fn a_sync_fails_in_one_life_only() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut process = listener(dir.path());
+        process.start().unwrap();
+        process.set_faults("clock", "clock_offset_us 5".to_owned()).unwrap();
+        process.set_faults(SYNC_FAILURE, "sync_fails".to_owned()).unwrap();
+        let faults = || fs::read_to_string(dir.path().join("n1.faults")).unwrap();
+        assert!(faults().contains("sync_fails"));
+        process.down();
+        process.up().unwrap();
+        assert_eq!(faults().trim(), "clock_offset_us 5");
     }
 
     #[test]

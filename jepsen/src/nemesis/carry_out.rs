@@ -8,15 +8,18 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use super::plan::{Fault, Nemesis, Parties, everywhere};
-use crate::cluster::Cluster;
+use super::sync_failure::SyncFailure;
 use crate::cluster::link::Shapes;
+use crate::cluster::{Cluster, SYNC_FAILURE};
 
 /// A fault that is in the cluster.
 pub(crate) struct Strike {
-    nemesis: &'static str,
+    pub(super) nemesis: &'static str,
     fault: Fault,
     /// What has to be done again and again while it lasts.
     running: Option<Running>,
+    /// What becomes of a node whose sync fails.
+    pub(super) sync_failure: Option<SyncFailure>,
 }
 
 /// Work that goes on until this is dropped.
@@ -41,7 +44,7 @@ pub(crate) fn strike(
     fault: Fault,
 ) -> io::Result<Strike> {
     let name = nemesis.name();
-    let mut running = None;
+    let (mut running, mut sync_failure) = (None, None);
     match &fault {
         Fault::Partition(partition) => cluster.set_network(name, partition.shapes())?,
         Fault::Packets(shape) => cluster.set_network(name, everywhere(*shape, parties))?,
@@ -58,7 +61,12 @@ pub(crate) fn strike(
         }
         Fault::Storm => running = Some(storm(cluster)?),
         Fault::DiskFull(nodes) => set_each(cluster, name, nodes, "disk_full")?,
-        Fault::Fsync(node) => set_each(cluster, name, &[*node], "sync_fails")?,
+        Fault::Fsync { node, is_on_disk } => {
+            let mut process = cluster.process(*node);
+            sync_failure = Some(SyncFailure::of(*node, &process));
+            let fault = if *is_on_disk { "sync_fails_on_disk" } else { "sync_fails" };
+            process.set_faults(SYNC_FAILURE, fault.to_owned())?;
+        }
         Fault::Wipe(node) => {
             let mut process = cluster.process(*node);
             process.down();
@@ -79,7 +87,7 @@ pub(crate) fn strike(
             })?);
         }
     }
-    Ok(Strike { nemesis: name, fault, running })
+    Ok(Strike { nemesis: name, fault, running, sync_failure })
 }
 
 /// Takes a fault out.
@@ -94,11 +102,14 @@ pub(crate) fn heal(cluster: &Arc<Cluster>, strike: Strike) -> io::Result<()> {
         }
         Fault::Clock(offsets) | Fault::Strobe(offsets, _) => set_clocks(cluster, offsets, 0),
         Fault::DiskFull(nodes) => set_each(cluster, strike.nemesis, nodes, ""),
-        Fault::Fsync(node) => {
-            // A node without writes has not noticed; one that has is down by now.
-            cluster.process(*node).down();
-            set_each(cluster, strike.nemesis, &[*node], "")?;
-            cluster.process(*node).up()
+        Fault::Fsync { node, .. } => {
+            let mut process = cluster.process(*node);
+            if strike.sync_failure.is_some_and(|failure| failure.is_pending(&process)) {
+                process.down();
+                return process.up();
+            }
+            // Its disk works again in its next life, unless some other fault wants it down.
+            process.start()
         }
         Fault::Wipe(node) => cluster.process(*node).up(),
         Fault::Rollback(node) => {
@@ -108,13 +119,6 @@ pub(crate) fn heal(cluster: &Arc<Cluster>, strike: Strike) -> io::Result<()> {
             process.up()
         }
         Fault::Slow(_) | Fault::Storm => Ok(()),
-    }
-}
-
-impl Strike {
-    /// Whether the fault makes this node end by itself.
-    pub(crate) fn ends(&self, node: usize) -> bool {
-        self.fault == Fault::Fsync(node)
     }
 }
 
@@ -129,7 +133,7 @@ impl Nemesis {
             Nemesis::Clock => "clock",
             Nemesis::Packet => "packet",
             Nemesis::DiskFull => "disk-full",
-            Nemesis::Fsync => "fsync",
+            Nemesis::Fsync => SYNC_FAILURE,
             Nemesis::Wipe => "wipe",
             Nemesis::Rollback => "rollback",
             Nemesis::Slow => "slow",

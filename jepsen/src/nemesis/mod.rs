@@ -5,7 +5,8 @@ mod partition;
 mod plan;
 mod show;
 mod siege;
+mod sync_failure;
 
 use carry_out::{Strike, heal, strike};
 pub(crate) use plan::{Nemesis, Parties, Planned, plan};
-pub(crate) use siege::Siege;
+pub(crate) use siege::{STOPPED_ITSELF, Siege};

@@ -61,12 +61,10 @@ pub(super) fn draw(kind: PartitionKind, parties: Parties, rng: &mut StdRng) -> P
         }
         PartitionKind::IsolateOne => cut_parts(&order[..1], &order[1..], &mut cuts),
         PartitionKind::MajoritiesRing => {
-            // Each hears as many neighbours on either side as make a majority with itself.
-            let reach = (nodes / 2).div_ceil(2);
             for (at, one) in order.iter().enumerate() {
                 let deaf = order.iter().enumerate().filter(|(other, _)| {
-                    let apart = at.abs_diff(*other);
-                    apart.min(nodes - apart) > reach
+                    let ahead = (other + nodes - at) % nodes;
+                    !hears_in_ring(ahead, nodes)
                 });
                 cuts.extend(deaf.map(|(_, other)| (End::Node(*one), End::Node(*other))));
             }
@@ -91,6 +89,13 @@ pub(super) fn draw(kind: PartitionKind, parties: Parties, rng: &mut StdRng) -> P
         }
     }
     Partition { kind, cuts }
+}
+
+/// Whether a node of the ring hears the one so many places ahead of it: as many neighbours on either side as make a
+/// majority with itself. Of three nodes those would be all, so each of them hears the one behind it alone.
+fn hears_in_ring(ahead: usize, nodes: usize) -> bool {
+    let reach = (nodes / 2).div_ceil(2);
+    if nodes == 3 { ahead != 1 } else { ahead.min(nodes - ahead) <= reach }
 }
 
 /// All nodes, in any order.
@@ -151,9 +156,10 @@ mod tests {
     #[test]
     fn a_ring_gives_each_its_own_majority() {
         each(PartitionKind::MajoritiesRing, |nodes, heard| {
-            assert!(heard.iter().all(|heard| heard.len() > nodes / 2), "{nodes}: {heard:?}");
+            let is_majority = |heard: &BTreeSet<usize>| heard.len() > nodes / 2 && heard.len() < nodes;
+            assert!(heard.iter().all(is_majority), "{nodes}: {heard:?}");
             let different: BTreeSet<_> = heard.iter().collect();
-            assert!(different.len() == nodes || nodes <= 4, "{nodes}: {heard:?}");
+            assert_eq!(different.len(), nodes, "{heard:?}");
         });
     }
 
@@ -177,5 +183,19 @@ mod tests {
         each(PartitionKind::ClientsOnly, |nodes, heard| {
             assert!(heard.iter().all(|heard| heard.len() == nodes));
         });
+    }
+
+    #[test]
+    fn no_partition_cuts_nothing() {
+        let parties = Parties { nodes: 3, clients: 6, replication: 3 };
+        for kind in KINDS {
+            for seed in 0..40 {
+                let partition = draw(kind, parties, &mut StdRng::seed_from_u64(seed));
+                assert!(!partition.cuts.is_empty(), "{kind:?} under {seed}");
+                let is_mutual = |(from, to): &(End, End)| partition.cuts.contains(&(*to, *from));
+                let is_clients = kind == PartitionKind::ClientsOnly;
+                assert!(!is_clients || partition.cuts.iter().all(is_mutual), "neither hears the other");
+            }
+        }
     }
 }

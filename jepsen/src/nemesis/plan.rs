@@ -26,7 +26,7 @@ pub(crate) enum Nemesis {
     Packet,
     /// Disks without room.
     DiskFull,
-    /// A sync that fails.
+    /// A sync that fails, every second time of a batch that is on the disk all the same; the node must stop itself.
     Fsync,
     /// A restart with an empty data directory.
     Wipe,
@@ -55,8 +55,8 @@ pub(crate) enum Fault {
     Storm,
     /// Nodes that find no room.
     DiskFull(Vec<usize>),
-    /// A node whose next sync fails.
-    Fsync(usize),
+    /// A node whose next sync fails, and whether the disk has what was to be synced all the same.
+    Fsync { node: usize, is_on_disk: bool },
     /// A node whose disk is emptied.
     Wipe(usize),
     /// A node whose disk goes back to what it held when the fault began.
@@ -99,11 +99,12 @@ pub(crate) fn plan(nemeses: &[Nemesis], parties: Parties, time: Duration, seed: 
         let mut deck = Deck::new(nemesis, parties, seed);
         let mut from = between(&mut rng, 500, 2_500);
         loop {
-            let lasts = deck.lasts(&mut rng, time);
-            if from + lasts + Duration::from_millis(500) > time {
+            let left = time.saturating_sub(from + REST);
+            if left < SHORTEST {
                 break;
             }
-            let to = from + lasts;
+            // What would outlast the test is shortened, so that faults go on to its end.
+            let to = from + deck.lasts(&mut rng, time).min(left);
             planned.push(Planned { from, to, nemesis, fault: deck.draw(&mut rng) });
             from = to + between(&mut rng, 800, 3_500);
         }
@@ -119,12 +120,14 @@ struct Deck {
     /// More than N-Q lost disks at a time are more than any replicated store survives: it is always the same one.
     victim: usize,
     left: Vec<usize>,
+    /// Turns with each failed sync; the seed has the first.
+    is_on_disk: bool,
 }
 
 impl Deck {
     fn new(nemesis: Nemesis, parties: Parties, seed: u64) -> Self {
         let victim = StdRng::seed_from_u64(seed).random_range(0..parties.nodes);
-        Self { nemesis, parties, victim, left: Vec::new() }
+        Self { nemesis, parties, victim, left: Vec::new(), is_on_disk: seed & 1 == 1 }
     }
 
     /// How long the next fault lasts.
@@ -174,7 +177,10 @@ impl Deck {
                 let count = counts[self.card(counts.len(), rng)];
                 Fault::DiskFull(some(nodes, count, rng))
             }
-            Nemesis::Fsync => Fault::Fsync(self.victim),
+            Nemesis::Fsync => {
+                self.is_on_disk = !self.is_on_disk;
+                Fault::Fsync { node: self.victim, is_on_disk: self.is_on_disk }
+            }
             Nemesis::Wipe => Fault::Wipe(self.victim),
             Nemesis::Rollback => Fault::Rollback(self.victim),
             Nemesis::Slow => Fault::Slow(rng.random_range(0..nodes)),
@@ -237,6 +243,11 @@ pub(super) fn some(nodes: usize, count: usize, rng: &mut impl Rng) -> Vec<usize>
     all
 }
 
+/// At least so long nothing goes wrong before a test ends.
+const REST: Duration = Duration::from_millis(500);
+/// A fault that would have to be shorter is left out.
+const SHORTEST: Duration = Duration::from_secs(1);
+
 fn between(rng: &mut impl Rng, least_ms: u64, most_ms: u64) -> Duration {
     Duration::from_millis(rng.random_range(least_ms..=most_ms))
 }
@@ -280,9 +291,21 @@ mod tests {
                 assert!(!planned.is_empty(), "{nemesis:?} does nothing under seed {seed}");
                 assert!(planned.iter().all(|p| p.from < p.to && p.to < MINUTE));
                 assert!(planned.windows(2).all(|pair| pair[0].to < pair[1].from));
+                let quiet = MINUTE - planned.last().unwrap().to;
+                assert!(quiet <= Duration::from_secs(5), "{nemesis:?} is over {quiet:?} before the end");
             }
         }
         assert!(plan(&[Nemesis::None], PARTIES, MINUTE, 1).is_empty());
+    }
+
+    #[test]
+    fn every_second_failed_sync_has_reached_the_disk() {
+        let of_seed = |seed| plan(&[Nemesis::Fsync], PARTIES, MINUTE, seed);
+        let is_on_disk = |planned: &Planned| matches!(planned.fault, Fault::Fsync { is_on_disk: true, .. });
+        for seed in 0..10 {
+            assert!(of_seed(seed).windows(2).all(|pair| is_on_disk(&pair[0]) != is_on_disk(&pair[1])));
+        }
+        assert_ne!(is_on_disk(&of_seed(0)[0]), is_on_disk(&of_seed(1)[0]), "short runs see either");
     }
 
     #[test]
@@ -291,7 +314,7 @@ mod tests {
             let victims: BTreeSet<usize> = plan(&[nemesis], PARTIES, MINUTE, 3)
                 .into_iter()
                 .map(|planned| match planned.fault {
-                    Fault::Wipe(node) | Fault::Rollback(node) | Fault::Fsync(node) => node,
+                    Fault::Wipe(node) | Fault::Rollback(node) | Fault::Fsync { node, .. } => node,
                     other => panic!("{other:?}"),
                 })
                 .collect();

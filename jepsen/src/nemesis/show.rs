@@ -21,7 +21,10 @@ impl fmt::Display for Fault {
             Fault::Packets(shape) => shape.fmt(f),
             Fault::Storm => write!(f, "storm of rubbish"),
             Fault::DiskFull(nodes) => write!(f, "disk full: {}", names(nodes)),
-            Fault::Fsync(node) => write!(f, "sync fails: {}", node_name(*node)),
+            Fault::Fsync { node, is_on_disk } => {
+                let batch = if *is_on_disk { "on the disk all the same" } else { "lost" };
+                write!(f, "sync fails: {}, what was to be synced is {batch}", node_name(*node))
+            }
             Fault::Wipe(node) => write!(f, "disk emptied: {}", node_name(*node)),
             Fault::Rollback(node) => write!(f, "disk rolled back at the end: {}", node_name(*node)),
             Fault::Slow(node) => write!(f, "slow: {}", node_name(*node)),

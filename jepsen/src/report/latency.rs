@@ -31,7 +31,7 @@ const SERIES: [Series; 4] = [
     ("#5aa5e0", "reads", |shown| shown.is_ok() && shown.f == "read"),
     ("#1c5c9c", "writes", |shown| shown.is_ok() && shown.f != "read"),
     ("#e08a00", "unknown", |shown| shown.kind == EventKind::Info),
-    ("#cc3344", "refused", |shown| shown.kind == EventKind::Fail),
+    ("#cc3344", "failed", |shown| shown.kind == EventKind::Fail),
 ];
 
 /// Five decades, from 0.1 ms up.

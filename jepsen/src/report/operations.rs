@@ -9,8 +9,8 @@ use crate::record::Entry;
 /// An operation.
 #[derive(Clone, Debug)]
 pub(super) struct Shown {
-    /// The client, whatever process it was at the time.
-    pub(super) client: usize,
+    /// The client, whatever process it was at the time; none for the reads at the end.
+    pub(super) client: Option<usize>,
     /// The process.
     pub(super) process: u64,
     /// The function.
@@ -41,8 +41,9 @@ impl Shown {
     }
 }
 
-/// All operations of a history, in the order of their invocations.
-pub(super) fn shown(entries: &[Entry], clients: usize) -> Vec<Shown> {
+/// All operations of a history of so many clients, in the order of their invocations. From `last_process` on processes
+/// are those that read at the end.
+pub(super) fn shown(entries: &[Entry], clients: usize, last_process: u64) -> Vec<Shown> {
     let mut all: Vec<Shown> = Vec::new();
     let mut pending: BTreeMap<u64, usize> = BTreeMap::new();
     for Entry { event, error, .. } in entries {
@@ -55,7 +56,7 @@ pub(super) fn shown(entries: &[Entry], clients: usize) -> Vec<Shown> {
                 _ => String::new(),
             };
             all.push(Shown {
-                client: process as usize % clients.max(1),
+                client: (process < last_process).then_some(process as usize % clients.max(1)),
                 process,
                 f: event.f.clone(),
                 key,

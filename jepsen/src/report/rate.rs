@@ -28,7 +28,7 @@ pub(super) fn picture(report: &Report) -> String {
         plot.line(colour, dashes, points);
         let outcome = match kind {
             EventKind::Ok => "acknowledged",
-            EventKind::Fail => "refused",
+            EventKind::Fail => "failed",
             EventKind::Info | EventKind::Invoke => "unknown",
         };
         plot.legend(colour, dashes, &format!("{f} {outcome}"));

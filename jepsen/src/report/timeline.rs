@@ -30,12 +30,18 @@ pub(super) fn page(report: &Report, results: &serde_json::Value) -> String {
             ])
         })
         .collect();
+    let held: Vec<_> = report
+        .held
+        .iter()
+        .map(|held| json!([number(&held.key), held.node, held.seconds, held.is_before, held.value]))
+        .collect();
     let lanes: Vec<_> =
         lanes(&report.bands).into_iter().map(|(name, colour)| json!([name, colour])).collect();
     let bands: Vec<_> =
         report.bands.iter().map(|band| json!([band.nemesis, band.label, band.from, band.to])).collect();
     let data = json!({
         "keys": keys, "operations": operations, "lanes": lanes, "bands": bands, "seconds": report.seconds,
+        "held": held,
         "verdict": results["verdict"], "findings": results["keys"], "problems": results["problems"],
         "options": results["options"], "seed": results["seed"],
     });
@@ -51,7 +57,7 @@ mod tests {
 
     #[test]
     fn what_clients_wrote_cannot_break_the_page() {
-        let report = Report { operations: Vec::new(), bands: Vec::new(), seconds: 1.0 };
+        let report = Report { operations: Vec::new(), bands: Vec::new(), held: Vec::new(), seconds: 1.0 };
         let page = page(&report, &json!({ "verdict": "</script><b>" }));
         assert_eq!(page.matches("</script>").count(), 1);
         assert!(!page.contains("\"DATA\""));

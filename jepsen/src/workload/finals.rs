@@ -13,11 +13,16 @@ use super::client::value_of;
 use crate::cluster::{Cluster, node_name};
 use crate::record::{Happening, Recorder, Seen};
 
+/// What nodes held of one key, by their names.
+pub(crate) type Held = Vec<(String, Value)>;
+
 /// What was read of each key at the end, with the node that it was read from.
 #[derive(Default)]
 pub(crate) struct Finals {
-    /// By key.
-    pub(crate) values: BTreeMap<String, Vec<(String, Value)>>,
+    /// What each replica held by itself once everything was healed and before anybody read, as far as it told.
+    pub(crate) before: BTreeMap<String, Held>,
+    /// What each replica held at last, by key.
+    pub(crate) values: BTreeMap<String, Held>,
     /// What did not become whole again in time.
     pub(crate) problems: Vec<String>,
 }
@@ -43,7 +48,7 @@ impl Readers {
     }
 }
 
-/// Reads every key at the workload's level as one more client, `process`, until each was answered; then until all of
+/// Reads every key from each replica by itself, while nothing has repaired it yet. Then every key at the workload's level as one more client, `process`, until each was answered; then until all of
 /// its `replication` replicas agree; then from each replica.
 pub(crate) async fn read_finals(
     workload: Workload,
@@ -53,7 +58,8 @@ pub(crate) async fn read_finals(
     process: u64,
     replication: usize,
 ) -> Finals {
-    let mut finals = Finals::default();
+    let mut finals =
+        Finals { before: read_before(workload, recorder, readers, keys).await, ..Finals::default() };
     let give_up = recorder.elapsed() + WHOLE_WITHIN;
     for key in keys {
         let reader = Reader { workload, recorder, give_up, key };
@@ -67,7 +73,8 @@ pub(crate) async fn read_finals(
                 .problems
                 .push(format!("{key}: the replicas do not agree after everything was healed: {problem}"));
         }
-        let values = reader.read_each(&readers.each, &mut finals.problems).await;
+        let (values, mut problems) = reader.read_each(&readers.each).await;
+        finals.problems.append(&mut problems);
         if values.len() < replication {
             let told = values.len();
             finals
@@ -77,6 +84,34 @@ pub(crate) async fn read_finals(
         finals.values.insert(key.clone(), values);
     }
     finals
+}
+
+/// What each replica holds by itself. A node that has no answers for a while is passed over: that is no promise.
+async fn read_before(
+    workload: Workload,
+    recorder: &Arc<Recorder>,
+    readers: &Readers,
+    keys: &[String],
+) -> BTreeMap<String, Held> {
+    let mut before: BTreeMap<String, Held> = BTreeMap::new();
+    for (node, table) in readers.each.iter().enumerate() {
+        let give_up = recorder.elapsed() + ANSWERS_WITHIN;
+        for key in keys {
+            let reader = Reader { workload, recorder, give_up, key };
+            let value = loop {
+                let value = reader.read_own(table).await;
+                let Err(problem) = value else { break value.unwrap_or_default() };
+                if reader.is_in_time(problem).await.is_err() {
+                    break None;
+                }
+            };
+            if let Some(value) = value {
+                reader.record(node, REPLICA_READ, &value);
+                before.entry(key.clone()).or_default().push((node_name(node), value));
+            }
+        }
+    }
+    before
 }
 
 struct Reader<'a> {
@@ -140,34 +175,43 @@ impl Reader<'_> {
         }
     }
 
-    /// Reads from each node that is a replica, at ONE through itself.
-    async fn read_each(&self, tables: &[TableHandle], problems: &mut Vec<String>) -> Vec<(String, Value)> {
-        let mut values = Vec::new();
+    /// Reads from each node that is a replica, and what went wrong.
+    async fn read_each(&self, tables: &[TableHandle]) -> (Held, Vec<String>) {
+        let (mut values, mut problems) = (Held::new(), Vec::new());
         for (node, table) in tables.iter().enumerate() {
             let name = node_name(node);
-            let value = match self.read(table, Consistency::One).await {
-                // The nearest replica is the coordinator itself if it is one.
-                Ok(read) if !read.receipt().replicas.contains(&read.receipt().coordinator) => continue,
-                Ok(read) => value_of(self.workload, &read),
-                Err(problem) => Err(problem),
-            };
-            match value {
-                Ok(value) => {
-                    self.recorder.record(Happening {
-                        kind: EventKind::Info,
-                        process: Process::Named(name.clone()),
-                        f: "final-read",
-                        key: Some(self.key),
-                        value: value.clone(),
-                        seen: Seen::default(),
-                        error: None,
-                    });
+            match self.read_own(table).await {
+                Ok(None) => {}
+                Ok(Some(value)) => {
+                    self.record(node, FINAL_READ, &value);
                     values.push((name, value));
                 }
                 Err(problem) => problems.push(format!("{}: the last read from {name}: {problem}", self.key)),
             }
         }
-        values
+        (values, problems)
+    }
+
+    /// Reads at ONE from the only node that `table` sees, from its own copy; nothing if it has none.
+    async fn read_own(&self, table: &TableHandle) -> Result<Option<Value>, String> {
+        let read = self.read(table, Consistency::One).await?;
+        // The nearest replica is the coordinator itself if it is one.
+        if !read.receipt().replicas.contains(&read.receipt().coordinator) {
+            return Ok(None);
+        }
+        value_of(self.workload, &read).map(Some)
+    }
+
+    fn record(&self, node: usize, f: &str, value: &Value) {
+        self.recorder.record(Happening {
+            kind: EventKind::Info,
+            process: Process::Named(node_name(node)),
+            f,
+            key: Some(self.key),
+            value: value.clone(),
+            seen: Seen::default(),
+            error: None,
+        });
     }
 
     #[expect(clippy::disallowed_methods, reason = "a cluster heals in real time")]
@@ -180,6 +224,12 @@ impl Reader<'_> {
     }
 }
 
+/// The event of what a replica held before anybody had read.
+pub(crate) const REPLICA_READ: &str = "replica-read";
+/// The event of what a replica held at last.
+pub(crate) const FINAL_READ: &str = "final-read";
+/// How long a node has in all to tell what it holds before the last reads.
+const ANSWERS_WITHIN: Duration = Duration::from_secs(5);
 /// How long a healed cluster has until every key can be read from all of its replicas.
 const WHOLE_WITHIN: Duration = Duration::from_secs(40);
 const TIMEOUT: Duration = Duration::from_secs(2);

@@ -8,7 +8,7 @@ use quorate_jepsen::history::Value;
 use rand::{Rng, RngExt};
 
 pub(crate) use client::{Crew, Shift, work};
-pub(crate) use finals::{Finals, Readers, read_finals};
+pub(crate) use finals::{FINAL_READ, Finals, Held, REPLICA_READ, Readers, read_finals};
 
 /// A kind of work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
