@@ -163,6 +163,11 @@ impl Process {
         fs::metadata(self.log()).map_or(0, |log| log.len())
     }
 
+    /// Whether its directory is an older copy and nobody has told it so yet.
+    pub(crate) fn may_give_up(&self) -> bool {
+        self.older_since.is_some()
+    }
+
     /// What it has said since its log had `from` bytes.
     pub(crate) fn log_from(&self, from: u64) -> io::Result<String> {
         let mut log = File::options().read(true).open(self.log())?;
@@ -206,9 +211,12 @@ impl Process {
         fs::rename(fresh, self.faults_file())
     }
 
-    /// Deletes what it kept.
+    /// Deletes what it kept, if it has kept anything since it was deleted last.
     pub(crate) fn wipe(&self) -> io::Result<()> {
-        fs::remove_dir_all(self.data_dir())
+        match fs::remove_dir_all(self.data_dir()) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        }
     }
 
     /// Keeps a copy of what it has on its disk now.
@@ -394,5 +402,6 @@ mod tests {
         assert_eq!(fs::read_to_string(&file).unwrap(), "old");
         process.wipe().unwrap();
         assert!(!process.data_dir().exists());
+        process.wipe().expect("a node that was kept down since has nothing new");
     }
 }

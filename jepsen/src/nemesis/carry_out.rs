@@ -70,13 +70,18 @@ pub(crate) fn strike(
         Fault::Wipe(node) => {
             let mut process = cluster.process(*node);
             process.down();
-            process.wipe()?;
+            if let Err(error) = process.wipe() {
+                // A fault that failed does not go on.
+                process.up()?;
+                return Err(error);
+            }
         }
         Fault::Rollback(node) => {
             let mut process = cluster.process(*node);
             process.down();
-            process.back_up()?;
+            let backed_up = process.back_up();
             process.up()?;
+            backed_up?;
         }
         Fault::Slow(node) => {
             let (cluster, node) = (cluster.clone(), *node);
@@ -115,8 +120,9 @@ pub(crate) fn heal(cluster: &Arc<Cluster>, strike: Strike) -> io::Result<()> {
         Fault::Rollback(node) => {
             let mut process = cluster.process(*node);
             process.down();
-            process.restore()?;
-            process.up()
+            let restored = process.restore();
+            process.up()?;
+            restored
         }
         Fault::Slow(_) | Fault::Storm => Ok(()),
     }

@@ -52,6 +52,12 @@ impl Siege {
             }
         }
         self.watch_until(self.time, &mut strikes, &mut problems);
+        // A node that was rolled back just now ends only once its peers have told it so.
+        let patience = self.recorder.elapsed() + TOLD_WITHIN;
+        let may_give_up = || (0..self.cluster.len()).any(|node| self.cluster.process(node).may_give_up());
+        while may_give_up() && self.recorder.elapsed() < patience && !self.stop.is_told() {
+            self.watch_until(self.recorder.elapsed() + LOOK_EVERY, &mut strikes, &mut problems);
+        }
         problems
     }
 
@@ -140,6 +146,8 @@ impl Siege {
 /// The event of a node that ended because its sync had failed.
 pub(crate) const STOPPED_ITSELF: &str = "stopped-itself";
 const LOOK_EVERY: Duration = Duration::from_millis(50);
+/// In this time after everything was healed a node meets its peers.
+const TOLD_WITHIN: Duration = Duration::from_secs(10);
 /// In this time from the planned end of the fault every node of a cluster at work has something to sync.
 const SYNCS_WITHIN: Duration = Duration::from_secs(15);
 
