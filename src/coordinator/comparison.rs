@@ -143,7 +143,7 @@ impl Comparisons {
         let waiting: Vec<_> =
             self.under_way.iter().filter(|(_, c)| waits(c)).map(|(id, c)| (*id, c.round)).collect();
         for (operation, round) in waiting {
-            let lost = ReplicaAnswer::Failed(super::CONNECTION_LOST.to_owned());
+            let lost = ReplicaAnswer::Failed(super::Failed::unsure(super::CONNECTION_LOST));
             self.answered(turn, peer, Step { operation, round }, lost);
         }
     }

@@ -40,8 +40,9 @@ pub(super) fn encode(row: &Row, vector: &VersionVector) -> Bytes {
 /// What the bearer of a context of `row` has seen.
 ///
 /// # Errors
-/// [`Failure::BadContext`]: damaged, of another key, or from a clock beyond `horizon`.
-pub(super) fn decode(row: &Row, mut bytes: Bytes, horizon: Hlc) -> Result<VersionVector, Failure> {
+/// [`Failure::BadContext`]: damaged, or of another key. Whether it is further ahead than the key is known where the
+/// write is made (rules V2, V6).
+pub(super) fn decode(row: &Row, mut bytes: Bytes) -> Result<VersionVector, Failure> {
     let bad = |why: &str| Failure::BadContext(why.to_owned());
     if bytes.len() < HEAD_BYTES || !(bytes.len() - HEAD_BYTES).is_multiple_of(ENTRY_BYTES) {
         return Err(bad("it is cut off; give it as the read printed it"));
@@ -57,11 +58,7 @@ pub(super) fn decode(row: &Row, mut bytes: Bytes, horizon: Hlc) -> Result<Versio
     }
     let entries =
         std::iter::from_fn(|| bytes.has_remaining().then(|| (Actor(bytes.get_u64()), Hlc(bytes.get_u64()))));
-    let vector = VersionVector::try_from(entries.collect::<Vec<_>>()).map_err(|why| bad(&why.to_string()))?;
-    match vector.greatest() {
-        Some(dot) if dot.hlc > horizon => Err(bad("it comes from a clock that is far ahead of this node's")),
-        _ => Ok(vector),
-    }
+    VersionVector::try_from(entries.collect::<Vec<_>>()).map_err(|why| bad(&why.to_string()))
 }
 
 #[cfg(test)]
@@ -70,8 +67,6 @@ mod tests {
     use quorate_ring::{TableId, Token};
 
     use super::*;
-
-    const HORIZON: Hlc = Hlc(1_000);
 
     fn row(token: i64) -> Row {
         Row { token: Token(token), table: TableId(3), key: Bytes::from_static(b"k") }
@@ -86,7 +81,7 @@ mod tests {
         #[test]
         fn contexts_come_back(vector in vectors(), token in any::<i64>()) {
             let context = encode(&row(token), &vector);
-            prop_assert_eq!(decode(&row(token), context, HORIZON), Ok(vector));
+            prop_assert_eq!(decode(&row(token), context), Ok(vector));
         }
 
         #[test]
@@ -94,25 +89,18 @@ mod tests {
             let mut context = encode(&row(5), &vector).to_vec();
             let bit = bit % (8 * context.len());
             context[bit / 8] ^= 1 << (bit % 8);
-            prop_assert!(decode(&row(5), context.into(), HORIZON).is_err());
+            prop_assert!(decode(&row(5), context.into()).is_err());
         }
 
         #[test]
         fn any_bytes_are_a_context_or_refused(bytes in proptest::collection::vec(any::<u8>(), 0..80)) {
-            let _ = decode(&row(5), bytes.into(), HORIZON);
+            let _ = decode(&row(5), bytes.into());
         }
     }
 
     #[test]
     fn a_context_of_another_key_is_refused() {
         let context = encode(&row(5), &VersionVector::new());
-        assert!(matches!(decode(&row(6), context, HORIZON), Err(Failure::BadContext(_))));
-    }
-
-    #[test]
-    fn a_context_from_the_future_is_refused() {
-        let vector = VersionVector::from_entries([(Actor(1), Hlc(1_001))]);
-        let context = encode(&row(5), &vector);
-        assert!(matches!(decode(&row(5), context, HORIZON), Err(Failure::BadContext(_))));
+        assert!(matches!(decode(&row(6), context), Err(Failure::BadContext(_))));
     }
 }

@@ -3,7 +3,7 @@
 use quorate_ring::NodeId;
 
 use super::{
-    CONNECTION_LOST, STATE_LOST, Step,
+    CONNECTION_LOST, Failed, STATE_LOST, Step,
     operation::{Conclusion, Operation, ReplicaAnswer, Work},
 };
 use crate::{node::Turn, wire::RequestError};
@@ -21,7 +21,7 @@ impl Operation {
             }
         };
         let step = Step { operation: self.task.id, round };
-        self.answered(turn, peer, step, ReplicaAnswer::Failed(CONNECTION_LOST.to_owned()))
+        self.answered(turn, peer, step, ReplicaAnswer::Failed(Failed::unsure(CONNECTION_LOST)))
     }
 
     /// A peer has lost its state: whatever it did for the present round is void.
@@ -43,7 +43,7 @@ impl Operation {
             Work::Forward(_) => return None,
         };
         let step = Step { operation: self.task.id, round };
-        self.answered(turn, peer, step, ReplicaAnswer::Failed(STATE_LOST.to_owned()))
+        self.answered(turn, peer, step, ReplicaAnswer::Failed(Failed::unsure(STATE_LOST)))
     }
 
     /// Whether `peer` is one of its replicas.

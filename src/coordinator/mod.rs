@@ -16,6 +16,7 @@ mod plan;
 mod quorum;
 mod read;
 mod record;
+mod refusal;
 mod step;
 mod stragglers;
 mod write;
@@ -28,6 +29,7 @@ pub use crowded::Crowded;
 pub use health::Health;
 pub use operation::ReplicaAnswer;
 pub use quorum::{Tracker, Verdict};
+pub use refusal::Failed;
 pub use step::{OperationId, Step};
 
 use self::{

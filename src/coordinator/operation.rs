@@ -1,10 +1,10 @@
 //! One request under way: what it is about, who waits for it, and how far it has come.
 
 use quorate_ring::{Hlc, Instant, NodeId, Tag};
-use quorate_storage::{Content, Row, Seen, State, WriteError, Written};
+use quorate_storage::{Content, Row, Seen, State, StoreTerms, WriteError, Written};
 
 use super::{
-    OperationId, Step,
+    Failed, OperationId, Step,
     comparison::Comparison,
     context,
     forward::Forwarding,
@@ -34,11 +34,20 @@ pub enum ReplicaAnswer {
     /// Its clock has passed what was sent, durably (rule D1).
     Advanced(Advanced),
     /// This node's commit step made a state and it is durable, or it made none (rule V5).
-    Minted(Result<State, Failure>),
+    Minted(Result<State, NotMinted>),
     /// What it says of a write that it was to carry out.
     Forwarded(Box<Forwarded>),
-    /// It did not do it; the text says why.
-    Failed(String),
+    /// It did not do it.
+    Failed(Failed),
+}
+
+/// Why this node's commit step made no state. Nothing was written.
+#[derive(Clone, Debug)]
+pub enum NotMinted {
+    /// The client must do something else.
+    Failure(Failure),
+    /// The key has come further than the dot, as far as this.
+    TooLow(Tag),
 }
 
 impl ReplicaAnswer {
@@ -52,7 +61,10 @@ impl ReplicaAnswer {
             DiskResult::Written(Err(WriteError::TooManySiblings { siblings, context })) => {
                 let siblings = u32::try_from(siblings).unwrap_or(u32::MAX);
                 let context = context::encode(row, &context);
-                Ok(Self::Minted(Err(Failure::TooManySiblings { siblings, context })))
+                Ok(Self::Minted(Err(NotMinted::Failure(Failure::TooManySiblings { siblings, context }))))
+            }
+            DiskResult::Written(Err(WriteError::DotTooLow { seen, .. })) => {
+                Ok(Self::Minted(Err(NotMinted::TooLow(seen))))
             }
             other => Err(other),
         }
@@ -163,8 +175,8 @@ impl Operation {
         answer: ReplicaAnswer,
     ) -> Option<Conclusion> {
         let place = self.task.plan.place(from)?;
-        if let ReplicaAnswer::Failed(why) = &answer {
-            self.task.failed(place, why);
+        if let ReplicaAnswer::Failed(failed) = &answer {
+            self.task.failed(place, &failed.why);
         }
         match &mut self.work {
             Work::Read(read) => read.answered(&mut self.task, turn, place, step.round, answer),
@@ -340,11 +352,12 @@ impl Task {
             return self.keep_hint(turn, place, round, owner, state);
         }
         if self.plan.own == Some(place) {
-            turn.clock.observe(state.tag().hlc);
+            turn.clock.observe_stored(turn.now, state.tag().hlc);
             if defer {
                 turn.deferrals.defer(turn.now.mono, row);
             }
-            let operation = replica::store_operation(row.clone(), state, report);
+            let terms = StoreTerms { horizon: turn.clock.own_horizon(turn.now), report };
+            let operation = replica::store_operation(row.clone(), state, terms);
             return self.use_own_disk(turn, round, operation);
         }
         let (table, key) = (row.table, row.key.clone());
@@ -370,7 +383,8 @@ impl Task {
 
     /// Has this node's commit step make a new state of siblings (rule V5).
     pub(super) fn mint(&self, turn: &mut Turn<'_>, round: u8, dot: Tag, seen: Seen, content: Content) {
-        let write = quorate_storage::Write::Mint { row: self.plan.row.clone(), dot, seen, content };
+        let (row, horizon) = (self.plan.row.clone(), turn.clock.own_horizon(turn.now));
+        let write = quorate_storage::Write::Mint { row, dot, seen, content, horizon };
         self.use_own_disk(turn, round, DiskOperation::Write(write));
     }
 

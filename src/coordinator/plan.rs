@@ -45,6 +45,11 @@ impl Plan {
         self.required >= self.quorum() && !self.sloppy
     }
 
+    /// So many failures leave no quorum: N-Q+1.
+    pub(super) fn blocking(&self) -> usize {
+        self.n() - self.quorum() + 1
+    }
+
     /// N.
     fn n(&self) -> usize {
         self.replicas.len() - self.stand_ins.len()
@@ -168,8 +173,7 @@ pub(super) fn write(
         plan.sloppy = sloppy || consistency == Consistency::Any;
         plan.find_stand_ins(turn);
         plan.check_alive(turn)?;
-        let horizon = turn.clock.horizon(turn.now, turn.config.max_clock_offset);
-        let context = context.clone().map(|context| context::decode(&plan.row, context, horizon));
+        let context = context.clone().map(|context| context::decode(&plan.row, context));
         return match context.transpose() {
             Ok(context) => Ok((plan, context)),
             Err(failure) => refuse(failure),

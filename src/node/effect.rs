@@ -75,6 +75,12 @@ pub enum Alarm {
         /// How many.
         siblings: usize,
     },
+    /// This node's clock is ahead of its peers', which refuse what it names: it names nothing until the clock is right
+    /// (rule V2).
+    ClockAhead {
+        /// By how much, in milliseconds.
+        ahead_ms: u64,
+    },
     /// A peer runs on an older copy of its data directory. It is not listened to.
     RolledBack {
         /// The peer.

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use quorate_ring::{Instant, NodeId, Now, Ring};
+use quorate_ring::{Hlc, Instant, NodeId, Now, Ring};
 use quorate_storage::{HintBacklog, Recovered, WriteError};
 
 use super::{ClientId, DiskResult, Effect, Effects, Input, NodeConfig, Ticket, turn::Surroundings};
@@ -122,6 +122,11 @@ impl Node {
     /// The map that it goes by.
     pub fn ring(&self) -> &Ring {
         &self.surroundings.ring
+    }
+
+    /// The last reading of the node's hybrid clock.
+    pub fn clock_reading(&self) -> Hlc {
+        self.surroundings.clock.last()
     }
 
     /// Panics if the state contradicts itself. Run after each simulated step.

@@ -6,6 +6,8 @@
 pub enum Mutant {
     /// A tag is what the wall clock shows, with no regard to tags heard of (V1).
     ClockAlone,
+    /// A replica takes any tag, however far ahead, and its clock follows (V2).
+    AheadAccepted,
     /// A QUORUM read answers before a quorum holds what it saw (Q5).
     NoWriteBack,
     /// A replica that failed counts toward the level, as if a hint did (Q2).

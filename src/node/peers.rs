@@ -140,7 +140,7 @@ impl Node {
             PeerMessage::Stored(stored) => ReplicaAnswer::Stored(stored),
             PeerMessage::Advanced(advanced) => ReplicaAnswer::Advanced(advanced),
             PeerMessage::Forwarded(forwarded) => ReplicaAnswer::Forwarded(Box::new(forwarded)),
-            PeerMessage::Refused(Refused { refusal }) => ReplicaAnswer::Failed(refusal.to_string()),
+            PeerMessage::Refused(Refused { refusal }) => ReplicaAnswer::Failed(refusal.into()),
             _ => return,
         };
         self.coordinator.answered(turn, from, step, answer);

@@ -32,10 +32,14 @@ pub(super) struct Surroundings {
 impl Surroundings {
     pub(super) fn new(config: NodeConfig, ring: Arc<Ring>, recovered: Recovered) -> Self {
         #[cfg_attr(not(feature = "mutants"), expect(unused_mut, reason = "only a mutant changes it"))]
-        let mut clock = Clock::resume(recovered.hlc_bound, config.actor);
+        let mut clock = Clock::resume(recovered.hlc_bound, config.actor, config.max_clock_offset);
         #[cfg(feature = "mutants")]
         if config.mutant == Some(super::Mutant::ClockAlone) {
             clock.forget_all_but_the_wall();
+        }
+        #[cfg(feature = "mutants")]
+        if config.mutant == Some(super::Mutant::AheadAccepted) {
+            clock.accept_all();
         }
         let mut up = UpSet::new(config.node);
         let lives = Lives::new(recovered.life(config.actor), recovered.peers);

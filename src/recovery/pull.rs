@@ -1,7 +1,7 @@
 //! One pull under way: ranges that one source holds, page after page.
 
-use quorate_ring::{Instant, NodeId, TableId, Token, token_of};
-use quorate_storage::{Row, StoreTerms, Write};
+use quorate_ring::{Hlc, Instant, NodeId, TableId, Token, token_of};
+use quorate_storage::{Horizon, Row, StoreTerms, Write};
 
 use crate::wire::PulledPage;
 
@@ -36,10 +36,11 @@ pub(super) enum Stage {
 impl Pulling {
     /// The page has come: what is to be written, and the tokens of keys that the source cannot vouch for. What
     /// this node does not hold is not taken. The source has accepted these states, so their tags are not judged
-    /// again (rule V2).
+    /// again (rule V2); those beyond `clocks` do not move the clock.
     pub(super) fn page(
         &mut self,
         page: PulledPage,
+        clocks: Hlc,
         holds: impl Fn(Token) -> bool,
     ) -> (Vec<Write>, Vec<Token>) {
         let stores = page.states.into_iter().filter_map(|(key, state)| {
@@ -47,7 +48,7 @@ impl Pulling {
             Some(Write::Store {
                 row: Row { token, table: self.table, key },
                 state,
-                terms: StoreTerms::default(),
+                terms: StoreTerms { horizon: Horizon { clocks, lead: None }, report: false },
             })
         });
         let stores: Vec<_> = stores.collect();

@@ -98,11 +98,11 @@ impl Recovery {
         };
         self.timers.cancel(pulling.deadline, id);
         // A clock that is ahead of all others must not carry this one along (rule V2).
-        let clock = page.clock.min(turn.clock.horizon(turn.now, turn.config.max_clock_offset));
+        let clock = page.clock.min(turn.clock.horizon(turn.now));
         turn.clock.observe(clock);
         let replication = turn.catalog.table(pulling.table).map_or(0, |table| table.replication);
         let holds = |token| turn.ring.replicas(token, replication).contains(&turn.config.node);
-        let (writes, damaged) = pulling.page(page, holds);
+        let (writes, damaged) = pulling.page(page, turn.clock.horizon(turn.now), holds);
         if let Some(table) = self.tables.get_mut(&pulling.table) {
             for token in damaged {
                 let parts = pulling.parts.iter().copied();
@@ -113,7 +113,7 @@ impl Recovery {
         let none = writes.is_empty();
         for store in writes {
             if let Write::Store { row, state, .. } = &store {
-                turn.clock.observe(state.tag().hlc);
+                turn.clock.observe_stored(turn.now, state.tag().hlc);
                 let ticket = RecoveryTicket::State { pull: id, row: row.clone() };
                 write(turn, ticket, store);
             }

@@ -64,9 +64,10 @@ impl Replica {
         let deferred = defer.then(|| row.clone());
         let tag = state.tag();
         let kind = state.kind();
-        let operation = store_operation(row.clone(), state, report);
+        let horizon = turn.clock.horizon_for_peers(turn.now);
+        let operation = store_operation(row.clone(), state, StoreTerms { horizon, report });
         if self.serve(turn, Errand { peer, header, row, want: Want::Version }, operation, Some(kind)) {
-            turn.clock.observe(tag.hlc);
+            turn.clock.observe_stored(turn.now, tag.hlc);
             deferred.iter().for_each(|row| turn.deferrals.defer(turn.now.mono, row));
         }
     }
@@ -148,8 +149,7 @@ impl Replica {
 
 /// What the disk is to do with a state for `row`, this node's own coordinator's or a peer's. Whoever hands it
 /// to the disk lets the clock observe the state's tag before: a later mint exceeds it (rule V5).
-pub fn store_operation(row: Row, state: State, report: bool) -> DiskOperation {
-    let terms = StoreTerms { report, ..StoreTerms::default() };
+pub fn store_operation(row: Row, state: State, terms: StoreTerms) -> DiskOperation {
     DiskOperation::Write(Write::Store { row, state, terms })
 }
 
@@ -195,10 +195,8 @@ fn write_failed(turn: &mut Turn<'_>, row: &Row, error: WriteError) -> Result<Pee
     let reason = error.to_string();
     match error {
         WriteError::Engine(why) if why.is_fatal() => return Err(reason),
-        WriteError::Engine(_) => return Ok(refused(PeerRefusal::Disk(reason))),
-        WriteError::TagAhead { .. } | WriteError::DotTooLow { .. } => {
-            return Ok(refused(PeerRefusal::ClockAhead(reason)));
-        }
+        WriteError::Engine(_) => return Ok(refused(PeerRefusal::Full)),
+        WriteError::TagAhead { limit, .. } => return Ok(refused(PeerRefusal::ClockAhead { limit })),
         WriteError::Merge(_) => turn.effects.push(Effect::Alarm(Alarm::TagConflict {
             table: row.table,
             key: row.key.clone(),

@@ -39,10 +39,9 @@ impl Replica {
         if header.deadline <= turn.now.mono {
             return turn.effects.push(Effect::Observe(Observation::Expired));
         }
-        let limit = turn.clock.horizon(turn.now, turn.config.max_clock_offset);
+        let limit = turn.clock.horizon(turn.now);
         if advance.to > limit {
-            let why = format!("asked to pass {}, at most {limit} is accepted here", advance.to);
-            return answer(turn, peer, header, refused(PeerRefusal::ClockAhead(why)));
+            return answer(turn, peer, header, refused(PeerRefusal::ClockAhead { limit }));
         }
         self.forget_expired(turn.now.mono);
         if self.waiting >= turn.config.replica_requests_max {

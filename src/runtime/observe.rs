@@ -54,6 +54,13 @@ pub(super) fn alarm(alarm: &Alarm) {
             let advice = "many concurrent values of one key: its writers should read it, and write with the context of the read";
             warn!(%table, ?key, siblings, "{advice}");
         }
+        Alarm::ClockAhead { ahead_ms } => {
+            counter!("quorate_alarms_total", "alarm" => "clock_ahead").increment(1);
+            error!(
+                ahead_ms,
+                "peers refuse this node's clock as ahead: it writes nothing until the clock is right"
+            );
+        }
         Alarm::RolledBack { node } => {
             counter!("quorate_alarms_total", "alarm" => "rolled_back").increment(1);
             error!(%node, "the peer runs on an older copy of its data directory; it is told to give it up");

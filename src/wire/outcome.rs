@@ -113,6 +113,7 @@ impl Failure {
                 | Self::ShuttingDown
                 | Self::Recovering
                 | Self::ClockAhead { .. }
+                | Self::VersionAhead { .. }
                 | Self::NotAReplica
         )
     }
@@ -172,6 +173,15 @@ pub enum Failure {
     /// The node's clock is ahead of its peers' and mints nothing until it is right again (rule V2).
     #[error("the node's clock is {ahead_ms} ms ahead of its peers': correct it, or ask another node")]
     ClockAhead {
+        /// By how much, in milliseconds.
+        ahead_ms: u64,
+    },
+    /// The key holds, or the context has seen, a version that no working clock can have named yet, and this node does
+    /// not hold it (rules V2, V6).
+    #[error(
+        "a version is {ahead_ms} ms ahead of the node's clock, and the node does not hold it: ask another node"
+    )]
+    VersionAhead {
         /// By how much, in milliseconds.
         ahead_ms: u64,
     },

@@ -146,17 +146,23 @@ pub enum PeerRefusal {
     #[error("is recovering its state")]
     Recovering,
     /// The tag is further ahead than a working clock can be (rule V2).
-    #[error("refuses a version from a clock that is ahead: {0}")]
-    ClockAhead(String),
+    #[error("refuses a version from a clock that is ahead: at most {limit} is accepted")]
+    ClockAhead {
+        /// The last reading that it accepts.
+        limit: Hlc,
+    },
     /// It has no room for more work (rule Q11).
     #[error("is overloaded")]
     Overloaded,
     /// Its record is damaged, or two writes claim one tag (rules S3, V4).
     #[error("holds a damaged record: {0}")]
     Damaged(String),
-    /// Its disk failed or is full (rules S2, S5).
+    /// Its disk failed (rule S2).
     #[error("cannot use its disk: {0}")]
     Disk(String),
+    /// Its disk is full: nothing was stored (rule S5).
+    #[error("has no room on its disk")]
+    Full,
 }
 
 /// Hold a table definition ready, durably; it is not served yet.

@@ -16,7 +16,7 @@ use crate::{
     Space, State, Version, VersionVector, hints, merge, meta, record,
 };
 
-pub use write::{Seen, StoreTerms, Write, WriteError, WriteResult, Written};
+pub use write::{Horizon, Seen, StoreTerms, Write, WriteError, WriteResult, Written};
 
 /// Turns writes into batches, one at a time: [`stage`](Self::stage), then commit the batch, then
 /// [`committed`](Self::committed) or [`failed`](Self::failed). No result may leave the node earlier
@@ -42,6 +42,13 @@ pub struct Staged {
     sequence: u64,
 }
 
+impl Staged {
+    /// What becomes of each write if the batch is committed, in order.
+    pub fn results(&self) -> &[WriteResult] {
+        &self.results
+    }
+}
+
 impl Committer {
     /// The committer of a process that found `recovered`.
     pub fn new(recovered: &Recovered) -> Self {
@@ -50,8 +57,8 @@ impl Committer {
 
     /// Merges `writes`, in order, into what `engine` holds. Stores of one key become one record.
     ///
-    /// Every tag stored is below the clock's durable bound when the batch is committed; if need be the
-    /// batch raises the bound. So a restarted clock is above every tag its node holds, and a write that
+    /// Every tag stored that a working clock can have named ([`Horizon`]) is below the clock's durable bound when the
+    /// batch is committed; if need be the batch raises the bound. So a restarted clock is above every tag its node holds, and a write that
     /// takes its tag from the node's own knowledge alone (rule Q4, ONE) supersedes what the node
     /// acknowledged before.
     ///
@@ -140,9 +147,9 @@ impl Stage<'_> {
             Write::Store { row, state, terms } => self.store(row, state, *terms),
             Write::Hint { target, row, state } => self.hint(*target, row, state),
             Write::Unhint { target, row, given } => self.unhint(*target, row, given.as_ref()),
-            Write::Mint { row, dot, seen, content } => self.mint(row, *dot, seen, content),
+            Write::Mint { row, dot, seen, content, horizon } => self.mint(row, *dot, seen, content, *horizon),
             Write::Quarantine { row } => self.quarantine(row),
-            Write::Restore { row, state } => self.restore(row, state),
+            Write::Restore { row, state, clocks } => self.restore(row, state, *clocks),
             Write::Meta(MetaWrite::HlcBound(bound)) => {
                 self.hlc_bound = self.hlc_bound.max(*bound);
                 Ok(Written::Meta)
@@ -157,7 +164,7 @@ impl Stage<'_> {
     fn store(&mut self, row: &Row, state: &State, terms: StoreTerms) -> WriteResult {
         let tag = check_state(row, state)?;
         let slot = self.slot(row)?;
-        let limit = slot.state.as_ref().map_or(terms.horizon, |held| held.tag().hlc.max(terms.horizon));
+        let limit = terms.horizon.limit(slot.state.as_ref().map(|held| held.tag().hlc));
         if tag.hlc > limit {
             return Err(WriteError::TagAhead { tag, limit });
         }
@@ -167,17 +174,17 @@ impl Stage<'_> {
             Merged::Held => (slot.state.take().unwrap_or_else(|| state.clone()), true),
         };
         let more = (terms.report && held != *state).then(|| held.clone());
-        let tag = held.tag();
+        let (incoming, tag) = (tag.hlc, held.tag());
         slot.dirty |= !covered;
         slot.state = Some(held);
         if covered {
             return Ok(Written::Covered { held: tag, more });
         }
-        self.hlc_bound = self.hlc_bound.max(tag.hlc.next());
+        self.hlc_bound = self.hlc_bound.max(terms.horizon.seen(incoming));
         Ok(Written::Stored { held: tag, more })
     }
 
-    fn mint(&mut self, row: &Row, dot: Tag, seen: &Seen, content: &Content) -> WriteResult {
+    fn mint(&mut self, row: &Row, dot: Tag, seen: &Seen, content: &Content, horizon: Horizon) -> WriteResult {
         check_size(row.key.len(), Row::KEY_BYTES_MAX)?;
         check_size(content.value().map_or(0, Bytes::len), State::VALUE_BYTES_MAX)?;
         if dot.hlc == Hlc(u64::MAX) {
@@ -200,6 +207,10 @@ impl Stage<'_> {
         if let Some(above) = above.filter(|above| above.hlc >= dot.hlc) {
             return Err(WriteError::DotTooLow { dot, seen: above });
         }
+        let limit = horizon.limit(held.and_then(|held| held.vector().greatest()).map(|tag| tag.hlc));
+        if dot.hlc > limit {
+            return Err(WriteError::TagAhead { tag: dot, limit });
+        }
         let minted = match held {
             Some(held) => held.written(dot, seen, content.clone()),
             None => Siblings::first(dot, seen, content.clone()),
@@ -207,7 +218,7 @@ impl Stage<'_> {
         check_growth(held, &minted)?;
         let minted = State::Siblings(minted);
         *slot = Slot { state: Some(minted.clone()), dirty: true, durable: std::mem::take(&mut slot.durable) };
-        self.hlc_bound = self.hlc_bound.max(dot.hlc.next());
+        self.hlc_bound = self.hlc_bound.max(horizon.seen(dot.hlc));
         Ok(Written::Minted(minted))
     }
 

@@ -23,7 +23,7 @@ mod state;
 mod version_vector;
 
 pub use clock::{BoundReached, HlcClock};
-pub use commit::{Committer, Seen, Staged, StoreTerms, Write, WriteError, WriteResult, Written};
+pub use commit::{Committer, Horizon, Seen, Staged, StoreTerms, Write, WriteError, WriteResult, Written};
 pub use engine::{
     Batch, Engine, EngineError, EngineStats, FjallEngine, FjallOptions, Kept, MemoryEngine, MemoryImage,
     PendingId, Space,

@@ -36,6 +36,16 @@ pub enum Version {
     Vector(VersionVector),
 }
 
+impl Version {
+    /// The greatest tag in it; `None` for a vector without entries.
+    pub fn greatest(&self) -> Option<Tag> {
+        match self {
+            Self::Tag(tag) => Some(*tag),
+            Self::Vector(vector) => vector.greatest(),
+        }
+    }
+}
+
 /// What a write leaves behind.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Content {

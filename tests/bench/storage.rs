@@ -11,8 +11,8 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use quorate_ring::{Actor, Hlc, TableId, Tag, Token};
 use quorate_storage::{
-    Committer, Content, FjallEngine, FjallOptions, MemoryEngine, MetaWrite, Recovered, Register, Row, Seen,
-    Siblings, State, VersionVector, Write, Written, merge, read, read_version, recover,
+    Committer, Content, FjallEngine, FjallOptions, Horizon, MemoryEngine, MetaWrite, Recovered, Register,
+    Row, Seen, Siblings, State, VersionVector, Write, Written, merge, read, read_version, recover,
 };
 
 /// Distinct keys written to.
@@ -79,6 +79,7 @@ fn bench_mint() {
                 dot: dot(minted + n + 1, 1),
                 seen: Seen::Durable,
                 content: Content::Value(Bytes::from(vec![7; 100])),
+                horizon: Horizon::default(),
             };
             let writes: Vec<_> = (0..64).map(mint).collect();
             let results = committer.run(&engine, &writes);

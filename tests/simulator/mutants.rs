@@ -24,6 +24,11 @@ pub(crate) enum Mutant {
 /// Every mutant: its name, itself, and what it breaks.
 pub(crate) const ALL: &[(&str, Mutant, &str)] = &[
     ("clock-alone", Mutant::Core(CoreMutant::ClockAlone), "V1: the clock is lost, a tag is the wall clock"),
+    (
+        "ahead-accepted",
+        Mutant::Core(CoreMutant::AheadAccepted),
+        "V2: a replica takes any tag, however far ahead",
+    ),
     ("actor-reused", Mutant::ActorReused, "V1: the same actor after a restart, with the clock lost"),
     (
         "failed-counts",

@@ -59,6 +59,8 @@ pub(crate) struct Options {
     pub(crate) clock_drift_max: u64,
     /// Wall clocks tick this seldom.
     pub(crate) clock_tick: u64,
+    /// Nodes take clocks for working that are at most this far apart (rule V2).
+    pub(crate) clock_tolerance: u64,
     pub(crate) faults: Plan,
 }
 
@@ -156,6 +158,7 @@ impl Options {
                 SECOND,
                 30 * SECOND,
             ]),
+            clock_tolerance: *Random::stream(seed, "tolerance").pick(&[500 * MS, 60 * SECOND]),
             faults: Plan::default(),
         };
         options.crowd();
@@ -334,10 +337,11 @@ impl fmt::Display for Options {
         )?;
         writeln!(
             f,
-            "  clocks: offset up to {}, drift up to {} ppm, a tick each {}",
+            "  clocks: offset up to {}, drift up to {} ppm, a tick each {}, {} apart is borne",
             time(self.clock_offset_max),
             self.clock_drift_max,
-            time(self.clock_tick)
+            time(self.clock_tick),
+            time(self.clock_tolerance)
         )?;
         write!(f, "{}", self.faults)
     }

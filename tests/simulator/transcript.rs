@@ -51,6 +51,9 @@ pub(crate) const SCENES: &[(&str, &str)] = &[
     ("siblings_two_puts_in_flight", include_str!("transcripts/siblings_two_puts_in_flight.txt")),
     ("expiry_idle_clocks", include_str!("transcripts/expiry_idle_clocks.txt")),
     ("expiry_beside_older", include_str!("transcripts/expiry_beside_older.txt")),
+    ("clock_ahead", include_str!("transcripts/clock_ahead.txt")),
+    ("clocks_ahead_together", include_str!("transcripts/clocks_ahead_together.txt")),
+    ("full_disks", include_str!("transcripts/full_disks.txt")),
     ("forwarded_write", include_str!("transcripts/forwarded_write.txt")),
 ];
 

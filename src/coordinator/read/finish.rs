@@ -144,7 +144,7 @@ impl Read {
         if !tracker.is_outstanding(own) {
             return;
         }
-        if to > turn.clock.horizon(turn.now, turn.config.max_clock_offset) {
+        if to > turn.clock.horizon(turn.now) {
             return tracker.fail(own);
         }
         if let Some(shown) = turn.clock.advance(turn.now, to, turn.effects) {

@@ -17,22 +17,24 @@
 //!
 //! Once a store or a mint was sent, the outcome of a failure is unknown: a replica may have it.
 
+mod minting;
+
 use bytes::Bytes;
-use quorate_ring::{Actor, Duration, Hlc, Instant, TableKind, Tag};
-use quorate_storage::{Content, Register, Seen, Siblings, State, Version, VersionVector};
+use quorate_ring::{Duration, Hlc, TableKind, Tag};
+use quorate_storage::{Content, State, Version, VersionVector};
 
-use rand::{RngExt, SeedableRng, rngs::StdRng};
-
+use self::minting::version_ahead;
 use super::{
     context,
-    operation::{Conclusion, ReplicaAnswer, Task},
+    operation::{Conclusion, NotMinted, ReplicaAnswer, Task},
     quorum::{Places, Tracker, Verdict},
     record::Record,
+    refusal::Refusals,
 };
 #[cfg(feature = "mutants")]
 use crate::node::Mutant;
 use crate::{
-    node::{Alarm, Effect, Turn},
+    node::Turn,
     wire::{Answer, Fetched, RequestError, Want, Written},
 };
 
@@ -59,7 +61,23 @@ pub(super) struct Write {
     phase: Phase,
     /// Whether a quorum was asked first.
     asked_first: bool,
+    /// Replicas that hold a version ahead of every working clock.
+    ahead: Ahead,
+    refusals: Refusals,
     record: Record,
+}
+
+/// What to do about versions that no working clock can have minted yet (rule V2). Any quorum is as good as any
+/// other: the first choice is one without them, so that a write made by a broken clock that reached no quorum is not
+/// built upon. Where there is no such quorum, a quorum may hold them rightfully.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Ahead {
+    /// None was met.
+    Unmet,
+    /// Whoever holds one does not count.
+    SetAside,
+    /// They count like any other.
+    Taken,
 }
 
 #[derive(Debug)]
@@ -72,10 +90,11 @@ enum Phase {
     AwaitingClock { heard: Knowledge },
     /// Readers of the key cannot agree: a new write of it waits a moment (rule Q5).
     Deferred { heard: Knowledge },
-    /// This node's own commit step makes the state, of siblings.
-    Minting,
-    /// Round 2: the replicas store it.
-    Storing { tracker: Tracker, state: State },
+    /// This node's own commit step makes the state, of siblings. `by_clock` as below.
+    Minting { heard: Knowledge, retried: bool, by_clock: bool },
+    /// Round 2: the replicas store it. `by_clock` unless its tag was named just above a version that is ahead of every
+    /// clock.
+    Storing { tracker: Tracker, state: State, by_clock: bool },
 }
 
 /// What is known of a key's writes before a new one.
@@ -94,6 +113,11 @@ impl Knowledge {
             Some(Version::Vector(vector)) => self.seen.get_or_insert_default().join(&vector),
             None => {}
         }
+    }
+
+    /// What the new tag must exceed.
+    fn floor(&self) -> Option<Tag> {
+        self.floor.max(self.seen.as_ref().and_then(VersionVector::greatest))
     }
 }
 
@@ -114,7 +138,15 @@ impl Intent {
 impl Write {
     /// A write by someone who had seen `context` of the key.
     pub(super) fn new(intent: Intent, context: Option<VersionVector>) -> Self {
-        Self { intent, context, phase: Phase::New, asked_first: false, record: Record::default() }
+        Self {
+            intent,
+            context,
+            phase: Phase::New,
+            asked_first: false,
+            ahead: Ahead::Unmet,
+            refusals: Refusals::default(),
+            record: Record::default(),
+        }
     }
 
     pub(super) fn name(&self) -> &'static str {
@@ -129,6 +161,11 @@ impl Write {
             let heard = Knowledge { floor: None, seen: self.context.take() };
             return self.mint(task, turn, heard);
         }
+        self.ask_first(task, turn)
+    }
+
+    /// Round 1.
+    fn ask_first(&mut self, task: &mut Task, turn: &mut Turn<'_>) -> Option<Conclusion> {
         let to_ask = task.plan.quorum();
         #[cfg(feature = "mutants")]
         let to_ask = match turn.config.mutant {
@@ -161,43 +198,110 @@ impl Write {
             return None;
         }
         self.record.heard(turn.now.mono, place);
-        match (&mut self.phase, answer) {
-            (
-                Phase::Asking { tracker, heard, .. },
-                ReplicaAnswer::Fetched(Fetched { answer: Answer::Version(version), .. }),
-            ) => {
-                tracker.succeed(place);
-                heard.learn(version);
-                self.asking_judged(task, turn)
+        match self.phase {
+            Phase::Asking { .. } => self.asked(task, turn, place, answer),
+            Phase::Minting { .. } => self.made(task, turn, place, answer),
+            Phase::Storing { .. } => self.told(task, turn, place, answer),
+            Phase::New | Phase::AwaitingClock { .. } | Phase::Deferred { .. } => None,
+        }
+    }
+
+    /// A replica says what it has seen of the key.
+    fn asked(
+        &mut self,
+        task: &mut Task,
+        turn: &mut Turn<'_>,
+        place: usize,
+        answer: ReplicaAnswer,
+    ) -> Option<Conclusion> {
+        let Phase::Asking { tracker, heard, .. } = &mut self.phase else {
+            return None;
+        };
+        match answer {
+            ReplicaAnswer::Fetched(Fetched { answer: Answer::Version(version), .. }) => {
+                let greatest = version.as_ref().and_then(Version::greatest);
+                let is_ahead = greatest.is_some_and(|tag| turn.clock.is_ahead(turn.now, tag.hlc));
+                if is_ahead && self.ahead != Ahead::Taken {
+                    self.ahead = Ahead::SetAside;
+                    task.failed(place, AHEAD);
+                    tracker.fail(place);
+                    self.hedge(task, turn);
+                } else {
+                    tracker.succeed(place);
+                    heard.learn(version);
+                }
             }
-            (Phase::Asking { tracker, .. }, ReplicaAnswer::Failed(_)) => {
+            ReplicaAnswer::Failed(_) => {
                 tracker.fail(place);
                 self.hedge(task, turn);
-                self.asking_judged(task, turn)
             }
-            (Phase::Minting, ReplicaAnswer::Minted(minted)) => match minted {
-                Ok(state) => self.minted(task, turn, place, state),
-                Err(failure) => Some(Err(RequestError::not_applied(failure))),
-            },
-            // Only this node's own disk has been asked for anything: who else is lost meanwhile changes nothing, and
-            // the commit may be under way (rule Q10).
-            (Phase::Minting, ReplicaAnswer::Failed(_)) if task.plan.replicas[place] == turn.config.node => {
-                Some(Err(RequestError::not_applied(task.replicas_failed(&task.tracker(turn, 1)))))
+            _ => return None,
+        }
+        self.asking_judged(task, turn)
+    }
+
+    /// This node's disk has made the state, or not. Nobody else has been asked for anything: who is lost meanwhile
+    /// changes nothing, and the commit may be under way (rule Q10).
+    fn made(
+        &mut self,
+        task: &mut Task,
+        turn: &mut Turn<'_>,
+        place: usize,
+        answer: ReplicaAnswer,
+    ) -> Option<Conclusion> {
+        let Phase::Minting { heard, .. } = &self.phase else {
+            return None;
+        };
+        let failure = match answer {
+            ReplicaAnswer::Minted(Ok(state)) => return self.minted(task, turn, place, state),
+            ReplicaAnswer::Minted(Err(NotMinted::TooLow(seen))) => return self.mint_above(task, turn, seen),
+            ReplicaAnswer::Minted(Err(NotMinted::Failure(failure))) => failure,
+            ReplicaAnswer::Failed(_) if task.plan.replicas[place] != turn.config.node => return None,
+            ReplicaAnswer::Failed(failed) if failed.is_clock_ahead() => version_ahead(turn, heard.floor()),
+            ReplicaAnswer::Failed(_) => task.replicas_failed(&task.tracker(turn, 1)),
+            _ => return None,
+        };
+        Some(Err(RequestError::not_applied(failure)))
+    }
+
+    /// A replica has stored the state, or not.
+    fn told(
+        &mut self,
+        task: &mut Task,
+        turn: &mut Turn<'_>,
+        place: usize,
+        answer: ReplicaAnswer,
+    ) -> Option<Conclusion> {
+        let Phase::Storing { tracker, state, by_clock } = &mut self.phase else {
+            return None;
+        };
+        match answer {
+            ReplicaAnswer::Stored(stored) => {
+                // It kept what a broken clock has named, which nobody was told of, and not this write.
+                let is_lost = task.plan.kind == TableKind::Register
+                    && stored.held > state.tag()
+                    && turn.clock.is_ahead(turn.now, stored.held.hlc);
+                if is_lost {
+                    task.failed(place, AHEAD);
+                    tracker.fail(place);
+                } else {
+                    tracker.succeed(place);
+                }
             }
-            (Phase::Storing { tracker, .. }, ReplicaAnswer::Stored(_)) => {
-                tracker.succeed(place);
-                self.storing_judged(task, turn)
-            }
-            (Phase::Storing { tracker, .. }, ReplicaAnswer::Failed(_)) => {
+            ReplicaAnswer::Failed(failed) => {
+                self.refusals.failed(place, &failed);
+                if *by_clock {
+                    self.refusals.tell(task.plan.blocking(), turn.now, turn.clock, turn.effects);
+                }
                 #[cfg(feature = "mutants")]
                 if turn.config.mutant == Some(Mutant::FailedCounts) {
                     tracker.succeed(place);
                 }
                 tracker.fail(place);
-                self.storing_judged(task, turn)
             }
-            _ => None,
+            _ => return None,
         }
+        self.storing_judged(task, turn)
     }
 
     /// What the replica at `place` did holds no more.
@@ -211,9 +315,16 @@ impl Write {
     /// put off goes on.
     pub(super) fn hedge(&mut self, task: &mut Task, turn: &mut Turn<'_>) -> Option<Conclusion> {
         #[cfg(feature = "mutants")]
-        if let Phase::Storing { state: State::Register(register), .. } = &self.phase {
+        if let Phase::Storing { state: State::Register(register), .. } = &self.phase
+            && turn.config.mutant == Some(Mutant::RetryNewTag)
+        {
             let heard = Knowledge { floor: Some(register.tag), seen: None };
             return self.mint(task, turn, heard);
+        }
+        if let Phase::Storing { tracker, .. } = &self.phase
+            && tracker.verdict() == Verdict::Impossible
+        {
+            return Some(Err(RequestError::unknown(task.replicas_failed(tracker))));
         }
         if let Phase::Deferred { heard } = &mut self.phase {
             let heard = std::mem::take(heard);
@@ -248,7 +359,7 @@ impl Write {
     pub(super) fn round(&self) -> u8 {
         match self.phase {
             Phase::New | Phase::Asking { .. } => ASKING,
-            Phase::AwaitingClock { .. } | Phase::Deferred { .. } | Phase::Minting => MINTING,
+            Phase::AwaitingClock { .. } | Phase::Deferred { .. } | Phase::Minting { .. } => MINTING,
             Phase::Storing { .. } => STORING,
         }
     }
@@ -256,14 +367,14 @@ impl Write {
     pub(super) fn tracker(&self) -> Option<&Tracker> {
         match &self.phase {
             Phase::Asking { tracker, .. } | Phase::Storing { tracker, .. } => Some(tracker),
-            Phase::New | Phase::AwaitingClock { .. } | Phase::Deferred { .. } | Phase::Minting => None,
+            Phase::New | Phase::AwaitingClock { .. } | Phase::Deferred { .. } | Phase::Minting { .. } => None,
         }
     }
 
-    /// The state that was sent, and who has it.
+    /// The state that was sent, and who has it; `None` also if nobody can have it.
     pub(super) fn sent(&self) -> Option<(&Tracker, &State)> {
         match &self.phase {
-            Phase::Storing { tracker, state } => Some((tracker, state)),
+            Phase::Storing { tracker, state, .. } if !self.refusals.are_all() => Some((tracker, state)),
             _ => None,
         }
     }
@@ -271,7 +382,7 @@ impl Write {
     pub(super) fn timeout(&self, task: &Task) -> RequestError {
         match &self.phase {
             Phase::Storing { tracker, .. } => RequestError::unknown(task.timeout(tracker)),
-            Phase::Minting => RequestError::unknown(super::timeout(task.plan.required, 0)),
+            Phase::Minting { .. } => RequestError::unknown(super::timeout(task.plan.required, 0)),
             Phase::Asking { tracker, .. } => RequestError::not_applied(task.timeout(tracker)),
             Phase::New | Phase::AwaitingClock { .. } | Phase::Deferred { .. } => {
                 RequestError::not_applied(super::timeout(task.plan.required, 0))
@@ -284,7 +395,8 @@ impl Write {
             tracker.validate();
         }
         if let Phase::Storing { tracker, .. } = &self.phase {
-            assert_ne!(tracker.verdict(), Verdict::Impossible, "an impossible write was concluded");
+            let waits = tracker.outstanding() > 0 && tracker.succeeded().is_empty();
+            assert!(waits || tracker.verdict() != Verdict::Impossible, "an impossible write was concluded");
         }
     }
 
@@ -295,6 +407,7 @@ impl Write {
 
     fn store(&mut self, task: &Task, turn: &mut Turn<'_>, place: usize, state: &State) {
         self.record.asked(turn.now.mono, place);
+        self.refusals.sent(place);
         task.store(turn, place, STORING, state);
     }
 
@@ -308,72 +421,16 @@ impl Write {
                 let heard = std::mem::take(heard);
                 self.mint(task, turn, heard)
             }
+            Verdict::Impossible if self.ahead == Ahead::SetAside => {
+                self.ahead = Ahead::Taken;
+                self.ask_first(task, turn)
+            }
             Verdict::Impossible => Some(Err(RequestError::not_applied(task.replicas_failed(tracker)))),
         }
     }
 
-    /// Names the write by a tag above all that was `heard` and sends it, unless readers are to agree first or the
-    /// clock must wait.
-    fn mint(&mut self, task: &mut Task, turn: &mut Turn<'_>, heard: Knowledge) -> Option<Conclusion> {
-        task.hedge_at = None;
-        if let Err(error) = task.plan.check_alive(turn) {
-            return Some(Err(error));
-        }
-        if let Some(until) = deferred_until(task, turn) {
-            task.hedge_at = Some(until);
-            self.phase = Phase::Deferred { heard };
-            return None;
-        }
-        let floor = heard.floor.max(heard.seen.as_ref().and_then(VersionVector::greatest));
-        let Some(tag) = turn.clock.mint(turn.now, floor, turn.effects) else {
-            self.phase = Phase::AwaitingClock { heard };
-            return None;
-        };
-        assert!(Some(tag) > floor, "rule Q4: a new tag exceeds every tag heard of");
-        let content = self.intent.content(tag);
-        let state = match task.plan.kind {
-            TableKind::Siblings if task.plan.own.is_some() => {
-                let seen = heard.seen.map_or(Seen::Durable, Seen::Context);
-                task.plan.own.iter().for_each(|own| self.record.asked(turn.now.mono, *own));
-                task.mint(turn, MINTING, tag, seen, content);
-                self.phase = Phase::Minting;
-                return None;
-            }
-            TableKind::Siblings => stand_in_state(turn, tag, &heard.seen.unwrap_or_default(), content),
-            _ => State::Register(Register { tag, content }),
-        };
-        task.plan.alive(turn).iter().for_each(|place| self.store(task, turn, place, &state));
-        self.phase = Phase::Storing { tracker: task.tracker(turn, task.plan.required), state };
-        #[cfg(feature = "mutants")]
-        if turn.config.mutant == Some(Mutant::RetryNewTag) {
-            task.hedge_after_delay(turn);
-        }
-        None
-    }
-
-    /// The state is made and durable on this node, at `own`: the others are sent the whole of it.
-    fn minted(
-        &mut self,
-        task: &mut Task,
-        turn: &mut Turn<'_>,
-        own: usize,
-        state: State,
-    ) -> Option<Conclusion> {
-        warn_if_crowded(task, turn, &state);
-        let others = task.plan.alive(turn).iter().filter(|place| *place != own);
-        #[cfg(feature = "mutants")]
-        let (whole, state) = (state.clone(), with_bare_dot(turn, state));
-        others.for_each(|place| self.store(task, turn, place, &state));
-        #[cfg(feature = "mutants")]
-        let state = whole;
-        let mut tracker = task.tracker(turn, task.plan.required);
-        tracker.succeed(own);
-        self.phase = Phase::Storing { tracker, state };
-        self.storing_judged(task, turn)
-    }
-
     fn storing_judged(&mut self, task: &mut Task, turn: &mut Turn<'_>) -> Option<Conclusion> {
-        let Phase::Storing { tracker, state } = &self.phase else {
+        let Phase::Storing { tracker, state, .. } = &self.phase else {
             return None;
         };
         match tracker.verdict() {
@@ -391,34 +448,21 @@ impl Write {
                 Some(Ok(Written { context, receipt }.into()))
             }
             Verdict::Pending => None,
+            Verdict::Impossible if tracker.outstanding() == 0 && self.refusals.are_all() => {
+                Some(Err(RequestError::not_applied(task.replicas_failed(tracker))))
+            }
+            // If those that are still to answer refuse as well, it is known that nobody has it.
+            Verdict::Impossible if self.refusals.may_be_all(outstanding(task, tracker)) => {
+                task.hedge_after_delay(turn);
+                None
+            }
             Verdict::Impossible => Some(Err(RequestError::unknown(task.replicas_failed(tracker)))),
         }
     }
 }
 
-/// Until when a new state must wait because readers of the key cannot agree (rule Q5). Only a state that is made here
-/// waits: what others have made, and what readers write back, is on its way to where it must get. A register needs no
-/// such moment: one write-back is enough for its readers.
-fn deferred_until(task: &Task, turn: &Turn<'_>) -> Option<Instant> {
-    #[cfg(feature = "mutants")]
-    if turn.config.mutant == Some(Mutant::NeverDefers) {
-        return None;
-    }
-    let mints = task.plan.kind == TableKind::Siblings && task.plan.own.is_some();
-    turn.deferrals.until(turn.now.mono, &task.plan.row).filter(|_| mints)
-}
-
-/// What a fallback makes of a write when no replica can be reached (rule Q2). Its usual actor's dots on this key
-/// would claim to have seen one another without a replica's state to make it true, so this write has an
-/// actor of its own, mixed from the process's random one and the reading, which no other write of it has.
-#[cfg_attr(not(feature = "mutants"), expect(unused_variables, reason = "only a mutant looks at the turn"))]
-fn stand_in_state(turn: &Turn<'_>, tag: Tag, seen: &VersionVector, content: Content) -> State {
-    #[cfg(feature = "mutants")]
-    if matches!(turn.config.mutant, Some(Mutant::NonReplicaMints | Mutant::UsualActorStandsIn)) {
-        return State::Siblings(Siblings::first(tag, seen, content));
-    }
-    let actor = Actor(StdRng::seed_from_u64(tag.actor.0 ^ tag.hlc.0.rotate_left(32)).random());
-    State::Siblings(Siblings::first(Tag { hlc: tag.hlc, actor }, seen, content))
+fn outstanding(task: &Task, tracker: &Tracker) -> Places {
+    (0..task.plan.replicas.len()).filter(|place| tracker.is_outstanding(*place)).collect()
 }
 
 /// What the writer may carry to its next write without reading first. A version vector can only say "this
@@ -433,34 +477,14 @@ fn context_after(task: &Task, state: &State) -> Bytes {
     }
 }
 
-/// Tells the operator of a key that is written without being read (rule V6).
-fn warn_if_crowded(task: &Task, turn: &mut Turn<'_>, state: &State) {
-    let row = &task.plan.row;
-    if let State::Siblings(state) = state
-        && turn.crowded.minted(row, state.siblings().len())
-    {
-        let (table, key, siblings) = (row.table, row.key.clone(), state.siblings().len());
-        turn.effects.push(Effect::Alarm(Alarm::ManySiblings { table, key, siblings }));
-    }
-}
-
-/// The mistake [`Mutant::BareDot`]: the newest sibling, as if its writer had seen nothing.
-#[cfg(feature = "mutants")]
-fn with_bare_dot(turn: &Turn<'_>, state: State) -> State {
-    match (&state, state.contents().max_by_key(|(dot, _)| *dot)) {
-        (State::Siblings(_), Some((dot, content))) if turn.config.mutant == Some(Mutant::BareDot) => {
-            State::Siblings(Siblings::first(dot, &VersionVector::new(), content.clone()))
-        }
-        _ => state,
-    }
-}
-
 /// Below QUORUM a later read through the same coordinator waits for this node's own replica. So does the
 /// write, so that the read finds it.
 fn awaits_own(task: &Task, tracker: &Tracker) -> bool {
     !task.plan.is_strict() && task.plan.own.is_some_and(|place| tracker.is_outstanding(place))
 }
 
+/// Of a replica whose word is set aside.
+pub(super) const AHEAD: &str = "holds a version from a clock that is ahead of every other";
 const ASKING: u8 = 0;
 const MINTING: u8 = 1;
 const STORING: u8 = 2;

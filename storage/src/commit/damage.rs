@@ -1,6 +1,8 @@
 //! What the step does about damaged records (rule S3).
 
-use super::{Slot, Stage, WriteError, WriteResult, Written, check_state};
+use quorate_ring::Hlc;
+
+use super::{Horizon, Slot, Stage, WriteError, WriteResult, Written, check_state};
 use crate::{Row, Space, State, StoreTerms, VersionVector, quarantine, record};
 
 impl Stage<'_> {
@@ -23,12 +25,13 @@ impl Stage<'_> {
     }
 
     /// Stores `state`; if the record of `row` is damaged, in its place.
-    pub(super) fn restore(&mut self, row: &Row, state: &State) -> WriteResult {
+    pub(super) fn restore(&mut self, row: &Row, state: &State, clocks: Hlc) -> WriteResult {
+        let horizon = Horizon { clocks, lead: None };
         match self.slot(row).map(drop) {
             Err(WriteError::Corrupt(_)) => {}
             Err(error) => return Err(error),
             Ok(()) => {
-                let result = self.store(row, state, StoreTerms::default())?;
+                let result = self.store(row, state, StoreTerms { horizon, report: false })?;
                 self.release(row)?;
                 return Ok(result);
             }
@@ -38,7 +41,7 @@ impl Stage<'_> {
         let slot = Slot { state: Some(state.clone()), dirty: true, durable: VersionVector::new() };
         self.slots.insert(row.to_storage_key(), slot);
         self.batch.remove(Space::Quarantine, row.to_storage_key());
-        self.hlc_bound = self.hlc_bound.max(held.hlc.next());
+        self.hlc_bound = self.hlc_bound.max(horizon.seen(held.hlc));
         Ok(Written::Stored { held, more: None })
     }
 

@@ -1,6 +1,6 @@
 //! What is asked of the step, and what becomes of it.
 
-use quorate_ring::{Hlc, NodeId, Tag};
+use quorate_ring::{Duration, Hlc, NodeId, Tag};
 
 use crate::{
     Content, EngineError, HintChange, MergeError, MetaWrite, RecordError, Row, State, Version, VersionVector,
@@ -30,6 +30,8 @@ pub enum Write {
         seen: Seen,
         /// What is written.
         content: Content,
+        /// How far ahead the dot may be.
+        horizon: Horizon,
     },
     /// Put a row on the list of those that are to be restored from peers, with a copy of its record, if that
     /// is damaged (rule S3). The record stays: reads and stores of the row go on failing as corrupt, so that
@@ -44,8 +46,10 @@ pub enum Write {
     Restore {
         /// Where.
         row: Row,
-        /// What.
+        /// What. However far ahead its tags are, they are kept: others have accepted them.
         state: State,
+        /// Up to where they are those of working clocks.
+        clocks: Hlc,
     },
     /// Merge a state into what another node is still to be given (rule H1).
     Hint {
@@ -77,18 +81,49 @@ impl Write {
 }
 
 /// On which terms a state is stored.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct StoreTerms {
-    /// Tags above it are refused, unless what is held has come as far (rule V2).
-    pub horizon: Hlc,
+    /// How far ahead its tags may be.
+    pub horizon: Horizon,
     /// Whether the sender wants to know what else is held.
     pub report: bool,
 }
 
-impl Default for StoreTerms {
-    /// Any tag, and no report.
+/// How far ahead the tags of a write may be (rule V2).
+///
+/// A tag that no working clock can have minted yet is refused, or one broken clock would set all others. Where a
+/// quorum's clocks were broken together, the keys that they wrote meanwhile hold such tags rightfully, and the
+/// next write of such a key must exceed them: so it may be a little ahead of what the key has come to. It must not
+/// drag the node's clock along, which would only carry the mistake to other keys.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Horizon {
+    /// The last reading that a working clock can show by now. A tag up to it counts as seen by the node's clock: the
+    /// durable bound is raised above it.
+    pub clocks: Hlc,
+    /// By how much a tag beyond that may exceed what the key holds; `None` for any tag at all.
+    pub lead: Option<Duration>,
+}
+
+impl Default for Horizon {
+    /// Any tag, and all of them count as seen.
     fn default() -> Self {
-        Self { horizon: Hlc(u64::MAX), report: false }
+        Self { clocks: Hlc(u64::MAX), lead: None }
+    }
+}
+
+impl Horizon {
+    /// The last reading that a tag of a key may have which has come to `held`.
+    pub fn limit(self, held: Option<Hlc>) -> Hlc {
+        let Some(lead) = self.lead else {
+            return Hlc(u64::MAX);
+        };
+        let lead = (lead.as_millis() as u64) << Hlc::LOGICAL_BITS;
+        held.map_or(self.clocks, |held| self.clocks.max(Hlc(held.0.saturating_add(lead))))
+    }
+
+    /// What the durable bound must exceed once `written` is stored.
+    pub(super) fn seen(self, written: Hlc) -> Hlc {
+        if written <= self.clocks { written.next() } else { Hlc::ZERO }
     }
 }
 

@@ -3,7 +3,8 @@
 
 use quorate::ring::{Instant, Now, WallMicros};
 
-use crate::{options::Options, random::Random};
+use super::World;
+use crate::{invariants::Clocks, options::Options, random::Random};
 
 /// A node's clocks as functions of true time.
 #[derive(Clone, Debug)]
@@ -84,6 +85,26 @@ impl Clock {
 
     fn mono(&self, at: u64) -> u64 {
         (i128::from(at) + i128::from(at) * i128::from(self.drift) / 1_000_000) as u64
+    }
+}
+
+impl World {
+    /// Whether clocks are, or were, so far apart that a node may take its own for wrong. Its hybrid one may have come
+    /// ahead of the wall by starts in quick succession, each of which goes on above a reservation (rule V1).
+    pub(super) fn clocks_are_apart(&self) -> bool {
+        let Clocks { slowest, fastest, set, .. } = self.clocks();
+        set > 0 || fastest.0 - slowest.0 > self.options.clock_tolerance / 2_000
+    }
+
+    /// What the clocks show.
+    pub(crate) fn clocks(&self) -> Clocks {
+        let clocks = || self.processes.iter().map(|process| &process.clock);
+        Clocks {
+            slowest: clocks().map(|clock| clock.now(self.now).wall).min().unwrap_or_default(),
+            fastest: clocks().map(|clock| clock.fastest(self.now)).max().unwrap_or_default(),
+            set: clocks().map(Clock::times_set).sum(),
+            gone: None,
+        }
     }
 }
 

@@ -163,9 +163,10 @@ impl Disk {
             self.busy = false;
             return progress;
         }
-        progress.minted = writes.iter().filter_map(|write| self.minted(write)).collect();
         let mistaken = self.mistaken(&writes);
         let staged = self.committer.stage(&self.engine, mistaken.as_ref().unwrap_or(&writes));
+        let made = writes.iter().zip(staged.results()).filter(|(_, result)| result.is_ok());
+        progress.minted = made.filter_map(|(write, _)| self.minted(write)).collect();
         if staged.batch.is_empty() {
             let results = mistakes::results(&writes, mistaken.as_ref(), self.committer.committed(staged));
             progress.done = zip(tickets, results);
@@ -256,7 +257,7 @@ impl Disk {
 
     /// What a write of siblings is about to supersede.
     fn minted(&self, write: &Write) -> Option<Minted> {
-        let Write::Mint { row, dot, seen, content } = write else {
+        let Write::Mint { row, dot, seen, content, .. } = write else {
             return None;
         };
         let seen = match (seen, self.durable(row)) {

@@ -24,7 +24,7 @@ pub(super) fn mistaken(mutant: Mutant, write: &Write, held: Option<&State>) -> O
         _ => None,
     };
     match (mutant, write) {
-        (Mutant::MintsOnDurable, Write::Mint { row, dot, seen, content }) => {
+        (Mutant::MintsOnDurable, Write::Mint { row, dot, seen, content, .. }) => {
             let nothing = VersionVector::new();
             let seen = match seen {
                 Seen::Context(context) => context,

@@ -20,7 +20,7 @@ use std::{
 use bytes::{Bytes, BytesMut};
 use quorate::{
     node::{Alarm, ClientId, DiskOperation, DiskRequest, Effect, Effects, Input},
-    ring::{Instant, NodeId, Ring},
+    ring::{Hlc, Instant, NodeId, Ring, WallMicros},
     storage::{MemoryImage, MetaWrite, Write},
     wire::{self, ClientMessage, Frame, Message, PeerMessage},
 };
@@ -36,7 +36,7 @@ pub(crate) use self::{
     process::{CLUSTER_NAME, Process},
 };
 use crate::{
-    invariants::{Clocks, Oracle},
+    invariants::Oracle,
     options::{Options, SECOND, time},
     random::Random,
     render, rings,
@@ -363,17 +363,6 @@ impl World {
         }
     }
 
-    /// What the clocks show.
-    pub(crate) fn clocks(&self) -> Clocks {
-        let clocks = || self.processes.iter().map(|process| &process.clock);
-        Clocks {
-            slowest: clocks().map(|clock| clock.now(self.now).wall).min().unwrap_or_default(),
-            fastest: clocks().map(|clock| clock.fastest(self.now)).max().unwrap_or_default(),
-            set: clocks().map(clock::Clock::times_set).sum(),
-            gone: None,
-        }
-    }
-
     /// Lets one input happen to a node, and sees to what follows.
     pub(crate) fn input(&mut self, number: usize, input: Input) {
         let process = &mut self.processes[number];
@@ -383,12 +372,22 @@ impl World {
         let mut effects = std::mem::take(&mut self.effects);
         node.handle(process.clock.now(self.now), input, &mut effects);
         node.validate();
+        // Rule V2: no clock is carried further than a working one can have come.
+        let (shown, tolerance) = (process.clock.fastest(self.now), self.options.clock_tolerance);
+        let limit = Hlc::from_wall(WallMicros(shown.0 + tolerance / 1_000 + 1_000));
+        let reading = node.clock_reading();
+        let is_carried_along = reading > limit;
         let timer = node.next_timer().map(|instant| process.clock.when(instant).max(self.now));
         if let Some(at) = timer.filter(|at| *at < process.timer) {
             process.timer = at;
             self.agenda.push(at, Event::Timer { node: number, life: process.life });
         }
         let life = process.life;
+        if is_carried_along {
+            let why = format!("n{}'s clock is at {reading}, it showed {shown} at most", number + 1);
+            self.effects = effects;
+            return self.fail(why);
+        }
         if process.crash_midway.is_some() {
             let mut shuffled: Vec<_> = effects.drain().collect();
             let salt = self.events;
@@ -442,6 +441,7 @@ impl World {
             }
             Effect::Alarm(Alarm::ManySiblings { .. }) => {}
             Effect::Alarm(Alarm::DamagedRecord { .. }) if self.oracle.is_damaged(number) => {}
+            Effect::Alarm(Alarm::ClockAhead { .. }) if self.clocks_are_apart() => {}
             Effect::Alarm(Alarm::RolledBack { .. } | Alarm::RecoveryStuck { .. }) => {}
             Effect::Alarm(alarm) => self.fail(format!("n{} raises {alarm:?}", number + 1)),
             Effect::Halt(why) => {

@@ -154,6 +154,7 @@ fn config(options: &Options, node: NodeId, actor: Actor) -> NodeConfig {
     config.request_timeout_max = Duration::from_nanos(LAST_READ_TIMEOUT.max(2 * options.request_timeout));
     config.hedge_delay = Duration::from_nanos(options.hedge_delay);
     config.hint_bytes_max = options.hint_bytes_max;
+    config.max_clock_offset = Duration::from_nanos(options.clock_tolerance);
     config.requests_max = options.requests_max;
     config.requests_per_client_max = options.requests_per_client_max;
     config.replica_requests_max = options.replica_requests_max;

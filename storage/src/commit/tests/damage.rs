@@ -16,7 +16,7 @@ fn quarantine(key: u8) -> Write {
 }
 
 fn restore(key: u8, state: State) -> Write {
-    Write::Restore { row: row(key), state }
+    Write::Restore { row: row(key), state, clocks: Hlc(u64::MAX) }
 }
 
 fn is_corrupt(engine: &MemoryEngine) -> bool {

@@ -14,7 +14,7 @@ fn value(text: &'static str) -> Content {
 }
 
 fn mint(key: u8, hlc: u64, seen: Seen, content: Content) -> Write {
-    Write::Mint { row: row(key), dot: dot(hlc), seen, content }
+    Write::Mint { row: row(key), dot: dot(hlc), seen, content, horizon: Horizon::default() }
 }
 
 fn blind() -> Seen {
@@ -91,7 +91,8 @@ proptest! {
                         let context = Seen::Context(context);
                         let seen = seen.map_or(Seen::Durable, |_| context.clone());
                         let mint = |seen| {
-                            Write::Mint { row: row(key), dot, seen, content: content.clone() }
+                            let horizon = Horizon::default();
+                            Write::Mint { row: row(key), dot, seen, content: content.clone(), horizon }
                         };
                         (mint(seen), mint(context))
                     }

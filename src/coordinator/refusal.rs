@@ -1,0 +1,111 @@
+//! Why replicas did not do what they were asked, and what that says of a write (rules Q10, S5, V2).
+//!
+//! A replica that was lost may have stored what it was sent. One that refused for want of room, or because of its
+//! map or its clock, has certainly not. A write that every replica it was sent to has refused so was not applied, and
+//! must leave no hint behind, or it would be applied after all.
+
+use quorate_ring::{Hlc, Now};
+
+use super::quorum::Places;
+use crate::{
+    node::{Alarm, Clock, Effect, Effects},
+    wire::PeerRefusal,
+};
+
+/// A replica that did not do what it was asked.
+#[derive(Clone, Debug)]
+pub struct Failed {
+    /// For people.
+    pub why: String,
+    cause: Cause,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Cause {
+    /// It may have done it all the same.
+    Unsure,
+    /// It did nothing.
+    Refused,
+    /// It did nothing, because the tag is beyond what it accepts.
+    ClockAhead(Hlc),
+}
+
+impl Failed {
+    /// It may have done it all the same.
+    pub fn unsure(why: impl Into<String>) -> Self {
+        Self { why: why.into(), cause: Cause::Unsure }
+    }
+
+    /// Whether it refused a tag that is ahead of its clock.
+    pub(super) fn is_clock_ahead(&self) -> bool {
+        matches!(self.cause, Cause::ClockAhead(_))
+    }
+}
+
+impl From<PeerRefusal> for Failed {
+    fn from(refusal: PeerRefusal) -> Self {
+        let cause = match refusal {
+            PeerRefusal::ClockAhead { limit } => Cause::ClockAhead(limit),
+            PeerRefusal::WrongEpoch { .. }
+            | PeerRefusal::WrongOwner
+            | PeerRefusal::UnknownTable
+            | PeerRefusal::Overloaded
+            | PeerRefusal::Full => Cause::Refused,
+            // A recovering replica keeps what it does not acknowledge.
+            PeerRefusal::Recovering | PeerRefusal::Damaged(_) | PeerRefusal::Disk(_) => Cause::Unsure,
+        };
+        Self { why: refusal.to_string(), cause }
+    }
+}
+
+/// What replicas said that did not store a write.
+///
+/// Events: [`sent`](Self::sent), [`failed`](Self::failed). The rest only looks.
+#[derive(Debug, Default)]
+pub(super) struct Refusals {
+    sent: Places,
+    /// Those that certainly stored nothing.
+    refused: Places,
+    /// Those of them that found the tag ahead of every clock.
+    ahead: Places,
+    /// The most that any of those accepts.
+    limit: Hlc,
+}
+
+impl Refusals {
+    /// The state is on its way to the replica at `place`.
+    pub(super) fn sent(&mut self, place: usize) {
+        self.sent.insert(place);
+    }
+
+    /// The replica at `place` did not store it.
+    pub(super) fn failed(&mut self, place: usize, failed: &Failed) {
+        if failed.cause != Cause::Unsure {
+            self.refused.insert(place);
+        }
+        if let Cause::ClockAhead(limit) = failed.cause {
+            self.ahead.insert(place);
+            self.limit = self.limit.max(limit);
+        }
+    }
+
+    /// Whether nobody who was sent the state can have it.
+    pub(super) fn are_all(&self) -> bool {
+        self.sent.iter().all(|place| self.refused.contains(place))
+    }
+
+    /// Whether nobody who has answered so far can have it.
+    pub(super) fn may_be_all(&self, outstanding: Places) -> bool {
+        self.sent.iter().all(|place| self.refused.contains(place) || outstanding.contains(place))
+    }
+
+    /// So many found the tag ahead that it must be this node's clock which is wrong (rule V2): `blocking` of them
+    /// keep every quorum from forming.
+    pub(super) fn tell(&self, blocking: usize, now: Now, clock: &mut Clock, effects: &mut Effects) {
+        if self.ahead.len() >= blocking
+            && let Some(ahead_ms) = clock.refused(now, self.limit)
+        {
+            effects.push(Effect::Alarm(Alarm::ClockAhead { ahead_ms }));
+        }
+    }
+}
