@@ -60,7 +60,7 @@ fn failures_say_what_became_of_the_statement() {
         ("INSERT INTO t (key, value) VALUES ('a', 'x') USING W = 2", "(not applied)"),
         (
             "CREATE TABLE u (key TEXT PRIMARY KEY, value BLOB) WITH read_consistency = 2 AND kind = 'register'",
-            "consistency 2 needs 2 replicas, but the table's replication is 1",
+            "level 2 does not fit a table of 1 replicas",
         ),
         (CREATE, "exists already (not applied)"),
     ];

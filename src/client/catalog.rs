@@ -57,7 +57,8 @@ impl Client {
         }
     }
 
-    /// Creates a table. All founders must be up.
+    /// Creates a table. More than half of the nodes must be up. An attempt whose outcome is unknown is repeated under the
+    /// same name, so that the table is created once.
     ///
     /// ```no_run
     /// # async fn example(client: quorate::client::Client) -> Result<(), Box<dyn std::error::Error>> {
@@ -70,7 +71,7 @@ impl Client {
     /// # }
     /// ```
     pub fn create_table(&self, name: impl Into<String>) -> CreateTable {
-        let request = wire::CreateTable::new(name, TableKind::default());
+        let request = wire::CreateTable::new(self.session().change_name(), name, TableKind::default());
         CreateTable { client: self.clone(), request, timeout: None }
     }
 
@@ -133,7 +134,7 @@ impl CreateTable {
     async fn send(self) -> Result<Table, CreateTableError> {
         let session = self.client.session();
         let deadline = session.deadline(self.timeout);
-        let nature = Nature::Write { idempotent: false };
+        let nature = Nature::Write { idempotent: true };
         match session.request(self.request.into(), Route::Anyone, nature, deadline).await? {
             (_, ClientMessage::TableCreated(created)) => Ok(created.table),
             (node, _) => Err(CallError::unknown(Cause::UnexpectedAnswer { node }).into()),

@@ -171,6 +171,10 @@ operation_error! {
     CreateTableError, says_outcome: true
 }
 operation_error! {
+    /// Why a table was not altered, dropped or truncated, or may not have been.
+    ChangeTableError, says_outcome: true
+}
+operation_error! {
     /// Why a question about tables or the cluster was not answered. It has no effect: its outcome is always
     /// [`Outcome::NotApplied`].
     CatalogError, says_outcome: false

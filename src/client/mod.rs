@@ -25,6 +25,7 @@
 mod backoff;
 mod builder;
 mod catalog;
+mod change;
 mod connection;
 mod errors;
 mod node;
@@ -39,7 +40,10 @@ mod update;
 
 pub use builder::ClientBuilder;
 pub use catalog::CreateTable;
-pub use errors::{BuildError, CatalogError, CreateTableError, ReadError, UpdateError, WriteError};
+pub use change::AlterTable;
+pub use errors::{
+    BuildError, CatalogError, ChangeTableError, CreateTableError, ReadError, UpdateError, WriteError,
+};
 pub use operation::{Delete, Get, Put};
 pub use quorate_ring::{Consistency, Table as TableDefinition, TableKind};
 pub use reply::{ConcurrentValues, Context, MalformedContext, Read, Written};

@@ -121,7 +121,7 @@ impl Node {
                 newer
             });
         };
-        newer(info.layout.epoch);
+        newer(info.epoch);
         self.lock().ready = Some(connection.clone());
         keeping.changes.send_modify(|count| *count = count.wrapping_add(1));
         let reason = connection.receive(&mut receiver, newer).await;

@@ -8,6 +8,7 @@ use crate::wire::ClusterInfo;
 /// keys by their own map.
 #[derive(Debug)]
 pub(super) struct Map {
+    epoch: Epoch,
     ring: Ring,
 }
 
@@ -22,11 +23,11 @@ pub(super) enum Route<'k> {
 
 impl Map {
     pub(super) fn new(info: &ClusterInfo) -> Result<Self, RingError> {
-        Ring::new(info.layout.clone()).map(|ring| Self { ring })
+        Ring::new(info.layout.clone()).map(|ring| Self { epoch: info.epoch, ring })
     }
 
     pub(super) fn epoch(&self) -> Epoch {
-        self.ring.epoch()
+        self.epoch
     }
 
     pub(super) fn ring(&self) -> &Ring {
@@ -59,7 +60,7 @@ mod tests {
     fn asks_replicas_in_order_and_others_last() {
         let founders: Vec<_> =
             (1..=5).map(|n| Founder::new(format!("n{n}"), format!("127.0.0.1:{n}"))).collect();
-        let map = Map { ring: Ring::found("test", &founders).expect("founders") };
+        let map = Map { epoch: Epoch(1), ring: Ring::found("test", &founders).expect("founders") };
         let mut asked = Vec::new();
         map.choose(Route::Key(b"alice", 3), |id| {
             asked.push(id);

@@ -24,7 +24,7 @@ use super::{
 };
 use crate::{
     transport::{ClientConnection, Connector},
-    wire::{ClientMessage, ClusterInfo, DescribeCluster, Outcome},
+    wire::{ChangeName, ClientMessage, ClusterInfo, DescribeCluster, Outcome},
 };
 
 /// A client of one cluster. Clones share everything; the connections close when the last one and the last
@@ -169,7 +169,7 @@ impl Session {
             let fresh = |id| if avoid.contains(&id) { None } else { up(id) };
             let chosen = cluster.map.choose(route, fresh).or_else(|| cluster.map.choose(route, up));
             if let Some((id, connection)) = chosen {
-                return Ok((id, cluster.map.epoch(), connection));
+                return Ok((id, self.newest_epoch(), connection));
             }
             // The sender lives in this session: a change or the deadline comes.
             if timeout_at(deadline, changes.changed()).await.is_err() {
@@ -181,6 +181,16 @@ impl Session {
         }
     }
 
+    /// The newest epoch that any node has told of: a node that knows less asks for the map first (rule M5).
+    pub(super) fn newest_epoch(&self) -> Epoch {
+        *self.keeping.newest.borrow()
+    }
+
+    /// Names a change of the cluster's tables.
+    pub(super) fn change_name(&self) -> ChangeName {
+        ChangeName { since: self.newest_epoch(), number: rand::random() }
+    }
+
     fn cluster(&self) -> Arc<Cluster> {
         self.cluster.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -188,7 +198,7 @@ impl Session {
     /// Routes by a newer map from now on. A map that makes no ring is ignored: routing is a matter of speed.
     fn install(&self, info: &ClusterInfo) {
         let mut cluster = self.cluster.write().unwrap_or_else(PoisonError::into_inner);
-        if info.layout.epoch <= cluster.map.epoch() {
+        if info.epoch <= cluster.map.epoch() {
             return;
         }
         if let Ok(map) = Map::new(info) {

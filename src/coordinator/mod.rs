@@ -340,7 +340,7 @@ fn conclude(turn: &mut Turn<'_>, origin: Origin, header: Header, conclusion: Con
                 Ok(_) => Err(RequestError::unknown(Failure::BadRequest("no write was forwarded".to_owned()))),
                 Err(error) => Err(error),
             };
-            let header = Header { epoch: turn.ring.epoch(), ..header };
+            let header = Header { epoch: turn.epoch, ..header };
             let message = PeerMessage::Forwarded(Forwarded { result });
             turn.effects.push(Effect::ToPeer { peer, frame: Frame { header, message } });
         }
@@ -349,7 +349,7 @@ fn conclude(turn: &mut Turn<'_>, origin: Origin, header: Header, conclusion: Con
 
 /// Answers a client.
 pub fn answer(turn: &mut Turn<'_>, client: ClientId, header: Header, message: ClientMessage) {
-    let header = Header { epoch: turn.ring.epoch(), ..header };
+    let header = Header { epoch: turn.epoch, ..header };
     turn.effects.push(Effect::ToClient { client, frame: Frame { header, message } });
 }
 

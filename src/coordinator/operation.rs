@@ -418,7 +418,7 @@ impl Task {
     ) -> Receipt {
         Receipt {
             coordinator: turn.config.node,
-            epoch: turn.ring.epoch(),
+            epoch: turn.epoch,
             consistency: self.plan.consistency,
             replicas: self.plan.replicas.clone(),
             answered: answered.iter().map(|place| self.plan.replicas[place]).collect(),
@@ -468,11 +468,8 @@ impl Task {
     }
 
     fn send(&self, turn: &mut Turn<'_>, place: usize, round: u8, message: PeerMessage) {
-        let header = Header {
-            id: self.step(round).request_id(),
-            epoch: turn.ring.epoch(),
-            deadline: self.header.deadline,
-        };
+        let header =
+            Header { id: self.step(round).request_id(), epoch: turn.epoch, deadline: self.header.deadline };
         let peer = self.plan.replicas[place];
         turn.effects.push(Effect::ToPeer { peer, frame: Frame { header, message } });
     }

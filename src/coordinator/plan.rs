@@ -223,11 +223,8 @@ fn plan(
     if key.is_empty() || key.len() > KEY_BYTES_MAX {
         return refuse(Failure::KeySize { bytes: key.len() as u64, bytes_max: KEY_BYTES_MAX as u64 });
     }
-    let Some(table) = turn.catalog.serve(table, turn.effects) else {
-        return refuse(match turn.catalog.is_unsure() {
-            true => Failure::Recovering,
-            false => Failure::UnknownTable { name: table.to_string() },
-        });
+    let Some(table) = turn.catalog.table(table) else {
+        return refuse(Failure::UnknownTable { name: table.to_string() });
     };
     let token = token_of(key);
     let replicas = turn.ring.replicas(token, table.replication).to_vec();

@@ -49,6 +49,7 @@ impl From<PeerRefusal> for Failed {
             PeerRefusal::WrongEpoch { .. }
             | PeerRefusal::WrongOwner
             | PeerRefusal::UnknownTable
+            | PeerRefusal::Behind
             | PeerRefusal::Overloaded
             | PeerRefusal::Full => Cause::Refused,
             // A recovering replica keeps what it does not acknowledge.

@@ -98,9 +98,10 @@ impl Handoff {
         let KeepHint { owner, table, key, state } = keep;
         let row = Row { token: token_of(&key), table, key };
         let hint = Hint { target: owner, row, state, keeper: Keeper::Peer(peer, header) };
-        let known = turn.ring.epoch();
-        let refusal = match turn.catalog.serve(table, turn.effects) {
-            _ if header.epoch != known => Some(PeerRefusal::WrongEpoch { known }),
+        let refusal = match turn.catalog.table(table) {
+            _ if header.epoch < turn.catalog.moved_at() => {
+                Some(PeerRefusal::WrongEpoch { known: turn.epoch })
+            }
             None => Some(PeerRefusal::UnknownTable),
             Some(table) if table.kind != hint.state.kind() => {
                 Some(PeerRefusal::Damaged("a state of another table kind was sent".to_owned()))
@@ -229,8 +230,11 @@ impl Handoff {
         for row in page.damaged {
             forget(turn, target, row, None);
         }
-        let (fresh, stale): (Vec<_>, Vec<_>) =
-            page.hints.into_iter().partition(|(_, state)| state.tag().hlc.wall().0 >= oldest);
+        // What belongs to a table that was dropped is of no use to anybody.
+        let is_fresh = |(row, state): &(Row, State)| {
+            state.tag().hlc.wall().0 >= oldest && !turn.catalog.is_retired(row.table)
+        };
+        let (fresh, stale): (Vec<_>, Vec<_>) = page.hints.into_iter().partition(is_fresh);
         for (row, state) in stale {
             turn.effects.push(Effect::Observe(Observation::HintDropped));
             forget(turn, target, row, Some(state.version()));
@@ -251,7 +255,7 @@ impl Handoff {
             let id = RequestId(OWN_ID | self.requests_made);
             let deadline = turn.now.mono + REPLAY_TIMEOUT;
             replay.sent(id, row.clone(), state.version(), deadline);
-            let header = Header { id, epoch: turn.ring.epoch(), deadline };
+            let header = Header { id, epoch: turn.epoch, deadline };
             let message = replay::store(row, state);
             turn.effects.push(Effect::ToPeer { peer: target, frame: Frame { header, message } });
         }
@@ -297,7 +301,7 @@ impl Handoff {
             Keeper::Nobody => {}
             Keeper::Operation(step) => turn.own_answers.push((step, message)),
             Keeper::Peer(peer, header) => {
-                let header = Header { epoch: turn.ring.epoch(), ..header };
+                let header = Header { epoch: turn.epoch, ..header };
                 turn.effects.push(Effect::ToPeer { peer, frame: Frame { header, message } });
             }
         }

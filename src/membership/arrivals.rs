@@ -56,7 +56,7 @@ impl Arrivals {
             Meeting::RolledBack { known } => {
                 turn.effects.push(Effect::Alarm(Alarm::RolledBack { node: peer }));
                 let deadline = turn.now.mono + turn.config.request_timeout_max;
-                let header = Header { id: RequestId(0), epoch: turn.ring.epoch(), deadline };
+                let header = Header { id: RequestId(0), epoch: turn.epoch, deadline };
                 let message = RolledBack { said: life, known }.into();
                 turn.effects.push(Effect::ToPeer { peer, frame: Frame { header, message } });
                 Arrival::Refused

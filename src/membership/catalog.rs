@@ -1,184 +1,158 @@
-//! The tables that this node knows, as durable on its disk.
+//! The tables that this node serves: those of the cluster map in use here, less what it has still to recover.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
-use quorate_ring::{Instant, NodeId, Table, TableId, Tag, TokenRange};
-use quorate_storage::{MetaWrite, TableRecord, TableStage, Write};
+use quorate_ring::{Epoch, Layout, NodeId, Ring, Table, TableId, TokenRange};
+use quorate_storage::{MetaWrite, RecoveryRecord};
 
-use crate::node::{DiskOperation, DiskRequest, Effect, Effects, Ticket};
+use super::map::ClusterMap;
 
-/// Table definitions by id, with how far their creation has come on this node.
+/// A view of the cluster map, and how far each table of it is recovered (rule R7).
+///
+/// Which tables are to be recovered follows from the map's record alone, so that nothing else has to become durable
+/// with it: a life of this node that a decided map named first when `t7` was the next table to be created was there
+/// when t7 and all later ones were; of older tables an earlier life may have held rows. What has been recovered
+/// since is on record, table by table.
 #[derive(Clone, Debug, Default)]
 pub struct Catalog {
-    records: BTreeMap<TableId, TableRecord>,
-    /// While there may be tables that this node has forgotten with its disk: the peers, in doubt themselves, all
-    /// of whose tables it knows.
-    doubt: Option<BTreeSet<NodeId>>,
+    map: Option<Arc<ClusterMap>>,
+    tables: BTreeMap<TableId, Arc<Table>>,
+    /// What is left of tables whose recovery has come some way, durably so.
+    recorded: BTreeMap<TableId, Vec<TokenRange>>,
+    /// What is left of those that are not recovered.
+    left: BTreeMap<TableId, Vec<TokenRange>>,
+}
+
+/// What follows from another map.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct CatalogNews {
+    /// To be made durable.
+    pub writes: Vec<MetaWrite>,
+    /// Tables of which this node lost keys that no other node had.
+    pub lost: Vec<Arc<Table>>,
 }
 
 impl Catalog {
-    /// The tables that the data directory holds, and whether those are all that there were: a fresh one may
-    /// have held others before it was lost (rule R7).
-    pub fn new(records: Vec<TableRecord>, all_known: bool) -> Self {
-        let doubt = (!all_known).then(BTreeSet::new);
-        Self { records: records.into_iter().map(|record| (record.table.id, record)).collect(), doubt }
+    /// No map is in use yet; recovery had come so far.
+    pub fn new(recoveries: Vec<RecoveryRecord>) -> Self {
+        let recorded = recoveries.into_iter().map(|record| (record.table, record.left)).collect();
+        Self { recorded, ..Self::default() }
     }
 
-    /// Whether nobody can say yet that a table which is not here is nowhere.
-    pub fn is_unsure(&self) -> bool {
-        self.doubt.is_some()
-    }
-
-    /// A peer has told which tables it knows; `sure` if there are no others. Ends this node's doubt once it holds
-    /// all those of a peer that is sure, or of enough to be a majority of the `members` with itself, because a
-    /// majority never loses its disks at one time. True if that is news.
-    pub fn told_all(&mut self, from: NodeId, sure: bool, tables: &[TableId], members: usize) -> bool {
-        let knows_them = tables.iter().all(|id| self.records.contains_key(id));
-        let Some(doubt) = self.doubt.as_mut().filter(|_| knows_them) else {
-            return false;
-        };
-        doubt.insert(from);
-        let ends = sure || (doubt.len() + 1) * 2 > members;
-        if ends {
-            self.doubt = None;
+    /// Goes by `map` from now on. Tables with ids below `named_at` are to be recovered by `node`.
+    pub fn install(
+        &mut self,
+        map: &Arc<ClusterMap>,
+        ring: &Ring,
+        node: NodeId,
+        named_at: Option<TableId>,
+    ) -> CatalogNews {
+        let mut news = CatalogNews::default();
+        let old = std::mem::take(&mut self.tables);
+        for table in map.tables() {
+            let same = old.get(&table.id).filter(|old| ***old == *table);
+            self.tables.insert(table.id, same.cloned().unwrap_or_else(|| Arc::new(table.clone())));
         }
-        ends
-    }
-
-    /// The table, to serve a request for it. A table that is only held ready here is served all the
-    /// same, and recorded so: a request for it proves that some founder serves it, which happens only after
-    /// all founders held it ready.
-    pub fn serve(&mut self, id: TableId, effects: &mut Effects) -> Option<Table> {
-        let record = self.records.get_mut(&id)?;
-        match record.stage {
-            TableStage::Committed { .. } | TableStage::Recovering { .. } => {}
-            TableStage::Refused { .. } => return None,
-            TableStage::Prepared { attempt, .. } => {
-                record.stage = TableStage::Committed { attempt };
-                write_table(record.clone(), effects);
+        self.map = Some(map.clone());
+        self.left.retain(|id, _| self.tables.contains_key(id));
+        let gone: Vec<_> = self.recorded.keys().filter(|id| !self.tables.contains_key(id)).copied().collect();
+        for id in gone {
+            self.recorded.remove(&id);
+            news.writes.push(MetaWrite::ForgetRecovery(id));
+        }
+        let Some(named_at) = named_at else {
+            return news;
+        };
+        for table in self.tables.range(..named_at).map(|(_, table)| table) {
+            match self.recorded.get(&table.id) {
+                Some(left) if left.is_empty() => {}
+                Some(left) => {
+                    self.left.insert(table.id, left.clone());
+                }
+                None if self.left.contains_key(&table.id) => {}
+                None => {
+                    let (shared, alone) = held(ring, node, table);
+                    if alone {
+                        news.lost.push(table.clone());
+                    }
+                    if shared.is_empty() {
+                        news.writes
+                            .push(MetaWrite::Recovery(RecoveryRecord { table: table.id, left: shared }));
+                    } else {
+                        self.left.insert(table.id, shared);
+                    }
+                }
             }
         }
-        Some(record.table.clone())
+        news
     }
 
-    /// The tables that are there, by name.
-    pub fn tables(&self) -> Vec<Table> {
-        let mut tables: Vec<_> = self.there().map(|(_, table)| table.clone()).collect();
-        tables.sort_by(|a, b| a.name.cmp(&b.name));
-        tables
+    /// The epoch of the map in use; that of the founding map if there is none.
+    pub fn epoch(&self) -> Epoch {
+        self.map.as_ref().map_or(Layout::FOUNDING_EPOCH, |map| map.epoch())
     }
 
-    /// The tables that are there, with the attempts that made them, by id.
-    pub fn there(&self) -> impl Iterator<Item = (Tag, &Table)> {
-        self.records.values().filter(|record| is_there(record)).map(|r| (attempt_of(r), &r.table))
+    /// The epoch at which a range changed hands last (rule M3).
+    pub fn moved_at(&self) -> Epoch {
+        self.map.as_ref().map_or(Layout::FOUNDING_EPOCH, |map| map.moved_at())
+    }
+
+    /// The table of this id.
+    pub fn table(&self, id: TableId) -> Option<&Arc<Table>> {
+        self.tables.get(&id)
+    }
+
+    /// Whether a table had this id and has it no more.
+    pub fn is_retired(&self, id: TableId) -> bool {
+        self.map.as_ref().is_some_and(|map| map.is_retired(id))
     }
 
     /// The tables that this node recovers, and what is left of each (rule R7).
-    pub fn recovering(&self) -> impl Iterator<Item = (&Table, Tag, &[TokenRange])> {
-        self.records.values().filter_map(|record| match &record.stage {
-            TableStage::Recovering { attempt, left } => Some((&record.table, *attempt, &left[..])),
-            _ => None,
-        })
+    pub fn recovering(&self) -> impl Iterator<Item = (&Arc<Table>, &[TokenRange])> {
+        self.left.iter().filter_map(|(id, left)| Some((self.tables.get(id)?, &left[..])))
     }
 
     /// What is left to be recovered, as others are told.
     pub fn left(&self) -> Vec<(TableId, Vec<TokenRange>)> {
-        self.recovering().map(|(table, _, left)| (table.id, left.to_vec())).collect()
+        self.left.iter().map(|(id, left)| (*id, left.clone())).collect()
     }
 
-    /// A table that is there.
-    pub fn table(&self, id: TableId) -> Option<&Table> {
-        self.records.get(&id).filter(|record| is_there(record)).map(|record| &record.table)
-    }
-
-    /// The table that an attempt made or would make.
-    pub fn record_of(&self, attempt: Tag) -> Option<&TableRecord> {
-        self.records.values().find(|record| attempt_of(record) == attempt)
-    }
-
-    /// A table, served or held ready, that has this name or this id.
-    pub fn rival_of(&self, table: &Table) -> Option<&TableRecord> {
-        let takes_place = |r: &&TableRecord| !matches!(r.stage, TableStage::Refused { .. });
-        self.records
-            .values()
-            .filter(takes_place)
-            .find(|r| r.table.name == table.name || r.table.id == table.id)
-    }
-
-    /// Attempts that this node holds ready without knowing their end.
-    pub fn in_doubt(&self) -> impl Iterator<Item = Tag> + '_ {
-        self.records.values().filter_map(|record| match record.stage {
-            TableStage::Prepared { attempt, .. } => Some(attempt),
-            _ => None,
-        })
-    }
-
-    /// A definition reached the disk.
-    pub fn put(&mut self, record: TableRecord) {
-        let id = record.table.id;
-        // A request may have proved a table served while an older record was on its way to the disk.
-        let is_behind = self.records.get(&id).is_some_and(|held| {
-            is_there(held)
-                && matches!(record.stage, TableStage::Prepared { .. })
-                && attempt_of(held) == attempt_of(&record)
-        });
-        if !is_behind {
-            self.records.insert(id, record);
+    /// A record of how far a table is recovered is durable.
+    pub fn recovered(&mut self, record: RecoveryRecord) {
+        let RecoveryRecord { table, left } = record;
+        if !self.tables.contains_key(&table) {
+            return;
         }
+        if left.is_empty() {
+            self.left.remove(&table);
+        } else {
+            self.left.insert(table, left.clone());
+        }
+        self.recorded.insert(table, left);
+    }
+
+    /// Every table counts as recovered, by mistake.
+    #[cfg(feature = "mutants")]
+    pub fn forget_recovery(&mut self) {
+        self.left.clear();
     }
 
     /// Panics if the state contradicts itself.
     pub fn validate(&self) {
-        let tables = self.tables();
-        assert!(
-            tables.windows(2).all(|pair| pair[0].name < pair[1].name),
-            "two tables are served under one name"
-        );
-        assert!(self.records.iter().all(|(id, record)| *id == record.table.id));
-        assert!(self.recovering().all(|(_, _, left)| !left.is_empty()), "nothing is left to recover");
+        let names: BTreeSet<_> = self.tables.values().map(|table| &table.name).collect();
+        assert_eq!(names.len(), self.tables.len(), "two tables are served under one name");
+        assert!(self.left.values().all(|left| !left.is_empty()), "nothing is left to recover");
+        assert!(self.left.keys().all(|id| self.tables.contains_key(id)), "a table is recovered that is gone");
     }
 }
 
-/// The attempt that made a record.
-pub(super) fn attempt_of(record: &TableRecord) -> Tag {
-    match record.stage {
-        TableStage::Prepared { attempt, .. }
-        | TableStage::Committed { attempt }
-        | TableStage::Refused { attempt }
-        | TableStage::Recovering { attempt, .. } => attempt,
-    }
-}
-
-fn is_there(record: &TableRecord) -> bool {
-    matches!(record.stage, TableStage::Committed { .. } | TableStage::Recovering { .. })
-}
-
-/// Makes a record durable; [`Ticket::Table`] brings it back.
-pub(super) fn write_table(record: TableRecord, effects: &mut Effects) {
-    let operation = DiskOperation::Write(Write::Meta(MetaWrite::PutTable(record.clone())));
-    let ticket = Ticket::Table(Box::new(record));
-    effects.push(Effect::Disk(DiskRequest { ticket, deadline: Instant::NEVER, operation }));
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Rule R7: of five nodes two may have lost their disks at a time, so three know together what there is.
-    #[test]
-    fn a_fresh_node_believes_whoever_is_sure_or_a_majority() {
-        let told = |words: &[(u32, bool)]| {
-            let mut catalog = Catalog::new(Vec::new(), false);
-            let ends = words.iter().map(|(from, sure)| catalog.told_all(NodeId(*from), *sure, &[], 5));
-            let ended = ends.filter(|ends| *ends).count();
-            assert_eq!(ended, usize::from(!catalog.is_unsure()), "it is news once");
-            !catalog.is_unsure()
-        };
-        assert!(!told(&[(2, false), (2, false)]), "one peer twice");
-        assert!(told(&[(2, false), (3, false)]));
-        assert!(told(&[(2, true)]));
-        assert!(told(&[(2, true), (3, true)]));
-        let mut catalog = Catalog::new(Vec::new(), false);
-        assert!(!catalog.told_all(NodeId(2), true, &[TableId(1)], 5), "a table that it does not know yet");
-    }
+/// The ranges of a table that `node` holds together with others, and whether it holds any alone.
+fn held(ring: &Ring, node: NodeId, table: &Table) -> (Vec<TokenRange>, bool) {
+    let sets = ring.replica_sets(table.replication).into_iter();
+    let (shared, alone): (Vec<_>, Vec<_>) =
+        sets.filter(|(nodes, _)| nodes.contains(&node)).partition(|(nodes, _)| nodes.len() > 1);
+    (shared.into_iter().flat_map(|(_, ranges)| ranges).collect(), !alone.is_empty())
 }

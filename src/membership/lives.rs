@@ -24,6 +24,8 @@ pub struct Lives {
     members: BTreeMap<NodeId, PeerRecord>,
     /// Whether any of them lost its state once.
     any_lost: bool,
+    /// Whether this node lost its own state once: of losses before that it knows nothing.
+    is_late: bool,
 }
 
 /// What a peer that says who it is turns out to be.
@@ -49,7 +51,12 @@ impl Lives {
     /// What a process that is `own` finds in its directory.
     pub fn new(own: Life, records: Vec<PeerRecord>) -> Self {
         let any_lost = records.iter().any(|record| !record.retired.is_empty());
-        Self { own, members: records.into_iter().map(|record| (record.node, record)).collect(), any_lost }
+        Self {
+            own,
+            members: records.into_iter().map(|record| (record.node, record)).collect(),
+            any_lost,
+            is_late: false,
+        }
     }
 
     /// This process.
@@ -60,7 +67,8 @@ impl Lives {
     /// Judges a peer that says it is `life`. Nothing is remembered yet.
     pub fn meet(&self, peer: NodeId, life: Life) -> Meeting {
         let Some(known) = self.members.get(&peer) else {
-            let record = PeerRecord { node: peer, life, heard: None, retired: Vec::new() };
+            let retired = if self.is_late { vec![UNKNOWN] } else { Vec::new() };
+            let record = PeerRecord { node: peer, life, heard: None, retired };
             return Meeting::Later { record, replaced: false };
         };
         if known.life == life && known.heard.is_none() {
@@ -98,16 +106,6 @@ impl Lives {
         Some(known.clone())
     }
 
-    /// The life of a member's directory, as far as this node has heard.
-    pub fn incarnation(&self, node: NodeId) -> Option<Incarnation> {
-        self.members.get(&node).map(|record| record.life.incarnation)
-    }
-
-    /// Every other member's life that is known.
-    pub fn known(&self) -> Vec<(NodeId, Incarnation)> {
-        self.members.values().map(|record| (record.node, record.life.incarnation)).collect()
-    }
-
     /// Those of `nodes` that lost their state once, with their present lives.
     pub fn after_loss(&self, nodes: &[NodeId]) -> Vec<(NodeId, Incarnation)> {
         if !self.any_lost {
@@ -121,7 +119,7 @@ impl Lives {
     /// This node lost its own state, and with it what it knew of the losses of others: whoever has none on
     /// record may have had one. What is to be remembered.
     pub fn forget_nothing(&mut self) -> Vec<PeerRecord> {
-        self.any_lost = true;
+        (self.any_lost, self.is_late) = (true, true);
         let unsure = self.members.values_mut().filter(|record| record.retired.is_empty());
         unsure
             .map(|record| {
@@ -249,6 +247,10 @@ mod tests {
         assert_eq!(lives.forget_nothing().len(), 1);
         assert_eq!(lives.forget_nothing(), []);
         assert_eq!(lives.after_loss(&[PEER]), [(PEER, Incarnation(5))]);
+        let other = NodeId(3);
+        let Meeting::Later { record, .. } = lives.meet(other, life(7, 1)) else { panic!("never met") };
+        lives.remember(record);
+        assert_eq!(lives.after_loss(&[other]), [(other, Incarnation(7))], "met after the loss");
     }
 
     #[test]

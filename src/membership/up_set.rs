@@ -4,20 +4,21 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use quorate_ring::{NodeId, TableId, Token, TokenRange};
 
-/// The members that can be reached, this node always among them, and what each of them does not serve yet
-/// because it is recovering (rule R7). A wrong entry costs latency or a refusal, never safety: quorums are
+/// The members that can be reached, this node always among them, whether each acts as a member (rule M1), and what
+/// each of them does not serve yet because it is recovering (rule R7). A wrong entry costs latency or a refusal, never safety: quorums are
 /// counted in acknowledgements.
 #[derive(Clone, Debug)]
 pub struct UpSet {
     own: NodeId,
     peers: BTreeSet<NodeId>,
+    absent: BTreeSet<NodeId>,
     recovering: BTreeMap<NodeId, Vec<(TableId, Vec<TokenRange>)>>,
 }
 
 impl UpSet {
     /// Only this node is up.
     pub fn new(own: NodeId) -> Self {
-        Self { own, peers: BTreeSet::new(), recovering: BTreeMap::new() }
+        Self { own, peers: BTreeSet::new(), absent: BTreeSet::new(), recovering: BTreeMap::new() }
     }
 
     /// A peer can be reached.
@@ -30,7 +31,17 @@ impl UpSet {
     /// A peer cannot be reached.
     pub fn remove(&mut self, peer: NodeId) {
         self.peers.remove(&peer);
+        self.absent.remove(&peer);
         self.recovering.remove(&peer);
+    }
+
+    /// A peer that is up does not act as a member yet, or does from now on.
+    pub fn acts_as_member(&mut self, peer: NodeId, serves: bool) {
+        if serves {
+            self.absent.remove(&peer);
+        } else if self.peers.contains(&peer) {
+            self.absent.insert(peer);
+        }
     }
 
     /// A member, this node or a peer that is up, recovers exactly these ranges of these tables.
@@ -49,13 +60,18 @@ impl UpSet {
 
     /// Whether a member is up and serves its part of the table around `token`.
     pub fn serves(&self, node: NodeId, table: TableId, token: Token) -> bool {
-        self.contains(node) && !self.left_of(node, table).any(|range| range.contains(token))
+        self.acts(node) && !self.left_of(node, table).any(|range| range.contains(token))
     }
 
     /// Whether a member is up and serves the whole of all `ranges`.
     pub fn serves_all(&self, node: NodeId, table: TableId, ranges: &[TokenRange]) -> bool {
         let overlaps = |left: TokenRange| ranges.iter().any(|range| left.overlaps(*range));
-        self.contains(node) && !self.left_of(node, table).any(overlaps)
+        self.acts(node) && !self.left_of(node, table).any(overlaps)
+    }
+
+    /// Whether a peer that is up does not act as a member yet.
+    pub fn is_absent(&self, node: NodeId) -> bool {
+        self.absent.contains(&node)
     }
 
     /// Whether a member recovers anything.
@@ -68,6 +84,10 @@ impl UpSet {
         let mut up: Vec<_> = self.peers.iter().copied().chain([self.own]).collect();
         up.sort_unstable();
         up.into_iter()
+    }
+
+    fn acts(&self, node: NodeId) -> bool {
+        self.contains(node) && !self.absent.contains(&node)
     }
 
     fn left_of(&self, node: NodeId, table: TableId) -> impl Iterator<Item = TokenRange> {

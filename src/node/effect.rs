@@ -3,7 +3,10 @@
 use quorate_ring::{NodeId, TableId, Tag};
 
 use super::{ClientId, DiskRequest};
-use crate::wire::{ClientMessage, Frame, Outcome, PeerMessage};
+use crate::{
+    membership::map::Fork,
+    wire::{ClientMessage, Frame, Outcome, PeerMessage},
+};
 
 /// One thing for the driver to do. Effects of one input are independent of each other and may be carried
 /// out in any order, except that frames to one peer and writes to the disk keep theirs.
@@ -86,12 +89,14 @@ pub enum Alarm {
         /// The peer.
         node: NodeId,
     },
-    /// A peer serves a table that this node has refused: a bug, or two founders lost their state at once.
-    TableConflict {
-        /// The table's name.
-        table: String,
+    /// Two cluster maps claim one epoch: a bug, or more disks were lost at a time than can be borne. The node stops.
+    MapFork(Fork),
+    /// A peer sent a cluster map that is none.
+    BadMap {
         /// The peer.
         node: NodeId,
+        /// What is wrong with it.
+        reason: String,
     },
     /// For long, no range of a table that this node recovers could be recovered: too few of the other replicas
     /// can be reached, or more disks were lost at a time than can be borne.

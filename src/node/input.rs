@@ -2,13 +2,13 @@
 
 use quorate_ring::{Hlc, Instant, NodeId, TableId, TokenRange, WallMicros};
 use quorate_storage::{
-    EngineError, HintPage, Life, Page, PeerRecord, ReadError, Row, State, TableRecord, Version, Write,
-    WriteError, Written,
+    EngineError, HintPage, Life, Page, PeerRecord, ReadError, Row, State, Version, Write, WriteError, Written,
 };
 
 use crate::{
     coordinator::Step,
     handoff::HintTicket,
+    membership::map::MapTicket,
     recovery::{RecoveryTicket, SourceErrand},
     replica::Errand,
     wire::{ClientMessage, Frame, PeerMessage},
@@ -141,10 +141,10 @@ pub enum Ticket {
     ClockBound(Hlc),
     /// Work for hinted handoff.
     Hint(HintTicket),
-    /// A table's definition.
-    Table(Box<TableRecord>),
-    /// That no table is forgotten.
-    TablesKnown,
+    /// The cluster map, and what was promised about the next one.
+    Map(MapTicket),
+    /// What follows from another map. Nothing waits for it: it is made again at the next start if need be.
+    Catalog,
     /// What is known of a peer's lives.
     Peer(Box<PeerRecord>),
     /// States that a peer recovers from this node.

@@ -3,16 +3,20 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use quorate_ring::{Hlc, Instant, NodeId, Now, Ring};
-use quorate_storage::{HintBacklog, Recovered, WriteError};
+use quorate_storage::{HintBacklog, Life, Recovered, WriteError};
 
-use super::{ClientId, DiskResult, Effect, Effects, Input, NodeConfig, Ticket, turn::Surroundings};
+use super::{
+    ClientId, DiskResult, Effect, Effects, Input, NodeConfig, Ticket,
+    held::{Held, HeldFrame},
+    turn::Surroundings,
+};
 use crate::{
     coordinator::{Coordinator, ReplicaAnswer, answer, refuse},
     handoff::Handoff,
-    membership::{Arrivals, CreateTables, TableNews},
+    membership::{Agreement, Arrivals, Standings, map::Process},
     recovery::{Recovery, Source},
     replica::{self, Replica},
-    wire::{ClientMessage, ClusterInfo, Failure, Frame, PROTOCOL_VERSION, RequestError, Tables},
+    wire::{ClientMessage, ClusterInfo, Failure, Frame, PROTOCOL_VERSION, RequestError},
 };
 
 /// One node of the cluster: coordinator of its clients' requests and replica of its ranges.
@@ -22,8 +26,9 @@ pub struct Node {
     pub(super) coordinator: Coordinator,
     pub(super) replica: Replica,
     pub(super) arrivals: Arrivals,
-    pub(super) create_tables: CreateTables,
-    pub(super) table_news: TableNews,
+    pub(super) agreement: Agreement,
+    pub(super) standings: Standings,
+    pub(super) held: Held,
     pub(super) recovery: Recovery,
     pub(super) source: Source,
     pub(super) handoff: Handoff,
@@ -34,16 +39,26 @@ impl Node {
     /// A node that starts with what its data directory gave back.
     ///
     /// # Panics
-    /// If `config.node` is no member of `ring`: whoever makes a node has checked it.
+    /// If `config.node` is no member of `ring`, or the cluster map in `recovered` is none, or of another cluster: whoever
+    /// makes a node has checked it.
     pub fn new(config: NodeConfig, ring: impl Into<Arc<Ring>>, mut recovered: Recovered) -> Self {
         let ring = ring.into();
         assert!(ring.member(config.node).is_some(), "{} is no member of the ring", config.node);
+        let Life { incarnation, actor, .. } = recovered.life(config.actor);
+        let own = Process { node: config.node, incarnation, actor };
+        let agreement = Agreement::new(own, Arc::clone(&ring), recovered.cluster_map.take().as_deref());
+        #[cfg(feature = "mutants")]
+        let agreement = agreement.with_mutant(match config.mutant {
+            Some(super::Mutant::Map(mutant)) => Some(mutant),
+            _ => None,
+        });
         Self {
             coordinator: Coordinator::new(config.actor),
             replica: Replica::default(),
             arrivals: Arrivals::default(),
-            table_news: TableNews::default(),
-            create_tables: CreateTables::default(),
+            agreement,
+            standings: Standings::default(),
+            held: Held::default(),
             handoff: Handoff::new(std::mem::take(&mut recovered.hints)),
             recovery: Recovery::default(),
             source: Source::default(),
@@ -57,15 +72,20 @@ impl Node {
     pub fn handle(&mut self, now: Now, input: Input, effects: &mut Effects) {
         let turn = &mut self.surroundings.turn(now, effects);
         self.coordinator.fire_timers(turn);
-        self.create_tables.fire_timers(turn);
+        self.agreement.tick(turn);
         self.handoff.fire_timers(turn);
         self.arrivals.fire_timers(turn);
-        self.table_news.fire_timers(turn);
+        self.standings.fire_timers(turn);
         self.recovery.fire_timers(turn);
+        self.refuse_overdue(now, effects);
+        self.follow_map(now, effects);
         match input {
             Input::Tick => {}
             Input::Client { client, frame } => self.client(now, client, frame, effects),
-            Input::ClientGone(client) => self.coordinator.client_gone(client),
+            Input::ClientGone(client) => {
+                self.coordinator.client_gone(client);
+                self.held.client_gone(client);
+            }
             Input::Peer { from, frame } if self.surroundings.up.contains(from) => {
                 self.peer(now, from, frame, effects);
             }
@@ -78,18 +98,19 @@ impl Node {
                 self.coordinator.drain(&mut self.surroundings.turn(now, effects));
             }
         }
+        self.follow_map(now, effects);
         self.keep_hints(now, effects);
-        self.create_tables.watch_doubts(&mut self.surroundings.turn(now, effects));
     }
 
     /// When [`Input::Tick`] is due, unless something else happens before; ask after each pass.
     pub fn next_timer(&self) -> Option<Instant> {
-        let Self { coordinator, arrivals, create_tables, table_news, recovery, handoff, .. } = self;
+        let Self { coordinator, arrivals, agreement, standings, held, recovery, handoff, .. } = self;
         let timers = [
             coordinator.next_timer(),
             arrivals.next_timer(),
-            create_tables.next_timer(),
-            table_news.next_timer(),
+            agreement.next_timer(),
+            standings.next_timer(),
+            held.next_timer(),
             recovery.next_timer(),
             handoff.next_timer(),
         ];
@@ -98,24 +119,32 @@ impl Node {
 
     /// Whether no request of a client is under way: a draining node may stop.
     pub fn is_idle(&self) -> bool {
-        self.coordinator.is_empty() && self.create_tables.is_idle() && self.handoff.is_idle()
+        self.coordinator.is_empty()
+            && self.agreement.is_idle()
+            && self.held.is_empty()
+            && self.handoff.is_idle()
     }
 
     /// What a client needs to know to route by itself.
     pub fn cluster_info(&self) -> ClusterInfo {
-        let Surroundings { config, ring, up, .. } = &self.surroundings;
+        let Surroundings { config, ring, up, catalog, .. } = &self.surroundings;
         ClusterInfo {
             protocol: PROTOCOL_VERSION,
             cluster_name: config.cluster_name.clone(),
             node: config.node,
+            epoch: catalog.epoch(),
             layout: ring.layout().clone(),
             up: up.iter().collect(),
             value_bytes_max: config.value_bytes_max as u64,
         }
     }
 
-    /// How many peers are up: connected, and known to be who they say they are.
+    /// How many peers are up: connected, and known to be who they say they are. None before this node acts as a
+    /// member.
     pub fn peers_up(&self) -> usize {
+        if !self.surroundings.serves {
+            return 0;
+        }
         self.surroundings.up.iter().filter(|node| *node != self.surroundings.config.node).count()
     }
 
@@ -139,6 +168,8 @@ impl Node {
         self.surroundings.catalog.validate();
         self.surroundings.lives.validate();
         self.handoff.validate();
+        self.agreement.validate();
+        self.held.validate();
     }
 
     /// What waits for each node that missed writes.
@@ -160,25 +191,33 @@ impl Node {
         }
     }
 
-    fn client(&mut self, now: Now, client: ClientId, frame: Frame<ClientMessage>, effects: &mut Effects) {
+    pub(super) fn client(
+        &mut self,
+        now: Now,
+        client: ClientId,
+        frame: Frame<ClientMessage>,
+        effects: &mut Effects,
+    ) {
+        if self.draining {
+            let turn = &mut self.surroundings.turn(now, effects);
+            return refuse(turn, client, frame.header, RequestError::not_applied(Failure::ShuttingDown));
+        }
+        let Some(HeldFrame::Client(_, frame)) = self.hold(now, HeldFrame::Client(client, frame), effects)
+        else {
+            return;
+        };
         let Frame { header, message } = frame;
         let info = matches!(message, ClientMessage::DescribeCluster(_)).then(|| self.cluster_info());
         let turn = &mut self.surroundings.turn(now, effects);
-        if self.draining {
-            return refuse(turn, client, header, RequestError::not_applied(Failure::ShuttingDown));
-        }
         match message {
             ClientMessage::Get(get) => self.coordinator.get(turn, client, header, get),
             ClientMessage::Put(put) => self.coordinator.put(turn, client, header, put),
             ClientMessage::Delete(delete) => self.coordinator.delete(turn, client, header, delete),
-            ClientMessage::CreateTable(create) => self.create_tables.create(turn, client, header, create),
-            ClientMessage::ListTables(_) if turn.catalog.is_unsure() => {
-                refuse(turn, client, header, RequestError::not_applied(Failure::Recovering));
-            }
-            ClientMessage::ListTables(_) => {
-                let tables = turn.catalog.tables();
-                answer(turn, client, header, Tables { tables }.into());
-            }
+            ClientMessage::CreateTable(_)
+            | ClientMessage::AlterTable(_)
+            | ClientMessage::DropTable(_)
+            | ClientMessage::TruncateTable(_) => self.agreement.change(turn, client, header, message),
+            ClientMessage::ListTables(_) => self.agreement.list(turn, client, header),
             ClientMessage::DescribeCluster(_) => {
                 if let Some(info) = info {
                     answer(turn, client, header, info.into());
@@ -187,6 +226,7 @@ impl Node {
             ClientMessage::Got(_)
             | ClientMessage::Written(_)
             | ClientMessage::TableCreated(_)
+            | ClientMessage::TableChanged(_)
             | ClientMessage::Tables(_)
             | ClientMessage::ClusterInfo(_)
             | ClientMessage::RequestError(_) => {
@@ -209,12 +249,12 @@ impl Node {
             },
             Ticket::Hint(ticket) => self.handoff.disk_done(turn, ticket, result),
             Ticket::Replica(errand) => self.replica.disk_done(turn, *errand, result),
-            Ticket::Table(record) => {
-                self.create_tables.disk_done(turn, *record, result);
-                self.tables_changed(now, effects);
+            Ticket::Map(ticket) => {
+                if let Err(halt) = self.agreement.disk_done(turn, ticket, &result) {
+                    effects.push(Effect::Halt(halt));
+                }
             }
-            // If it is forgotten it is heard again.
-            Ticket::TablesKnown => {
+            Ticket::Catalog => {
                 if let DiskResult::Written(Err(WriteError::Engine(why))) = result
                     && why.is_fatal()
                 {

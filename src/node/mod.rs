@@ -10,8 +10,10 @@
 mod clock;
 mod config;
 mod effect;
+mod held;
 mod input;
 mod machine;
+mod map;
 #[cfg(feature = "mutants")]
 mod mutant;
 mod peers;

@@ -1,5 +1,7 @@
 //! Protocol mistakes that the simulator must catch. No release build has them.
 
+use crate::membership::map::MapMutant;
+
 /// One mistake in the core; the rule that it breaks is in parentheses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -35,8 +37,8 @@ pub enum Mutant {
     AnyClockExpiry,
     /// Tombstones count for nothing when states are joined (D1).
     TombstoneForgotten,
-    /// A table exists once most founders hold it ready.
-    TableByMajority,
+    /// One in the keeping of the cluster map (M1).
+    Map(MapMutant),
     /// A node that is no replica of a key mints for it (V5).
     NonReplicaMints,
     /// A fallback makes a write under its usual actor (Q2).

@@ -1,17 +1,14 @@
 //! What happens between a node and its peers: connections, and what arrives on them.
 
-use quorate_ring::{NodeId, Now, TableId};
-use quorate_storage::{Life, PeerRecord, TableRecord, TableStage};
+use quorate_ring::{NodeId, Now};
+use quorate_storage::{Life, PeerRecord, RecoveryRecord};
 
-use super::{DiskResult, Effect, Effects, Node, Turn};
+use super::{DiskResult, Effect, Effects, Node, held::HeldFrame};
 use crate::{
     coordinator::{ReplicaAnswer, Step},
     handoff::Handoff,
-    membership::{Arrival, remember, remember_tables_known, send_standing},
-    wire::{
-        AfterLoss, CommitTable, Frame, HeldAnswer, PeerMessage, Refused, RolledBack, Standing, TableStanding,
-        TableStatus, TellTables,
-    },
+    membership::{Arrival, remember, send_standing},
+    wire::{AfterLoss, Frame, HeldAnswer, PeerMessage, Refused, RolledBack, Standing},
 };
 
 impl Node {
@@ -51,16 +48,21 @@ impl Node {
     pub(super) fn peer_down(&mut self, now: Now, peer: NodeId, effects: &mut Effects) {
         self.surroundings.up.remove(peer);
         self.arrivals.lost(peer);
-        self.table_news.peer_down(peer);
+        self.standings.peer_down(peer);
+        self.held.peer_down(peer);
         let turn = &mut self.surroundings.turn(now, effects);
         self.coordinator.peer_down(turn, peer);
-        self.create_tables.peer_down(turn, peer);
         self.handoff.peer_down(peer);
         self.recovery.peer_down(turn, peer);
     }
 
     /// A peer's request or answer.
     pub(super) fn peer(&mut self, now: Now, from: NodeId, frame: Frame<PeerMessage>, effects: &mut Effects) {
+        let turn = &mut self.surroundings.turn(now, effects);
+        self.agreement.hear_epoch(turn, from, frame.header.epoch);
+        let Some(HeldFrame::Peer(_, frame)) = self.hold(now, HeldFrame::Peer(from, frame), effects) else {
+            return;
+        };
         let Frame { header, message } = frame;
         let turn = &mut self.surroundings.turn(now, effects);
         match message {
@@ -95,23 +97,16 @@ impl Node {
             }
             PeerMessage::Forward(forward) => self.coordinator.forwarded(turn, from, header, forward),
             PeerMessage::Advance(advance) => self.replica.advance(turn, from, header, advance),
-            PeerMessage::PrepareTable(_)
-            | PeerMessage::CommitTable(_)
-            | PeerMessage::AbortTable(_)
-            | PeerMessage::InquireTable(_)
-            | PeerMessage::TableStatus(_) => {
-                let known = known_by_sender(turn, &message);
-                self.table_news.heard(from, known);
-                self.create_tables.handle(turn, from, header, message);
-            }
-            PeerMessage::TellTables(tell) => {
-                let TellTables { tables, there, sure } = tell;
-                let heard = self.create_tables.told(turn, from, tables);
-                if turn.catalog.told_all(from, sure, &there, turn.ring.members().len()) {
-                    remember_tables_known(turn);
-                }
-                send_standing(turn, from, heard);
-            }
+            PeerMessage::MapPrepare(_)
+            | PeerMessage::MapPromised(_)
+            | PeerMessage::MapAccept(_)
+            | PeerMessage::MapAccepted(_)
+            | PeerMessage::MapOutbid(_)
+            | PeerMessage::MapDecided(_)
+            | PeerMessage::MapFetch(_)
+            | PeerMessage::MapFetched(_)
+            | PeerMessage::MapInstalled(_) => self.agreement.handle(turn, from, header, message),
+            PeerMessage::AskStanding(_) => send_standing(turn, from),
             PeerMessage::Standing(standing) => self.standing(now, from, standing, effects),
             PeerMessage::Pull(pull) => self.source.pull(turn, from, header, pull),
             PeerMessage::Pulled(pulled) => self.recovery.pulled(turn, from, header, pulled),
@@ -146,33 +141,26 @@ impl Node {
         self.coordinator.answered(turn, from, step, answer);
     }
 
-    /// Tables have come.
-    pub(super) fn tables_changed(&mut self, now: Now, effects: &mut Effects) {
-        let own = self.surroundings.config.node;
-        let left = self.surroundings.catalog.left();
+    /// Ranges of a table are recovered, durably so.
+    pub(super) fn recovered(&mut self, now: Now, record: RecoveryRecord, effects: &mut Effects) {
+        let whole = record.left.is_empty();
+        self.surroundings.catalog.recovered(record);
+        let (own, left) = (self.surroundings.config.node, self.surroundings.catalog.left());
         self.surroundings.up.recovers(own, left);
         let turn = &mut self.surroundings.turn(now, effects);
-        self.table_news.watch(turn);
         self.recovery.look(turn);
-    }
-
-    /// Ranges of a table are recovered, durably so.
-    pub(super) fn recovered(&mut self, now: Now, record: TableRecord, effects: &mut Effects) {
-        let whole = matches!(record.stage, TableStage::Committed { .. });
-        self.surroundings.catalog.put(record);
-        self.tables_changed(now, effects);
         if whole {
-            self.table_news.publish(&mut self.surroundings.turn(now, effects));
+            self.standings.publish(turn);
         }
     }
 
     fn peer_up(&mut self, now: Now, peer: NodeId, effects: &mut Effects) {
         self.surroundings.up.insert(peer);
         let turn = &mut self.surroundings.turn(now, effects);
-        self.create_tables.peer_up(turn);
+        self.agreement.peer_up(turn, peer);
         self.handoff.peer_up(turn, peer);
-        self.table_news.peer_up(turn, peer);
-        self.table_news.watch(turn);
+        self.standings.peer_up(turn, peer);
+        self.standings.watch(turn);
         self.recovery.look(turn);
     }
 
@@ -186,23 +174,14 @@ impl Node {
         effects.push(Effect::Disconnect(record.node));
     }
 
-    /// A peer says how far it has come with its tables.
+    /// A peer says how far it has come.
     fn standing(&mut self, now: Now, from: NodeId, standing: Standing, effects: &mut Effects) {
-        let Standing { heard, recovering, .. } = standing;
+        let Standing { serves, recovering, .. } = standing;
+        self.surroundings.up.acts_as_member(from, serves);
         self.surroundings.up.recovers(from, recovering);
-        self.table_news.heard(from, heard);
+        self.standings.heard(from);
         let turn = &mut self.surroundings.turn(now, effects);
-        self.table_news.watch(turn);
+        self.standings.watch(turn);
         self.recovery.look(turn);
     }
-}
-
-/// The table that the sender of a message serves, if the message says so.
-fn known_by_sender(turn: &Turn<'_>, message: &PeerMessage) -> Option<TableId> {
-    let attempt = match message {
-        PeerMessage::CommitTable(CommitTable { attempt })
-        | PeerMessage::TableStatus(TableStatus { attempt, standing: TableStanding::Committed }) => *attempt,
-        _ => return None,
-    };
-    turn.catalog.record_of(attempt).map(|record| record.table.id)
 }

@@ -1,21 +1,26 @@
 //! Single steps of a node that whole clusters hardly ever reach.
 
 use bytes::Bytes;
+use std::sync::Arc;
+
 use quorate_ring::{
-    Actor, Consistency, Duration, Epoch, Founder, Hlc, Incarnation, Instant, NodeId, Now, Ring, Table,
-    TableId, TableKind, Tag,
+    Actor, Consistency, Duration, Epoch, Founder, Hlc, Incarnation, Instant, NodeId, Now, Ring, TableId,
+    TableKind, Tag,
 };
 use quorate_storage::{
-    Content, Life, PeerRecord, Recovered, Register, Siblings, State, TableRecord, TableStage, VersionVector,
-    Write, Written,
+    Content, Life, PeerRecord, Recovered, Register, Siblings, State, VersionVector, Write, Written,
 };
 
 use super::*;
 use crate::{
+    membership::{
+        map::{Change, ChangeId, ClusterMap, MapRecord, NewTable, TableOptions},
+        synod::Ballot,
+    },
     replica::Deferrals,
     wire::{
-        Answer, ClientMessage, Fetched, Frame, Get, Header, Outcome, Part, PeerMessage, PeerRefusal, Put,
-        Receipt, Refused, RequestId, Store, Stored,
+        Answer, ClientMessage, Fetched, Frame, Get, Header, MapFetched, Outcome, Part, PeerMessage,
+        PeerRefusal, Put, Receipt, Refused, RequestId, Store, Stored,
     },
 };
 
@@ -41,23 +46,43 @@ fn node_of(kind: TableKind, replication: u8) -> Node {
 fn configured_node(kind: TableKind, replication: u8, config: NodeConfig) -> Node {
     let founders = ["n1", "n2", "n3"].map(|name| Founder::new(name, format!("{name}:1")));
     let ring = Ring::found("test", &founders).unwrap();
-    let kinds = [(1, "t", kind), (2, "s", TableKind::Siblings)];
-    let record = |(id, name, kind): (u32, &str, TableKind)| {
-        let attempt = Tag { hlc: Hlc(id.into()), ..TAG };
-        TableRecord {
-            table: Table::new(TableId(id), name, kind, replication),
-            stage: TableStage::Committed { attempt },
-        }
-    };
-    let tables = kinds.map(record).into();
+    let map = map_with(&ring, [("t", kind), ("s", TableKind::Siblings)], replication);
+    let epoch = map.epoch();
+    let record =
+        MapRecord { map: Arc::new(map), promised: Ballot::ZERO, accepted: None, named_at: Some(TableId(1)) };
     let peers =
         [2, 3].map(|id| PeerRecord { node: NodeId(id), life: LIFE, heard: None, retired: Vec::new() });
-    let recovered = Recovered { tables, peers: peers.into(), ..Recovered::default() };
+    let cluster_map = Some(record.encode());
+    let recovered = Recovered { cluster_map, peers: peers.into(), ..Recovered::default() };
+    let asker = config.actor;
     let mut node = Node::new(config, ring, recovered);
     for peer in [2, 3] {
         handle(&mut node, Input::PeerUp { peer: NodeId(peer), life: LIFE, wall: NOW.wall });
     }
+    // Whoever has not asked for the newest map serves nothing (rule M1).
+    handle(
+        &mut node,
+        says(2, RequestId(0), MapFetched { asker, map: None, epoch, incarnation: LIFE.incarnation }),
+    );
+    assert_eq!(node.peers_up(), 2);
     node
+}
+
+/// The founded cluster with tables, of which the first has id 1.
+fn map_with(ring: &Ring, tables: [(&str, TableKind); 2], replication: u8) -> ClusterMap {
+    let founding = ClusterMap::founding_on(Arc::new(ring.clone())).unwrap();
+    let life = |node: NodeId| (node, if node == NodeId(1) { Incarnation(0) } else { LIFE.incarnation });
+    let lives = founding.members().map(life).collect();
+    let options =
+        TableOptions { read_consistency: Consistency::Quorum, write_consistency: Consistency::Quorum };
+    let create = |(name, kind): (&str, TableKind)| {
+        Change::CreateTable(NewTable { name: name.to_owned(), kind, replication, options })
+    };
+    let changes = [Change::Found { lives }].into_iter().chain(tables.map(create));
+    changes.fold(founding, |map, change| {
+        let id = ChangeId { since: map.epoch(), number: map.epoch().0 };
+        map.apply(id, &change).unwrap()
+    })
 }
 
 fn handle(node: &mut Node, input: Input) -> Vec<Effect> {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use quorate_ring::{NodeId, Now, Ring};
+use quorate_ring::{Epoch, NodeId, Now, Ring};
 use quorate_storage::Recovered;
 
 use super::{Clock, Effects, NodeConfig};
@@ -21,6 +21,8 @@ pub(super) struct Surroundings {
     pub(super) up: UpSet,
     pub(super) lives: Lives,
     pub(super) catalog: Catalog,
+    /// Whether this node acts as a member (rule M1).
+    pub(super) serves: bool,
     pub(super) clock: Clock,
     pub(super) deferrals: Deferrals,
     pub(super) crowded: Crowded,
@@ -41,14 +43,14 @@ impl Surroundings {
         if config.mutant == Some(super::Mutant::AheadAccepted) {
             clock.accept_all();
         }
-        let mut up = UpSet::new(config.node);
+        let up = UpSet::new(config.node);
         let lives = Lives::new(recovered.life(config.actor), recovered.peers);
-        let catalog = Catalog::new(recovered.tables, recovered.tables_known || ring.members().len() == 1);
-        up.recovers(config.node, catalog.left());
+        let catalog = Catalog::new(recovered.recoveries);
         Self {
             up,
             lives,
             catalog,
+            serves: false,
             clock,
             deferrals: Deferrals::default(),
             crowded: Crowded::default(),
@@ -68,7 +70,9 @@ impl Surroundings {
             ring: &self.ring,
             up: &self.up,
             lives: &mut self.lives,
-            catalog: &mut self.catalog,
+            epoch: self.catalog.epoch(),
+            serves: self.serves,
+            catalog: &self.catalog,
             clock: &mut self.clock,
             deferrals: &mut self.deferrals,
             crowded: &mut self.crowded,
@@ -93,8 +97,12 @@ pub struct Turn<'a> {
     pub up: &'a UpSet,
     /// Which process of each member was met last.
     pub lives: &'a mut Lives,
+    /// The epoch of the cluster map in use here: what this node's frames carry (rule M5).
+    pub epoch: Epoch,
+    /// Whether this node acts as a member (rule M1).
+    pub serves: bool,
     /// Which tables there are.
-    pub catalog: &'a mut Catalog,
+    pub catalog: &'a Catalog,
     /// Where tags come from.
     pub clock: &'a mut Clock,
     /// Which keys' new writes wait a moment (rule Q5).

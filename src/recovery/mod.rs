@@ -6,12 +6,13 @@
 //!
 //! # When a table is to be recovered
 //!
-//! A table is created by all founders together, so whoever serves it without having forgotten anything held it
-//! ready before its first write. A node that is told of a table by a peer, and has no record of it, was there and
-//! has lost its state since. The first start of a cluster therefore waits for nothing, and a lost directory is
-//! found out by the first peer that is met, whatever became of it: wiped, replaced, put aside after a fault. The
-//! table and the ranges that are to be recovered become durable in one record *before* the node answers for the
-//! table at all; a crash in the middle goes on with the ranges that are left.
+//! The cluster map names the life of every member's directory (rule M1). A fresh directory is a life that it does not name:
+//! the node is mute until the others have decided a map that does. The first such map divides the tables. Those that
+//! it holds may have been written while an earlier life of the node was a replica: they are to be recovered. Those
+//! that come after it cannot have been, because a slot is decided after the map before it. Table ids rise, so one
+//! number tells the two apart, and it is written down in one record with the map itself: no crash comes between them.
+//! The founders' first lives are named by a map without tables, so the first start of a cluster waits for nothing. What has
+//! been recovered since is on record table by table; a crash in the middle goes on with the ranges that are left.
 //!
 //! Until a range is recovered this node, for that range, answers no fetch and no pull, acknowledges no store (it
 //! keeps what it is sent) and mints nothing. It coordinates as a node that is no replica would. Peers are told

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use quorate_ring::{Duration, Instant, NodeId, Table, TableId, Tag, Token, TokenRange};
-use quorate_storage::{MetaWrite, Row, TableRecord, TableStage, Write, WriteError};
+use quorate_ring::{Duration, Instant, NodeId, Table, TableId, Token, TokenRange};
+use quorate_storage::{MetaWrite, RecoveryRecord, Row, Write, WriteError};
 
 use super::{
     Sources,
@@ -38,7 +38,6 @@ pub struct Recovery {
 /// A table that is not recovered yet.
 #[derive(Debug)]
 struct Unfinished {
-    attempt: Tag,
     /// What is left, by numbers that are not used again.
     parts: BTreeMap<u64, Part>,
     next_part: u64,
@@ -66,7 +65,7 @@ pub enum RecoveryTicket {
         row: Row,
     },
     /// A table's record with fewer ranges left.
-    Saved(Box<TableRecord>),
+    Saved(RecoveryRecord),
     /// A reading that the clock must not fall behind (rule D1).
     Clock,
 }
@@ -74,10 +73,11 @@ pub enum RecoveryTicket {
 impl Recovery {
     /// Takes up what is left of the tables, and starts what can be started.
     pub fn look(&mut self, turn: &mut Turn<'_>) {
-        let recovering =
-            turn.catalog.recovering().map(|(t, attempt, left)| (t.clone(), attempt, left.to_vec()));
-        for (table, attempt, left) in recovering.collect::<Vec<_>>() {
-            self.take_up(turn, &table, attempt, &left);
+        let recovering = turn.catalog.recovering().map(|(table, left)| (table.clone(), left.to_vec()));
+        let recovering: Vec<_> = recovering.collect();
+        self.leave_off(|id| recovering.iter().any(|(table, _)| table.id == id));
+        for (table, left) in recovering {
+            self.take_up(turn, &table, &left);
         }
         let tables: Vec<_> = self.tables.keys().copied().collect();
         tables.into_iter().for_each(|table| self.save(turn, table));
@@ -136,7 +136,7 @@ impl Recovery {
         turn: &mut Turn<'_>,
         ticket: RecoveryTicket,
         result: DiskResult,
-    ) -> Result<Option<TableRecord>, String> {
+    ) -> Result<Option<RecoveryRecord>, String> {
         if let DiskResult::Written(Err(WriteError::Engine(why))) = &result
             && why.is_fatal()
         {
@@ -154,9 +154,9 @@ impl Recovery {
             RecoveryTicket::Saved(record) => {
                 if has_room {
                     self.saved(turn, &record);
-                    return Ok(Some(*record));
+                    return Ok(Some(record));
                 }
-                if let Some(table) = self.tables.get_mut(&record.table.id) {
+                if let Some(table) = self.tables.get_mut(&record.table) {
                     table.saving.clear();
                 }
                 self.retry_later(turn);
@@ -199,7 +199,20 @@ impl Recovery {
         }
     }
 
-    fn take_up(&mut self, turn: &mut Turn<'_>, table: &Table, attempt: Tag, left: &[TokenRange]) {
+    /// Tables that need no recovery any more, because they are gone.
+    fn leave_off(&mut self, is_there: impl Fn(TableId) -> bool) {
+        self.tables.retain(|id, _| is_there(*id));
+        let Self { pulls, timers, .. } = self;
+        pulls.retain(|id, pull| {
+            let stays = is_there(pull.table);
+            if !stays {
+                timers.cancel(pull.deadline, *id);
+            }
+            stays
+        });
+    }
+
+    fn take_up(&mut self, turn: &mut Turn<'_>, table: &Table, left: &[TokenRange]) {
         if self.tables.contains_key(&table.id) {
             return;
         }
@@ -218,7 +231,7 @@ impl Recovery {
         let parts: BTreeMap<_, _> = (0..).zip(parts).collect();
         let next_part = parts.len() as u64;
         let done = total - left.len();
-        self.tables.insert(table.id, Unfinished { attempt, parts, next_part, total, saving: Vec::new() });
+        self.tables.insert(table.id, Unfinished { parts, next_part, total, saving: Vec::new() });
         turn.effects.push(Effect::Observe(Observation::Recovery { table: table.id, done, total }));
     }
 
@@ -273,7 +286,7 @@ impl Recovery {
         let table = self.tables.get(&pulling.table);
         let parts = pulling.parts.iter().filter_map(|part| table?.parts.get(part));
         let ranges = parts.flat_map(|part| part.ranges.iter().copied()).collect();
-        let header = Header { id: RequestId(id), epoch: turn.ring.epoch(), deadline: pulling.deadline };
+        let header = Header { id: RequestId(id), epoch: turn.epoch, deadline: pulling.deadline };
         let message = Pull { table: pulling.table, scope: PullScope::Ranges { ranges, after } }.into();
         turn.effects.push(Effect::ToPeer { peer: pulling.source, frame: Frame { header, message } });
     }
@@ -325,8 +338,7 @@ impl Recovery {
 
     /// Records what is left of a table, if that has become less.
     fn save(&mut self, turn: &mut Turn<'_>, id: TableId) {
-        let (Some(unfinished), Some(table)) = (self.tables.get_mut(&id), turn.catalog.table(id).cloned())
-        else {
+        let Some(unfinished) = self.tables.get_mut(&id) else {
             return;
         };
         let complete = unfinished.parts.iter().filter(|(_, part)| part.sources.is_complete());
@@ -335,19 +347,13 @@ impl Recovery {
             return;
         }
         unfinished.saving = complete;
-        let (attempt, left) = (unfinished.attempt, unfinished.left());
-        let stage = match left.is_empty() {
-            true => TableStage::Committed { attempt },
-            false => TableStage::Recovering { attempt, left },
-        };
-        let record = TableRecord { table, stage };
-        let ticket = RecoveryTicket::Saved(Box::new(record.clone()));
-        write(turn, ticket, Write::Meta(MetaWrite::PutTable(record)));
+        let record = RecoveryRecord { table: id, left: unfinished.left() };
+        write(turn, RecoveryTicket::Saved(record.clone()), Write::Meta(MetaWrite::Recovery(record)));
     }
 
     /// A record is durable: the parts that it leaves out are recovered.
-    fn saved(&mut self, turn: &mut Turn<'_>, record: &TableRecord) {
-        let id = record.table.id;
+    fn saved(&mut self, turn: &mut Turn<'_>, record: &RecoveryRecord) {
+        let id = record.table;
         let Some(unfinished) = self.tables.get_mut(&id) else {
             return;
         };

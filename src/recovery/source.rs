@@ -102,19 +102,18 @@ impl Source {
         header: Header,
         pull: &Pull,
     ) -> Result<(), PeerRefusal> {
-        let known = turn.ring.epoch();
-        if header.epoch != known {
-            return Err(PeerRefusal::WrongEpoch { known });
+        if header.epoch < turn.catalog.moved_at() {
+            return Err(PeerRefusal::WrongEpoch { known: turn.epoch });
         }
-        let table = turn.catalog.serve(pull.table, turn.effects).ok_or(PeerRefusal::UnknownTable)?;
+        let table = turn.catalog.table(pull.table).ok_or(PeerRefusal::UnknownTable)?;
         let own = turn.config.node;
         let (owns, serves) = match &pull.scope {
             PullScope::Key(key) => {
                 let token = token_of(key);
-                (shares(turn, &table, token, peer), turn.up.serves(own, table.id, token))
+                (shares(turn, table, token, peer), turn.up.serves(own, table.id, token))
             }
             PullScope::Ranges { ranges, .. } => (
-                ranges.iter().all(|range| shares(turn, &table, range.end, peer)),
+                ranges.iter().all(|range| shares(turn, table, range.end, peer)),
                 turn.up.serves_all(own, table.id, ranges),
             ),
         };
@@ -143,7 +142,7 @@ fn one(key: Bytes, state: Option<State>) -> Page {
 }
 
 fn answer(turn: &mut Turn<'_>, peer: NodeId, header: Header, result: Result<PulledPage, PeerRefusal>) {
-    let header = Header { epoch: turn.ring.epoch(), ..header };
+    let header = Header { epoch: turn.epoch, ..header };
     let frame = Frame { header, message: Pulled { result }.into() };
     turn.effects.push(Effect::ToPeer { peer, frame });
 }

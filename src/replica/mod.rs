@@ -124,12 +124,12 @@ impl Replica {
         errand: &Errand,
         stored_kind: Option<quorate_ring::TableKind>,
     ) -> Result<(), PeerRefusal> {
-        let known = turn.ring.epoch();
-        if errand.header.epoch != known {
-            return Err(PeerRefusal::WrongEpoch { known });
+        // Tables and settings raise the epoch and move no range (rule M3).
+        if errand.header.epoch < turn.catalog.moved_at() {
+            return Err(PeerRefusal::WrongEpoch { known: turn.epoch });
         }
-        let table = turn.catalog.serve(errand.row.table, turn.effects).ok_or(PeerRefusal::UnknownTable)?;
-        if !owns(turn, &table, &errand.row) {
+        let table = turn.catalog.table(errand.row.table).ok_or(PeerRefusal::UnknownTable)?;
+        if !owns(turn, table, &errand.row) {
             return Err(PeerRefusal::WrongOwner);
         }
         // What is sent to be kept is kept, and acknowledged once this node has recovered.
@@ -265,7 +265,7 @@ fn owns(turn: &Turn<'_>, table: &Table, row: &Row) -> bool {
 }
 
 fn answer(turn: &mut Turn<'_>, peer: NodeId, header: Header, message: PeerMessage) {
-    let header = Header { epoch: turn.ring.epoch(), ..header };
+    let header = Header { epoch: turn.epoch, ..header };
     turn.effects.push(Effect::ToPeer { peer, frame: Frame { header, message } });
 }
 

@@ -25,6 +25,7 @@ use super::{
     ProcessSettings, StartError,
     mark::{Found, Mark, Promise, sync_directory, told, untell},
 };
+use crate::membership::map::{MapError, MapRecord};
 
 /// Whose directory it must be.
 pub(super) struct Owner<'a> {
@@ -161,13 +162,17 @@ impl Directory<'_> {
             Err(error) => return Err(explain(&error)),
         };
         match recover(&engine) {
-            Ok(recovered) => Ok(Ok((engine, recovered))),
+            Ok(recovered) => match recovered.cluster_map.as_deref().map(MapRecord::decode).transpose() {
+                Ok(_) => Ok(Ok((engine, recovered))),
+                Err(MapError::UnknownVersion(_)) => Err(NEWER.to_owned()),
+                Err(why) => Ok(Err(format!("its cluster map cannot be read: {why}"))),
+            },
             Err(MetaError::Engine(EngineError::Damaged(why))) => Ok(Err(why)),
             Err(MetaError::Engine(error)) => Err(explain(&error)),
             Err(MetaError::Corrupt {
                 error: RecordError::UnknownVersion(_) | RecordError::UnknownKind(_),
                 ..
-            }) => Err("a newer release has written to it: run that one; nothing was changed".to_owned()),
+            }) => Err(NEWER.to_owned()),
             Err(other) => Ok(Err(other.to_string())),
         }
     }
@@ -252,6 +257,7 @@ fn explain(error: &EngineError) -> String {
     }
 }
 
+const NEWER: &str = "a newer release has written to it: run that one; nothing was changed";
 const ADVICE: &str =
     "nothing was changed: correct the configuration, or give this node a `data_dir` of its own";
 const DATABASE: &str = "db";

@@ -102,7 +102,7 @@ impl NodeHandle {
         self.address
     }
 
-    /// Waits until so many nodes are connected to this one.
+    /// Waits until so many nodes are connected to this one and it acts as a member.
     ///
     /// # Errors
     /// If the node stops before.

@@ -65,9 +65,13 @@ pub(super) fn alarm(alarm: &Alarm) {
             counter!("quorate_alarms_total", "alarm" => "rolled_back").increment(1);
             error!(%node, "the peer runs on an older copy of its data directory; it is told to give it up");
         }
-        Alarm::TableConflict { table, node } => {
-            counter!("quorate_alarms_total", "alarm" => "table_conflict").increment(1);
-            error!(table, %node, "the peer serves a table that this node has refused: a bug, or two lost disks");
+        Alarm::MapFork(fork) => {
+            counter!("quorate_alarms_total", "alarm" => "map_fork").increment(1);
+            error!(ours = %fork.ours, theirs = %fork.theirs, "two cluster maps claim one epoch: a bug, or too many lost disks");
+        }
+        Alarm::BadMap { node, reason } => {
+            counter!("quorate_alarms_total", "alarm" => "bad_map").increment(1);
+            error!(%node, reason, "the peer sent a cluster map that is none: look for another version of the program");
         }
         Alarm::RecoveryStuck { table, left } => {
             counter!("quorate_alarms_total", "alarm" => "recovery_stuck").increment(1);

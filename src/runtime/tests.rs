@@ -12,7 +12,7 @@ use crate::{
     certs::Authority,
     transport::{ClientConnection, ConnectError, Connector, Identity, bind, quic_client},
     wire::{
-        self, ClientHello, ClientMessage, CreateTable, Frame, Get, HandshakeMessage, Header,
+        self, ChangeName, ClientHello, ClientMessage, CreateTable, Frame, Get, HandshakeMessage, Header,
         PROTOCOL_VERSION, PeerHello, Put, Refusal, RequestId,
     },
 };
@@ -45,7 +45,7 @@ impl Client {
     }
 
     async fn create_table(&mut self) -> quorate_ring::TableId {
-        let create = CreateTable::new("t", TableKind::Register);
+        let create = CreateTable::new(ChangeName { since: Epoch(1), number: 7 }, "t", TableKind::Register);
         match self.ask(create).await {
             ClientMessage::TableCreated(created) => created.table.id,
             other => panic!("{other:?}"),

@@ -1,7 +1,7 @@
 //! What clients and nodes say to each other.
 
 use bytes::Bytes;
-use quorate_ring::{Consistency, Hlc, Layout, NodeId, Table, TableId, TableKind, Tag};
+use quorate_ring::{Consistency, Epoch, Hlc, Layout, NodeId, Table, TableId, TableKind, Tag};
 use serde::{Deserialize, Serialize};
 
 use super::{Receipt, RequestError, frame::messages};
@@ -53,9 +53,21 @@ pub struct Delete {
     pub sloppy: bool,
 }
 
-/// Create a table on every founder, or on none.
+/// Names a change of the cluster map for life: asked for twice, of one node or of two, it happens once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChangeName {
+    /// The newest epoch that its author knew when it was first asked for. What happened longer ago than the cluster
+    /// remembers is refused.
+    pub since: Epoch,
+    /// Drawn at random.
+    pub number: u64,
+}
+
+/// Create a table.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CreateTable {
+    /// Names the change.
+    pub change: ChangeName,
     /// Its name.
     pub name: String,
     /// How versions of a key merge.
@@ -66,6 +78,37 @@ pub struct CreateTable {
     pub read_consistency: Consistency,
     /// The level of writes that name none.
     pub write_consistency: Consistency,
+}
+
+/// Give a table other options; what is none stays.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AlterTable {
+    /// Names the change.
+    pub change: ChangeName,
+    /// The table's name.
+    pub name: String,
+    /// The level of reads that name none.
+    pub read_consistency: Option<Consistency>,
+    /// The level of writes that name none.
+    pub write_consistency: Option<Consistency>,
+}
+
+/// Drop a table with all that is in it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DropTable {
+    /// Names the change.
+    pub change: ChangeName,
+    /// The table's name.
+    pub name: String,
+}
+
+/// Drop all that is in a table. The table gets another id.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TruncateTable {
+    /// Names the change.
+    pub change: ChangeName,
+    /// The table's name.
+    pub name: String,
 }
 
 /// List the tables.
@@ -110,9 +153,9 @@ impl Delete {
 
 impl CreateTable {
     /// A table with the default replication and levels.
-    pub fn new(name: impl Into<String>, kind: TableKind) -> Self {
+    pub fn new(change: ChangeName, name: impl Into<String>, kind: TableKind) -> Self {
         let (read_consistency, write_consistency) = (Consistency::default(), Consistency::default());
-        Self { name: name.into(), kind, replication: None, read_consistency, write_consistency }
+        Self { change, name: name.into(), kind, replication: None, read_consistency, write_consistency }
     }
 }
 
@@ -137,11 +180,20 @@ pub struct Written {
     pub receipt: Receipt,
 }
 
-/// The answer to [`CreateTable`]: every founder holds it durably.
+/// The answer to [`CreateTable`]: it is decided, and a majority of the members serve the table. Whoever else is asked for
+/// it learns of it first.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TableCreated {
     /// What was created.
     pub table: Table,
+}
+
+/// The answer to [`AlterTable`], [`DropTable`] and [`TruncateTable`]: it is decided, and so many replicas go by it that
+/// no quorum goes by what was before.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TableChanged {
+    /// The table as it is now; none if it was dropped.
+    pub table: Option<Table>,
 }
 
 /// The answer to [`ListTables`], by name.
@@ -160,8 +212,10 @@ pub struct ClusterInfo {
     pub cluster_name: String,
     /// The node that answers.
     pub node: NodeId,
-    /// Which cluster, at which epoch, and every member with its address and tokens: what a client needs
-    /// to find a key's replicas by itself.
+    /// The epoch of the cluster map that the node goes by.
+    pub epoch: Epoch,
+    /// Which cluster, and every member with its address and tokens: what a client needs to find a key's replicas
+    /// by itself.
     pub layout: Layout,
     /// Members that are up as this node sees it.
     pub up: Vec<NodeId>,
@@ -184,6 +238,12 @@ messages! {
         0x44 => ListTables,
         /// Describe the cluster.
         0x45 => DescribeCluster,
+        /// Alter a table.
+        0x46 => AlterTable,
+        /// Drop a table.
+        0x47 => DropTable,
+        /// Truncate a table.
+        0x48 => TruncateTable,
         /// Read done.
         0x60 => Got,
         /// Write or delete done.
@@ -194,6 +254,8 @@ messages! {
         0x64 => Tables,
         /// Cluster described.
         0x65 => ClusterInfo,
+        /// Table altered, dropped or truncated.
+        0x66 => TableChanged,
         /// The request failed.
         0x7f => RequestError,
     }

@@ -6,22 +6,29 @@
 mod client;
 mod frame;
 mod handshake;
+#[cfg(feature = "server")]
+mod map;
 mod outcome;
 #[cfg(feature = "server")]
 mod peer;
 
 pub use client::{
-    ClientMessage, ClusterInfo, CreateTable, Delete, DescribeCluster, Get, Got, ListTables, Put,
-    TableCreated, Tables, VersionedValue, Written,
+    AlterTable, ChangeName, ClientMessage, ClusterInfo, CreateTable, Delete, DescribeCluster, DropTable, Get,
+    Got, ListTables, Put, TableChanged, TableCreated, Tables, TruncateTable, VersionedValue, Written,
 };
 pub use frame::{Frame, FrameError, Header, Message, RequestId, decode, encode, split};
 pub use handshake::{ClientHello, HandshakeMessage, HandshakeRefusal, PeerHello, PeerWelcome, Refusal};
+#[cfg(feature = "server")]
+pub use map::{
+    MapAccept, MapAccepted, MapDecided, MapFetch, MapFetched, MapInstalled, MapOutbid, MapPrepare,
+    MapPromised, Parent,
+};
 pub use outcome::{Failure, Outcome, Part, Receipt, ReplicaReport, RequestError};
 #[cfg(feature = "server")]
 pub use peer::{
-    AbortTable, Advance, Advanced, AfterLoss, Answer, CommitTable, Fetch, Fetched, Forward, Forwarded,
-    HeldAnswer, InquireTable, KeepHint, PeerMessage, PeerRefusal, PrepareTable, Pull, PullScope, Pulled,
-    PulledPage, Refused, RolledBack, Standing, Store, Stored, TableStanding, TableStatus, TellTables, Want,
+    Advance, Advanced, AfterLoss, Answer, AskStanding, Fetch, Fetched, Forward, Forwarded, HeldAnswer,
+    KeepHint, PeerMessage, PeerRefusal, Pull, PullScope, Pulled, PulledPage, Refused, RolledBack, Standing,
+    Store, Stored, Want,
 };
 
 /// The version of frames, header and bodies together. Peers and clients of another version are refused

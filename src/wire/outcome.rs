@@ -112,6 +112,7 @@ impl Failure {
             Self::Overloaded { .. }
                 | Self::ShuttingDown
                 | Self::Recovering
+                | Self::Behind
                 | Self::ClockAhead { .. }
                 | Self::VersionAhead { .. }
                 | Self::NotAReplica
@@ -191,6 +192,9 @@ pub enum Failure {
     /// The node lost its state and has not recovered it yet (rule R7).
     #[error("the node is recovering its state: ask another node")]
     Recovering,
+    /// The node does not know the newest cluster map and could not get it in time (rule M1).
+    #[error("the node does not know the newest cluster map yet: ask another node")]
+    Behind,
     /// The node has no room for more work (rule Q11).
     #[error("overloaded: retry after {retry_after_ms} ms")]
     Overloaded {
@@ -212,12 +216,28 @@ pub enum Failure {
         /// The name.
         name: String,
     },
-    /// CREATE TABLE could not be agreed on by all founders.
+    /// The members did not agree on CREATE TABLE, or not in time.
     #[error("table '{name}' was not created: {reason}")]
     TableNotCreated {
         /// The name.
         name: String,
         /// Who refused or was not reached.
+        reason: String,
+    },
+    /// The members did not agree on another change of a table, or not in time.
+    #[error("table '{name}' was not changed: {reason}")]
+    TableNotChanged {
+        /// The name.
+        name: String,
+        /// Who refused or was not reached.
+        reason: String,
+    },
+    /// The members have agreed on the change of a table, but it is not in force everywhere yet.
+    #[error("the change of table '{name}' is decided, but too few nodes go by it yet: {reason}")]
+    NotInForce {
+        /// The name.
+        name: String,
+        /// Who does not go by it yet.
         reason: String,
     },
     /// A key outside its bounds.

@@ -1,11 +1,14 @@
 //! What nodes say to each other.
 
 use bytes::Bytes;
-use quorate_ring::{Epoch, Hlc, Incarnation, NodeId, Table, TableId, Tag, TokenRange, WallMicros};
+use quorate_ring::{Epoch, Hlc, Incarnation, NodeId, TableId, Tag, TokenRange, WallMicros};
 use quorate_storage::{Life, Row, State, Version};
 use serde::{Deserialize, Serialize};
 
-use super::{Delete, Put, RequestError, Written, frame::messages};
+use super::{
+    Delete, MapAccept, MapAccepted, MapDecided, MapFetch, MapFetched, MapInstalled, MapOutbid, MapPrepare,
+    MapPromised, Put, RequestError, Written, frame::messages,
+};
 
 /// How much of a key's state a coordinator wants.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -139,9 +142,12 @@ pub enum PeerRefusal {
     /// The key is not its own.
     #[error("is no replica of the key")]
     WrongOwner,
-    /// It does not know the table.
-    #[error("does not know the table")]
+    /// There is no such table, as far as it knows: it may have been dropped or truncated.
+    #[error("knows no such table")]
     UnknownTable,
+    /// It does not know the newest cluster map and could not get it in time (rule M1).
+    #[error("does not know the newest cluster map")]
+    Behind,
     /// It lost its state and has not recovered it yet (rule R7).
     #[error("is recovering its state")]
     Recovering,
@@ -165,82 +171,16 @@ pub enum PeerRefusal {
     Full,
 }
 
-/// Hold a table definition ready, durably; it is not served yet.
+/// Asks how far the receiver has come since it started.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct PrepareTable {
-    /// Names the attempt.
-    pub attempt: Tag,
-    /// The definition.
-    pub table: Table,
-}
+pub struct AskStanding {}
 
-/// Every founder holds the table ready: serve it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct CommitTable {
-    /// Names the attempt.
-    pub attempt: Tag,
-}
-
-/// Some founder could not: forget the attempt, and refuse it from now on.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct AbortTable {
-    /// Names the attempt.
-    pub attempt: Tag,
-}
-
-/// How does an attempt stand with you? Asked by a founder that was left in doubt: of the attempt's coordinator,
-/// and only if that has lost its state since, of all founders.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct InquireTable {
-    /// Names the attempt.
-    pub attempt: Tag,
-    /// Who makes the attempt.
-    pub coordinator: NodeId,
-    /// Its directory's life when it asked the sender to hold the table ready.
-    pub life: Incarnation,
-}
-
-/// The answer to each of the four above: how the attempt now durably stands with the sender.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct TableStatus {
-    /// Names the attempt.
-    pub attempt: Tag,
-    /// How it stands.
-    pub standing: TableStanding,
-}
-
-/// How an attempt to create a table stands with one founder.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum TableStanding {
-    /// Its coordinator is still collecting answers: ask again later.
-    Deciding,
-    /// Held ready; it will neither be served nor forgotten before the decision is known.
-    Prepared,
-    /// Served.
-    Committed,
-    /// Never to be served; the text says why.
-    Refused(String),
-    /// Not heard of in this life of the sender's directory.
-    Unknown,
-}
-
-/// Tables that the sender serves, for a peer that may never have heard of them (rule R7). Says so again until
-/// the peer has answered, and asks how far the peer has come with those that it is recovering.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct TellTables {
-    /// Each with the attempt that created it: those of which the peer has not said that it knows them.
-    pub tables: Vec<(Tag, Table)>,
-    /// All of them.
-    pub there: Vec<TableId>,
-    /// Whether there are no others: the sender has not lost its state, or has heard of all tables since.
-    pub sure: bool,
-}
-
-/// The answer to [`TellTables`], and news for every peer when something has changed.
+/// How far the sender has come since it started. The answer to [`AskStanding`], the first word on a connection, and
+/// news for every peer when something has changed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Standing {
-    /// Which of the tables the sender now knows, durably.
-    pub heard: Vec<TableId>,
+    /// Whether it acts as a member: the cluster map names its life, and it has asked for the newest one (rule M1).
+    pub serves: bool,
     /// The tables that it is recovering, and of each the ranges that it does not serve yet (rule R7).
     pub recovering: Vec<(TableId, Vec<TokenRange>)>,
     /// What its wall clock shows (rule V2).
@@ -332,20 +272,20 @@ messages! {
         0x17 => Advance,
         /// A hint to be kept.
         0x18 => KeepHint,
-        /// Tables that there are.
-        0x19 => TellTables,
+        /// Ask how far a node has come.
+        0x19 => AskStanding,
         /// Recover states.
         0x1a => Pull,
         /// Give the directory up.
         0x1b => RolledBack,
-        /// Create a table, first step.
-        0x12 => PrepareTable,
-        /// Create a table, last step.
-        0x13 => CommitTable,
-        /// Give a table up.
-        0x14 => AbortTable,
-        /// Settle a doubt.
-        0x15 => InquireTable,
+        /// The next cluster map, first step.
+        0x1c => MapPrepare,
+        /// The next cluster map, second step.
+        0x1d => MapAccept,
+        /// Ask for the cluster map.
+        0x1e => MapFetch,
+        /// The cluster map has changed.
+        0x1f => MapDecided,
         /// Answer to a read.
         0x20 => Fetched,
         /// Answer to a write.
@@ -354,14 +294,22 @@ messages! {
         0x23 => Forwarded,
         /// The clock has moved.
         0x24 => Advanced,
-        /// Answer about a table.
-        0x22 => TableStatus,
-        /// How far a node has come with its tables.
+        /// How far a node has come.
         0x25 => Standing,
         /// States to recover.
         0x26 => Pulled,
         /// Answer of a replica that knows of losses.
         0x27 => AfterLoss,
+        /// A ballot of the next cluster map has a promise.
+        0x28 => MapPromised,
+        /// The next cluster map is accepted.
+        0x29 => MapAccepted,
+        /// A ballot of the next cluster map came too late.
+        0x2a => MapOutbid,
+        /// The cluster map that was asked for.
+        0x2b => MapFetched,
+        /// The cluster map is in use.
+        0x2c => MapInstalled,
         /// No.
         0x2f => Refused,
     }

@@ -2,7 +2,7 @@
 
 use bytes::{Bytes, BytesMut};
 use proptest::prelude::*;
-use quorate_ring::{Consistency, Duration, Epoch, Instant, TableId};
+use quorate_ring::{Consistency, Duration, Epoch, Instant, TableId, TableKind};
 
 use super::*;
 
@@ -52,6 +52,33 @@ fn golden_get() {
     );
     assert_eq!(decoded::<ClientMessage>(bytes), frame(get()));
 }
+
+#[test]
+fn golden_changes_of_tables() {
+    let (change, name) = (ChangeName { since: Epoch(3), number: 9 }, "t".to_owned());
+    let (read_consistency, write_consistency) = (Some(Consistency::One), None);
+    let messages: [(ClientMessage, &str); 5] = [
+        (CreateTable::new(change, "t", TableKind::Register).into(), CREATE),
+        (
+            AlterTable { change, name: name.clone(), read_consistency, write_consistency }.into(),
+            "94920309a174a34f6e65c0",
+        ),
+        (DropTable { change, name: name.clone() }.into(), "92920309a174"),
+        (TruncateTable { change, name }.into(), "92920309a174"),
+        (TableChanged { table: None }.into(), "91c0"),
+    ];
+    for ((message, golden), kind) in messages.into_iter().zip([0x43, 0x46, 0x47, 0x48, 0x66]) {
+        let frame = frame(message);
+        let bytes = encoded(&frame);
+        assert_eq!(bytes[4], kind, "{frame:?}");
+        let hex: String = bytes[25..].iter().map(|b| format!("{b:02x}")).collect();
+        assert_eq!(hex, golden, "{frame:?}");
+        assert_eq!(decoded::<ClientMessage>(bytes), frame);
+    }
+}
+
+/// [[3, 9], "t", "Register", nil, "Quorum", "Quorum"]
+const CREATE: &str = "96920309a174a85265676973746572c0a651756f72756da651756f72756d";
 
 #[test]
 fn what_is_left_of_a_deadline_travels_not_the_deadline() {
@@ -156,10 +183,14 @@ proptest! {
 
 #[cfg(feature = "server")]
 mod peers {
-    use quorate_ring::{Actor, Hlc, Tag};
+    use quorate_ring::{Actor, Hlc, Incarnation, Tag};
     use quorate_storage::{Content, Register, State, Version, VersionVector};
 
     use super::*;
+    use crate::membership::{
+        map::{MapDigest, MapName},
+        synod::Ballot,
+    };
 
     const TAG: Tag = Tag { hlc: Hlc(0x01_0000), actor: Actor(2) };
 
@@ -192,6 +223,46 @@ mod peers {
         let refused =
             frame(PeerMessage::from(Refused { refusal: PeerRefusal::WrongEpoch { known: Epoch(4) } }));
         assert_eq!(decoded::<PeerMessage>(encoded(&refused)), refused);
+    }
+
+    /// The bytes of each message about the cluster map, without the header.
+    #[test]
+    fn golden_map_messages() {
+        let ballot = Ballot { round: 3, proposer: Actor(4) };
+        let (slot, incarnation, map) = (Epoch(6), Incarnation(7), Bytes::from_static(b"m"));
+        let name = MapName { epoch: Epoch(5), digest: MapDigest(8) };
+        let named = || Parent::Named(name);
+        let messages: [(PeerMessage, u8, &str); 9] = [
+            (MapPrepare { parent: named(), ballot }.into(), 0x1c, "9281a54e616d6564920508920304"),
+            (
+                MapAccept { parent: Parent::Whole(map.clone()), ballot, map: map.clone() }.into(),
+                0x1d,
+                "9381a557686f6c65c4016d920304c4016d",
+            ),
+            (MapFetch { asker: Actor(4), known: Epoch(5), incarnation }.into(), 0x1e, "93040507"),
+            (MapDecided { map: map.clone() }.into(), 0x1f, "91c4016d"),
+            (
+                MapPromised { slot, ballot, incarnation, accepted: Some((ballot, map.clone())) }.into(),
+                0x28,
+                "94069203040792920304c4016d",
+            ),
+            (MapAccepted { slot, ballot, incarnation }.into(), 0x29, "930692030407"),
+            (MapOutbid { slot, ballot, incarnation, promised: ballot }.into(), 0x2a, "940692030407920304"),
+            (
+                MapFetched { asker: Actor(4), map: Some(map), epoch: Epoch(6), incarnation }.into(),
+                0x2b,
+                "9404c4016d0607",
+            ),
+            (MapInstalled { epoch: Epoch(6), incarnation }.into(), 0x2c, "920607"),
+        ];
+        for (message, kind, golden) in messages {
+            let frame = frame(message);
+            let bytes = encoded(&frame);
+            assert_eq!(bytes[4], kind, "{frame:?}");
+            let hex: String = bytes[25..].iter().map(|b| format!("{b:02x}")).collect();
+            assert_eq!(hex, golden, "{frame:?}");
+            assert_eq!(decoded::<PeerMessage>(bytes), frame);
+        }
     }
 
     /// [9, bin "k", {"Register": [[clock, actor], {"Value": bin "v"}]}, false, true]

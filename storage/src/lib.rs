@@ -31,9 +31,7 @@ pub use engine::{
 pub use envelope::RecordError;
 pub use hints::{HintBacklog, HintChange, HintPage, read_hints};
 pub use merge::{MergeError, Merged, merge};
-pub use meta::{
-    Identity, Life, MetaError, MetaWrite, PeerRecord, Recovered, TableRecord, TableStage, recover,
-};
+pub use meta::{Identity, Life, MetaError, MetaWrite, PeerRecord, Recovered, RecoveryRecord, recover};
 pub use quarantine::{Quarantined, quarantined};
 pub use read::{ReadError, read, read_version};
 pub use record::{decode, decode_version, encode};

@@ -1,12 +1,12 @@
-//! What a node knows about itself, kept beside its data: who it is, how far its clock may have run, and the
-//! tables it heard of.
+//! What a node knows about itself, kept beside its data: who it is, how far its clock may have run, the
+//! cluster map, and what it has still to recover.
 //!
 //! Each is a record in [`Space::Meta`] inside the common envelope, its content a msgpack array.
 
 use std::{collections::BTreeMap, ops::Bound};
 
 use bytes::{BufMut, Bytes, BytesMut};
-use quorate_ring::{Actor, ClusterId, Hlc, Incarnation, NodeId, Table, TableId, Tag, TokenRange};
+use quorate_ring::{Actor, ClusterId, Hlc, Incarnation, NodeId, TableId, TokenRange};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::{Batch, Engine, EngineError, HintBacklog, RecordError, Space, envelope, hints};
@@ -56,46 +56,13 @@ impl PeerRecord {
     pub const RETIRED_MAX: usize = 64;
 }
 
-/// A table, and how far this node has come with it.
+/// What is left to be recovered of a table (rule R7).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct TableRecord {
-    /// The definition.
-    pub table: Table,
-    /// How far it has come.
-    pub stage: TableStage,
-}
-
-/// How far a node has come with a table.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum TableStage {
-    /// Promised to an attempt to create it; not to be used yet.
-    Prepared {
-        /// The attempt.
-        attempt: Tag,
-        /// Who makes it.
-        coordinator: NodeId,
-        /// The lives of the nodes' directories then, as far as this node knew: a later one of the coordinator
-        /// does not know how the attempt ended, one of another node not whether it held the table ready.
-        lives: Vec<(NodeId, Incarnation)>,
-    },
-    /// Every node knows it or will: it is in use.
-    Committed {
-        /// The attempt that created it.
-        attempt: Tag,
-    },
-    /// The attempt was given up and must not succeed any more.
-    Refused {
-        /// The attempt.
-        attempt: Tag,
-    },
-    /// In use elsewhere: this directory was not there when it was created, so what an earlier life of the node
-    /// acknowledged has to be fetched from the other replicas before these ranges are served (rule R7).
-    Recovering {
-        /// The attempt that created it.
-        attempt: Tag,
-        /// The ranges that are still to be recovered, of those that the node holds; never empty.
-        left: Vec<TokenRange>,
-    },
+pub struct RecoveryRecord {
+    /// The table.
+    pub table: TableId,
+    /// The ranges that are still to be recovered, of those that the node holds; none if all are.
+    pub left: Vec<TokenRange>,
 }
 
 /// A change to what the node knows about itself.
@@ -104,18 +71,19 @@ pub enum TableStage {
 pub enum MetaWrite {
     /// Raises the durable bound of the clock (rule V1). A lower one than before changes nothing.
     HlcBound(Hlc),
-    /// Records a table under its id, in place of what was recorded there.
-    PutTable(TableRecord),
-    /// Forgets a table.
-    RemoveTable(TableId),
+    /// Records the cluster map and what was promised about the next one, as the membership writes it, in place of
+    /// what was recorded before.
+    ClusterMap(Bytes),
+    /// Records how far a table is recovered, in place of what was recorded before.
+    Recovery(RecoveryRecord),
+    /// Forgets how far a table is recovered: there is no such table any more.
+    ForgetRecovery(TableId),
     /// Records who the directory belongs to.
     Identity(Identity),
     /// Records how often a process has started on this directory.
     Starts(u64),
     /// Records what is known of another member's lives, in place of what was known before.
     Peer(PeerRecord),
-    /// Records that the directory holds every table that there was: one that is not in it is nowhere (rule R7).
-    TablesKnown,
 }
 
 /// What a start finds.
@@ -125,8 +93,10 @@ pub struct Recovered {
     pub identity: Option<Identity>,
     /// Every reading ever issued, and every tag ever stored, is below it.
     pub hlc_bound: Hlc,
-    /// The tables, by id.
-    pub tables: Vec<TableRecord>,
+    /// The cluster map and what was promised about the next one; `None` before the first.
+    pub cluster_map: Option<Bytes>,
+    /// How far tables are recovered, by id.
+    pub recoveries: Vec<RecoveryRecord>,
     /// What other nodes are still to be given.
     pub hints: BTreeMap<NodeId, HintBacklog>,
     /// The number of the last batch that was committed; 0 for a fresh directory (rule S4).
@@ -135,8 +105,6 @@ pub struct Recovered {
     pub starts: u64,
     /// What is known of the other members, by id.
     pub peers: Vec<PeerRecord>,
-    /// Whether [`MetaWrite::TablesKnown`] was written.
-    pub tables_known: bool,
 }
 
 /// Why a start cannot go on from what it finds: the directory counts as lost (rule S4).
@@ -158,20 +126,20 @@ pub enum MetaError {
 
 const KIND_IDENTITY: u8 = 0x40;
 const KIND_HLC_BOUND: u8 = 0x41;
-const KIND_TABLE: u8 = 0x42;
 const KIND_SEQUENCE: u8 = 0x43;
 const KIND_STARTS: u8 = 0x45;
 const KIND_PEER: u8 = 0x46;
-const KIND_TABLES_KNOWN: u8 = 0x47;
+const KIND_CLUSTER_MAP: u8 = 0x48;
+const KIND_RECOVERY: u8 = 0x49;
 
 const KEY_IDENTITY: &[u8] = b"identity";
 const KEY_HLC_BOUND: &[u8] = b"hlc_bound";
 /// Written by each batch: the batch's own number.
 pub(crate) const KEY_SEQUENCE: &[u8] = b"commit_sequence";
 /// Followed by the table's id, 4 bytes, big-endian.
-const KEY_TABLE_PREFIX: &[u8] = b"table/";
+const KEY_RECOVERY_PREFIX: &[u8] = b"recovery/";
 const KEY_STARTS: &[u8] = b"starts";
-const KEY_TABLES_KNOWN: &[u8] = b"tables_known";
+const KEY_CLUSTER_MAP: &[u8] = b"cluster_map";
 /// Followed by the node's id, 4 bytes, big-endian.
 const KEY_PEER_PREFIX: &[u8] = b"peer/";
 
@@ -233,9 +201,9 @@ impl Recovered {
             KIND_IDENTITY if key == KEY_IDENTITY => self.identity = Some(parse(content)?),
             KIND_HLC_BOUND if key == KEY_HLC_BOUND => self.hlc_bound = parse(content)?,
             KIND_SEQUENCE if key == KEY_SEQUENCE => self.sequence = parse(content)?,
-            KIND_TABLE if key.starts_with(KEY_TABLE_PREFIX) => self.tables.push(parse(content)?),
+            KIND_CLUSTER_MAP if key == KEY_CLUSTER_MAP => self.cluster_map = Some(parse(content)?),
+            KIND_RECOVERY if key.starts_with(KEY_RECOVERY_PREFIX) => self.recoveries.push(parse(content)?),
             KIND_STARTS if key == KEY_STARTS => self.starts = parse(content)?,
-            KIND_TABLES_KNOWN if key == KEY_TABLES_KNOWN => self.tables_known = parse(content)?,
             KIND_PEER if key.starts_with(KEY_PEER_PREFIX) => self.peers.push(parse(content)?),
             kind => return Err(RecordError::UnknownKind(kind)),
         }
@@ -252,12 +220,12 @@ pub(crate) fn put(batch: &mut Batch, write: &MetaWrite) {
         MetaWrite::Identity(identity) => {
             put_record(batch, Bytes::from_static(KEY_IDENTITY), KIND_IDENTITY, identity);
         }
-        MetaWrite::PutTable(record) => put_record(batch, table_key(record.table.id), KIND_TABLE, record),
-        MetaWrite::RemoveTable(id) => batch.remove(Space::Meta, table_key(*id)),
-        MetaWrite::Starts(starts) => put_record(batch, Bytes::from_static(KEY_STARTS), KIND_STARTS, starts),
-        MetaWrite::TablesKnown => {
-            put_record(batch, Bytes::from_static(KEY_TABLES_KNOWN), KIND_TABLES_KNOWN, &true);
+        MetaWrite::ClusterMap(map) => {
+            put_record(batch, Bytes::from_static(KEY_CLUSTER_MAP), KIND_CLUSTER_MAP, map);
         }
+        MetaWrite::Recovery(record) => put_record(batch, recovery_key(record.table), KIND_RECOVERY, record),
+        MetaWrite::ForgetRecovery(id) => batch.remove(Space::Meta, recovery_key(*id)),
+        MetaWrite::Starts(starts) => put_record(batch, Bytes::from_static(KEY_STARTS), KIND_STARTS, starts),
         MetaWrite::Peer(record) => {
             let key = [KEY_PEER_PREFIX, &record.node.0.to_be_bytes()].concat().into();
             put_record(batch, key, KIND_PEER, record);
@@ -289,8 +257,8 @@ fn parse<T: DeserializeOwned>(content: &[u8]) -> Result<T, RecordError> {
     rmp_serde::from_slice(content).map_err(|error| RecordError::Malformed(error.to_string()))
 }
 
-fn table_key(id: TableId) -> Bytes {
-    [KEY_TABLE_PREFIX, &id.0.to_be_bytes()].concat().into()
+fn recovery_key(id: TableId) -> Bytes {
+    [KEY_RECOVERY_PREFIX, &id.0.to_be_bytes()].concat().into()
 }
 
 fn as_slice(bound: &Bound<Bytes>) -> Bound<&[u8]> {

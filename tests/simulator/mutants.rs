@@ -1,6 +1,6 @@
 //! The known mistakes, by the names that the command line takes.
 
-use quorate::node::Mutant as CoreMutant;
+use quorate::{membership::map::MapMutant, node::Mutant as CoreMutant};
 
 /// A mistake that the simulator must catch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -84,9 +84,49 @@ pub(crate) const ALL: &[(&str, Mutant, &str)] = &[
     ("sibling-dropped", Mutant::SiblingDropped, "merge: a store drops what is held beside it"),
     ("superseded-kept", Mutant::SupersededKept, "merge: a store leaves what it supersedes"),
     (
-        "table-by-majority",
-        Mutant::Core(CoreMutant::TableByMajority),
-        "a table exists once most founders have it",
+        "promise-forgotten",
+        Mutant::Core(CoreMutant::Map(MapMutant::PromiseForgotten)),
+        "M1: promises are not written down",
+    ),
+    (
+        "old-slot-afresh",
+        Mutant::Core(CoreMutant::Map(MapMutant::OldSlotAfresh)),
+        "M1: a slot whose outcome is known is voted in as if it were empty",
+    ),
+    (
+        "builds-on-accepted",
+        Mutant::Core(CoreMutant::Map(MapMutant::BuildsOnAccepted)),
+        "M1: a change is put on top of a map that is merely accepted",
+    ),
+    (
+        "minority-decides",
+        Mutant::Core(CoreMutant::Map(MapMutant::MinorityDecides)),
+        "M1: half of the members decide",
+    ),
+    (
+        "accept-ignores-promise",
+        Mutant::Core(CoreMutant::Map(MapMutant::AcceptIgnoresPromise)),
+        "M1: an accept is taken although a later ballot was promised",
+    ),
+    (
+        "lost-disk-votes",
+        Mutant::Core(CoreMutant::Map(MapMutant::LostDiskVotes)),
+        "M1: a member that lost its disk votes on",
+    ),
+    (
+        "answers-unsynced",
+        Mutant::Core(CoreMutant::Map(MapMutant::AnswersUnsynced)),
+        "C2: an acceptor's answers leave before they are durable",
+    ),
+    (
+        "repeats-applied",
+        Mutant::Core(CoreMutant::Map(MapMutant::RepeatsApplied)),
+        "Q10: a change that is asked for twice happens twice",
+    ),
+    (
+        "unknown-is-no",
+        Mutant::Core(CoreMutant::Map(MapMutant::UnknownIsNo)),
+        "Q10: a change whose accept was sent claims not to be applied",
     ),
     ("no-recovery", Mutant::Core(CoreMutant::NoRecovery), "R7: a node that lost its disk serves at once"),
     (

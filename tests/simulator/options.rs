@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use quorate::ring::TableKind;
+use quorate::{node::Mutant as CoreMutant, ring::TableKind};
 
 use crate::{
     mutants::Mutant,
@@ -35,8 +35,14 @@ pub(crate) struct Options {
     pub(crate) torn: bool,
     /// Disks of the one key's replicas are slow and get lost, and nothing else happens.
     pub(crate) losing: bool,
-    /// Attempts to create tables, under two names.
+    /// Many clients change tables while members come and go, and nothing else is of interest.
+    pub(crate) racing: bool,
+    /// Whether the cluster is founded, and has its tables, before anything happens.
+    pub(crate) founded: bool,
+    /// Attempts to create, alter, drop and truncate tables, under two names.
     pub(crate) tables: u32,
+    /// How many of them are creations.
+    pub(crate) creations: u64,
     pub(crate) reads: u64,
     pub(crate) deletes: u64,
     pub(crate) alls: u64,
@@ -134,7 +140,10 @@ impl Options {
             keys: KeysOptions::draw(random, seed, overrides.only),
             torn: false,
             losing: false,
+            racing: false,
+            founded: true,
             tables: if random.chance(250) { random.range(1, 4) as u32 } else { 0 },
+            creations: *Random::stream(seed, "creations").pick(&[300, 500, 1000]),
             reads: *random.pick(&[300, 500, 700]),
             deletes: *random.pick(&[0, 100, 300]),
             alls: *random.pick(&[0, 0, 100, 400]),
@@ -164,6 +173,7 @@ impl Options {
         options.crowd();
         options.tear(overrides);
         options.lose(overrides);
+        options.race(overrides);
         options.clients = overrides.clients.unwrap_or(options.clients);
         options.operations = overrides.operations.unwrap_or(options.operations);
         options.duration = overrides.millis.map_or(options.duration, |millis| millis * MS);
@@ -223,6 +233,29 @@ impl Options {
         self.duration = random.range(500, 2_000) * MS;
         self.request_timeout = SECOND;
         self.network.idle_timeout = 30 * MS;
+    }
+
+    /// Clients that create, alter, drop and truncate two tables at once, through members that die, are cut off and lose their
+    /// disks, if that is drawn.
+    fn race(&mut self, overrides: &Overrides) {
+        let random = &mut Random::stream(self.seed, "race");
+        let is_wanted = matches!(overrides.mutant, Some(Mutant::Core(CoreMutant::Map(_))));
+        if !(random.chance(30) || is_wanted) || self.torn || self.losing {
+            return;
+        }
+        self.racing = true;
+        self.nodes = overrides.nodes.unwrap_or(if random.chance(700) { 3 } else { 5 });
+        self.replication = 3.min(self.nodes as u8);
+        (self.clients, self.operations) = (3, 40);
+        self.keys.keys.truncate(2);
+        (self.tables, self.creations) = (random.range(12, 40) as u32, 400);
+        self.duration = random.range(300, 3_000) * MS;
+        self.request_timeout = random.scale(20 * MS, 500 * MS);
+        (self.network.delay_min, self.network.delay_max) = (MS / 10, random.range(1, 10) * MS);
+        self.network.redial_delay = random.range(1, 20) * MS;
+        self.network.idle_timeout = random.range(30, 300) * MS;
+        (self.disk.sync_min, self.disk.sync_max) = (MS / 10, random.range(1, 20) * MS);
+        (self.requests_max, self.requests_per_client_max, self.replica_requests_max) = (8_192, 4_096, 16_384);
     }
 
     /// A few clients that all read and write one key of three replicas, and are answered within milliseconds.

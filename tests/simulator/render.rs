@@ -2,9 +2,13 @@
 
 use bytes::Bytes;
 use quorate::{
+    membership::{
+        map::{ClusterMap, MapRecord},
+        synod::Ballot,
+    },
     ring::{NodeId, Tag},
     storage::{State, Version, Write},
-    wire::{Answer, ClientMessage, Forward, HeldAnswer, PeerMessage, PullScope, TableStanding},
+    wire::{Answer, ClientMessage, Forward, HeldAnswer, Parent, PeerMessage, PullScope},
 };
 
 use crate::workload::context_entries;
@@ -24,14 +28,6 @@ pub(crate) fn peer(message: &PeerMessage) -> String {
         },
         PeerMessage::Stored(stored) => format!("stored {}", tag(&stored.held)),
         PeerMessage::Refused(refused) => format!("refused: {}", refused.refusal),
-        PeerMessage::PrepareTable(prepare) => format!("prepare table {}", prepare.table.name),
-        PeerMessage::CommitTable(_) => "commit table".to_owned(),
-        PeerMessage::AbortTable(_) => "abort table".to_owned(),
-        PeerMessage::InquireTable(inquire) => format!("inquire about a table of {}", inquire.coordinator),
-        PeerMessage::TableStatus(status) => match &status.standing {
-            TableStanding::Refused(why) => format!("table is refused: {why}"),
-            standing => format!("table is {}", format!("{standing:?}").to_lowercase()),
-        },
         PeerMessage::Forward(Forward::Put(put)) => {
             format!("forward put {}={}", text(&put.key), text(&put.value))
         }
@@ -43,11 +39,8 @@ pub(crate) fn peer(message: &PeerMessage) -> String {
         PeerMessage::KeepHint(keep) => {
             format!("keep for {} {} {}", keep.owner, text(&keep.key), state(&keep.state))
         }
-        PeerMessage::TellTables(tell) if tell.tables.is_empty() => "ask how far recovery is".to_owned(),
-        PeerMessage::TellTables(tell) => {
-            let names: Vec<_> = tell.tables.iter().map(|(_, table)| table.name.as_str()).collect();
-            format!("tell tables {}", names.join(" "))
-        }
+        PeerMessage::AskStanding(_) => "ask how far it is".to_owned(),
+        PeerMessage::Standing(standing) if !standing.serves => "serves nothing".to_owned(),
         PeerMessage::Standing(standing) => match standing.recovering.len() {
             0 => "serves all tables".to_owned(),
             tables => format!("recovers {tables} tables"),
@@ -77,6 +70,34 @@ pub(crate) fn peer(message: &PeerMessage) -> String {
         }
         PeerMessage::Advance(advance) => format!("advance to {}", advance.to),
         PeerMessage::Advanced(advanced) => format!("advanced to {}", advanced.to),
+        about_the_map => map_message(about_the_map),
+    }
+}
+
+fn map_message(message: &PeerMessage) -> String {
+    match message {
+        PeerMessage::MapPrepare(prepare) => {
+            format!("prepare {} after {}", ballot(prepare.ballot), parent(&prepare.parent))
+        }
+        PeerMessage::MapPromised(promised) => match &promised.accepted {
+            Some((_, map)) => format!("promised {}, accepted {}", ballot(promised.ballot), map_in(map)),
+            None => format!("promised {}", ballot(promised.ballot)),
+        },
+        PeerMessage::MapAccept(accept) => {
+            format!("accept {} as {}", map_in(&accept.map), ballot(accept.ballot))
+        }
+        PeerMessage::MapAccepted(accepted) => {
+            format!("accepted {} for {}", ballot(accepted.ballot), accepted.slot)
+        }
+        PeerMessage::MapOutbid(outbid) => format!("outbid {}", ballot(outbid.ballot)),
+        PeerMessage::MapDecided(decided) => format!("decided {}", map_in(&decided.map)),
+        PeerMessage::MapFetch(fetch) => format!("fetch map, knows {}", fetch.known),
+        PeerMessage::MapFetched(fetched) => match &fetched.map {
+            Some(map) => format!("has map {}", map_in(map)),
+            None => format!("has no map above {}", fetched.epoch),
+        },
+        PeerMessage::MapInstalled(installed) => format!("goes by {}", installed.epoch),
+        other => format!("{other:?}"),
     }
 }
 
@@ -94,6 +115,13 @@ pub(crate) fn client(message: &ClientMessage) -> String {
             format!("delete {key} at {}{context}", delete.consistency)
         }
         ClientMessage::CreateTable(create) => format!("create table {}", create.name),
+        ClientMessage::AlterTable(alter) => format!("alter table {}", alter.name),
+        ClientMessage::DropTable(drop) => format!("drop table {}", drop.name),
+        ClientMessage::TruncateTable(truncate) => format!("truncate {}", truncate.name),
+        ClientMessage::TableChanged(changed) => match &changed.table {
+            Some(table) => format!("table {} is {}", table.name, table.id),
+            None => "no such table any more".to_owned(),
+        },
         ClientMessage::Got(got) => {
             let values: Vec<_> = got.values.iter().map(|version| text(&version.value)).collect();
             let values = if values.is_empty() { "nothing".to_owned() } else { values.join(" and ") };
@@ -117,11 +145,18 @@ pub(crate) fn client(message: &ClientMessage) -> String {
 pub(crate) fn write(write: &Write) -> String {
     match write {
         Write::Store { row, state: stored, .. } => format!("{} {}", text(&row.key), state(stored)),
-        Write::Meta(quorate::storage::MetaWrite::PutTable(record)) => {
-            let stage = format!("{:?}", record.stage);
-            let stage = stage.split(' ').next().unwrap_or_default().to_lowercase();
-            format!("table {} {stage}", record.table.name)
+        Write::Meta(quorate::storage::MetaWrite::ClusterMap(bytes)) => match MapRecord::decode(bytes) {
+            Ok(record) => {
+                let accepted = record.accepted.map(|vote| format!(", accepted {}", shown(&vote.value)));
+                let promised = ballot(record.promised);
+                format!("map {}, promised {promised}{}", shown(&record.map), accepted.unwrap_or_default())
+            }
+            Err(error) => error.to_string(),
+        },
+        Write::Meta(quorate::storage::MetaWrite::Recovery(record)) => {
+            format!("{} ranges of {} left", record.left.len(), record.table)
         }
+        Write::Meta(quorate::storage::MetaWrite::ForgetRecovery(table)) => format!("{table} is gone"),
         Write::Hint { target, row, state: hinted } => {
             format!("hint for {target} {} {}", text(&row.key), state(hinted))
         }
@@ -129,7 +164,6 @@ pub(crate) fn write(write: &Write) -> String {
         Write::Meta(quorate::storage::MetaWrite::Peer(record)) => {
             format!("{} start {}", record.node, record.life.starts)
         }
-        Write::Meta(quorate::storage::MetaWrite::TablesKnown) => "no table is forgotten".to_owned(),
         Write::Meta(_) => "clock bound".to_owned(),
         Write::Mint { row, dot, content, .. } => {
             let value = content.value().map_or("deleted".to_owned(), text);
@@ -137,6 +171,26 @@ pub(crate) fn write(write: &Write) -> String {
         }
         _ => "something".to_owned(),
     }
+}
+
+fn ballot(ballot: Ballot) -> String {
+    if ballot == Ballot::ZERO { "nothing".to_owned() } else { format!("b{}", ballot.round) }
+}
+
+fn parent(parent: &Parent) -> String {
+    match parent {
+        Parent::Named(name) => name.epoch.to_string(),
+        Parent::Whole(map) => map_in(map),
+    }
+}
+
+fn map_in(bytes: &Bytes) -> String {
+    ClusterMap::decode(bytes).map_or_else(|error| error.to_string(), |map| shown(&map))
+}
+
+fn shown(map: &ClusterMap) -> String {
+    let tables: Vec<_> = map.tables().map(|table| format!("{}={}", table.name, table.id)).collect();
+    format!("{} [{}]", map.epoch(), tables.join(" "))
 }
 
 /// A state.

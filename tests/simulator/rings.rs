@@ -5,7 +5,14 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use quorate::ring::{Founder, Ring, Table};
+use bytes::Bytes;
+use quorate::{
+    membership::{
+        map::{ClusterMap, MapRecord},
+        synod::Ballot,
+    },
+    ring::{Founder, Ring, Table, TableId},
+};
 
 use crate::world::CLUSTER_NAME;
 
@@ -15,6 +22,26 @@ pub(crate) fn of(nodes: u32) -> Arc<Ring> {
     let mut rings = RINGS.lock().unwrap_or_else(PoisonError::into_inner);
     Arc::clone(rings.entry(nodes).or_insert_with(|| Arc::new(found(nodes))))
 }
+
+/// The map of a founded cluster with the tables that `found` makes for so many replicas, and the record that every
+/// disk has of it.
+pub(crate) fn founded(
+    nodes: u32,
+    replication: u8,
+    found: impl FnOnce() -> Arc<ClusterMap>,
+) -> (Arc<ClusterMap>, Bytes) {
+    static MAPS: Mutex<Founded> = Mutex::new(BTreeMap::new());
+    let mut maps = MAPS.lock().unwrap_or_else(PoisonError::into_inner);
+    let founded = maps.entry((nodes, replication)).or_insert_with(|| {
+        let map = found();
+        let (promised, accepted, named_at) = (Ballot::ZERO, None, Some(TableId(1)));
+        let record = MapRecord { map: Arc::clone(&map), promised, accepted, named_at };
+        (map, record.encode())
+    });
+    founded.clone()
+}
+
+type Founded = BTreeMap<(u32, u8), (Arc<ClusterMap>, Bytes)>;
 
 fn found(nodes: u32) -> Ring {
     let founders: Vec<_> =

@@ -4,14 +4,15 @@
 //!
 //! | command | does |
 //! |---|---|
-//! | `> nodes N replication R [hints]` | starts a cluster, with or without hints, and waits until all are connected; comes first |
+//! | `> nodes N replication R [hints] [fresh]` | starts a cluster, with or without hints, and waits until all are connected; comes first. A fresh one has neither tables nor a map yet |
 //! | `> n1 get K LEVEL`, `put K V LEVEL`, `delete K LEVEL` | a client of n1 asks; 250 ms to answer |
 //! | ... `over c3`, `for MS`, `monotone`, `sloppy` | the same with the context of c3's answer, with a TTL, and so on |
 //! | `> siblings`, `> registers` | the table that requests concern from now on; at first that of registers |
-//! | `> n1 create T` | a client of n1 creates a table |
+//! | `> table 3` | the same by its id |
+//! | `> n1 create T`, `drop T`, `truncate T` | a client of n1 creates, drops or truncates a table |
 //! | `> wait MS` | lets time pass |
 //! | `> cut n1 n2`, `> join n1 n2` | blocks both directions, or frees them |
-//! | `> crash n2`, `> start n2` | ends a process, or starts it |
+//! | `> crash n2`, `> start n2`, `> wipe n2` | ends a process, starts it, ends it and replaces its disk |
 //! | `> clock n2 MS` | sets a wall clock so far from the right time, ahead or (negative) behind |
 //! | `> slow n2 F`, `> full n2`, `> room n2` | a disk takes F times as long, is full, has room again |
 //! | `> state K` | what each replica holds durably |
@@ -23,7 +24,10 @@ use quorate::{
     node::ClientId,
     ring::{Consistency, Duration, Epoch, Instant, TableId, TableKind, token_of},
     storage::Row,
-    wire::{ClientMessage, CreateTable, Delete, Frame, Get, Header, Put, RequestId},
+    wire::{
+        ChangeName, ClientMessage, CreateTable, Delete, DropTable, Frame, Get, Header, Put, RequestId,
+        TruncateTable,
+    },
 };
 
 use crate::{
@@ -44,6 +48,11 @@ pub(crate) const SCENES: &[(&str, &str)] = &[
     ("create_table_crash", include_str!("transcripts/create_table_crash.txt")),
     ("create_table_full_disk", include_str!("transcripts/create_table_full_disk.txt")),
     ("create_table_no_room", include_str!("transcripts/create_table_no_room.txt")),
+    ("founding", include_str!("transcripts/founding.txt")),
+    ("truncate", include_str!("transcripts/truncate.txt")),
+    ("drop_table_behind", include_str!("transcripts/drop_table_behind.txt")),
+    ("lost_disk", include_str!("transcripts/lost_disk.txt")),
+    ("create_table_race", include_str!("transcripts/create_table_race.txt")),
     ("concurrent_writes", include_str!("transcripts/concurrent_writes.txt")),
     ("own_write_slow_disk", include_str!("transcripts/own_write_slow_disk.txt")),
     ("siblings_blind_writes", include_str!("transcripts/siblings_blind_writes.txt")),
@@ -68,8 +77,8 @@ pub(crate) fn play(transcript: &str) -> Result<String, String> {
         };
         let words: Vec<_> = command.split_whitespace().collect();
         let scene = match (&mut scene, words.as_slice()) {
-            (_, ["nodes", nodes, "replication", replication, hints @ ..]) => {
-                scene.insert(Scene::new(parse(nodes)?, parse(replication)? as u8, *hints == ["hints"]))
+            (_, ["nodes", nodes, "replication", replication, how @ ..]) => {
+                scene.insert(Scene::new(parse(nodes)?, parse(replication)? as u8, how))
             }
             (Some(scene), words) => {
                 scene.command(words)?;
@@ -94,15 +103,18 @@ struct Scene {
 }
 
 impl Scene {
-    fn new(nodes: u32, replication: u8, hints: bool) -> Self {
+    fn new(nodes: u32, replication: u8, how: &[&str]) -> Self {
         let mut options = Options::calm(0, nodes, replication);
-        options.hint_bytes_max = if hints { u64::MAX } else { 0 };
+        options.hint_bytes_max = if how.contains(&"hints") { u64::MAX } else { 0 };
+        options.founded = !how.contains(&"fresh");
         let mut world = World::new(options);
         world.trace.verbose = true;
         (0..nodes as usize).for_each(|node| world.agenda.push(0, Event::Start(node)));
         let mut scene = Self { world, clients: 0, table: REGISTERS, tags: Vec::new() };
-        scene.wait(30);
-        scene.world.trace.lines.clear();
+        if scene.world.options.founded {
+            scene.wait(30);
+            scene.world.trace.lines.clear();
+        }
         scene
     }
 
@@ -113,11 +125,13 @@ impl Scene {
             ["join", a, b] => self.directions(a, b, |from, to| Event::Unblock { from, to })?,
             ["crash", node] => self.world.crash(number(node)?, u64::MAX),
             ["start", node] => self.world.start(number(node)?),
+            ["wipe", node] => self.world.replace_disk(number(node)?, u64::MAX, None),
             ["slow", node, factor] => {
                 self.world.processes[number(node)?].disk.slowness = u64::from(parse(factor)?);
             }
             ["siblings"] => self.table = SIBLINGS,
             ["registers"] => self.table = REGISTERS,
+            ["table", id] => self.table = TableId(parse(id)?),
             ["clock", node, millis] => {
                 let millis: i64 = millis.parse().map_err(|_| format!("'{millis}' is no number"))?;
                 let now = self.world.now;
@@ -165,17 +179,24 @@ impl Scene {
                 let (context, sloppy) = (self.context(how)?, how.contains(&"sloppy"));
                 Delete { context, sloppy, ..Delete::new(table, bytes(key), consistency(level)?) }.into()
             }
-            ["create", name] => CreateTable::new(*name, TableKind::Register).into(),
+            ["create", name] => CreateTable::new(self.change(), *name, TableKind::Register).into(),
+            ["drop", name] => DropTable { change: self.change(), name: (*name).to_owned() }.into(),
+            ["truncate", name] => TruncateTable { change: self.change(), name: (*name).to_owned() }.into(),
             other => return Err(format!("{other:?} is no request")),
         };
         self.clients += 1;
         let client = ClientId(self.clients);
         let now = Instant(self.world.now);
         let deadline = now + Duration::from_millis(250);
-        let frame = Frame { header: Header { id: RequestId(1), epoch: Epoch(1), deadline }, message };
+        let frame =
+            Frame { header: Header { id: RequestId(1), epoch: self.world.told_epoch, deadline }, message };
         let event = Event::Request { node, client, bytes: encoded(&frame, now) };
         self.world.agenda.push(self.world.now, event);
         Ok(())
+    }
+
+    fn change(&self) -> ChangeName {
+        ChangeName { since: Epoch(1), number: 1_000 + self.clients }
     }
 
     /// The context that a request carries.

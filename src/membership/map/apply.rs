@@ -43,7 +43,9 @@ impl ClusterMap {
             Change::Found { lives } => return self.found(lives),
             _ if !is_founded => return Err(Refused::NotFounded),
             Change::CreateTable(table) => self.create_table(table)?,
-            Change::AlterTable { name, options } => self.alter_table(name, *options)?,
+            Change::AlterTable { name, read_consistency, write_consistency } => {
+                self.alter_table(name, *read_consistency, *write_consistency)?;
+            }
             Change::DropTable { name } => {
                 self.take_table(name)?;
             }
@@ -57,6 +59,7 @@ impl ClusterMap {
                     return Err(RingError::Exhausted.into());
                 }
                 self.ring = Arc::new(self.ring.with_member(node.clone())?);
+                self.moved_at = self.epoch;
                 self.lives.insert(id, *incarnation);
             }
             Change::Renew { node, lost, incarnation } => self.renew(*node, *lost, *incarnation)?,
@@ -97,9 +100,18 @@ impl ClusterMap {
         self.put_new_table(table)
     }
 
-    fn alter_table(&mut self, name: &str, options: TableOptions) -> Result<(), Refused> {
+    fn alter_table(
+        &mut self,
+        name: &str,
+        reads: Option<Consistency>,
+        writes: Option<Consistency>,
+    ) -> Result<(), Refused> {
         let tables = Arc::make_mut(&mut self.tables);
         let table = tables.get_mut(name).ok_or_else(|| Refused::NoSuchTable(name.to_owned()))?;
+        let options = TableOptions {
+            read_consistency: reads.unwrap_or(table.read_consistency),
+            write_consistency: writes.unwrap_or(table.write_consistency),
+        };
         set_options(table, options)
     }
 
@@ -134,6 +146,7 @@ impl ClusterMap {
             return Err(Refused::TooFewLeft { table, replication, left });
         }
         self.ring = Arc::new(self.ring.without_member(node)?);
+        self.moved_at = self.epoch;
         self.lives.remove(&node);
         self.removed.insert(node);
         Ok(())
@@ -169,6 +182,7 @@ impl ClusterMap {
             "the parent is not that of the epoch",
         )?;
         let next_id = self.ring.layout().next_id;
+        check(self.moved_at <= self.epoch, "ranges have moved at an epoch that is not yet there")?;
         check(next_id.0 <= Self::NODE_IDS_MAX, "too many node ids were given out")?;
         let mut ids: Vec<_> = self.members().chain(self.removed.iter().copied()).collect();
         ids.sort_unstable();

@@ -57,12 +57,14 @@ pub enum Change {
     },
     /// A table.
     CreateTable(NewTable),
-    /// Other options for a table.
+    /// Other options for a table. What is not named stays, so that two such changes do not undo each other.
     AlterTable {
         /// Its name.
         name: String,
-        /// The options, all of them.
-        options: TableOptions,
+        /// The level of reads that name none, if it changes.
+        read_consistency: Option<Consistency>,
+        /// The level of writes that name none, if it changes.
+        write_consistency: Option<Consistency>,
     },
     /// No table of this name any more.
     DropTable {

@@ -6,6 +6,7 @@ use std::{
     sync::Arc,
 };
 
+use bytes::Bytes;
 use quorate_ring::{ClusterId, Epoch, Founder, Incarnation, Layout, NodeId, Ring, RingError, Table, TableId};
 use serde::{Deserialize, Serialize};
 
@@ -59,6 +60,8 @@ pub struct ClusterMap {
     pub(super) parent: Option<MapName>,
     /// Shared by all maps with the same members. Its own epoch counts changes of members alone.
     pub(super) ring: Arc<Ring>,
+    /// The epoch at which a range changed hands last.
+    pub(super) moved_at: Epoch,
     /// The life of each member; none at all in the founding map.
     pub(super) lives: BTreeMap<NodeId, Incarnation>,
     /// Former members.
@@ -70,6 +73,8 @@ pub struct ClusterMap {
     pub(super) history: History,
     /// Of all of the above.
     pub(super) digest: MapDigest,
+    /// All of the above as bytes.
+    pub(super) encoded: Bytes,
 }
 
 impl ClusterMap {
@@ -90,11 +95,20 @@ impl ClusterMap {
     /// # Errors
     /// See [`Layout::found`].
     pub fn founding(cluster_name: &str, founders: &[Founder]) -> Result<Self, RingError> {
-        let ring = Ring::found(cluster_name, founders)?;
+        Self::founding_on(Arc::new(Ring::found(cluster_name, founders)?))
+    }
+
+    /// The same on the ring that the founders make.
+    ///
+    /// # Errors
+    /// [`RingError::TooManyMembers`] if the map would be too large to be sent.
+    pub fn founding_on(ring: Arc<Ring>) -> Result<Self, RingError> {
+        let count = ring.members().len();
         let mut map = Self {
             epoch: Layout::FOUNDING_EPOCH,
             parent: None,
-            ring: Arc::new(ring),
+            ring,
+            moved_at: Layout::FOUNDING_EPOCH,
             lives: BTreeMap::new(),
             removed: BTreeSet::new(),
             tables: Arc::default(),
@@ -102,9 +116,9 @@ impl ClusterMap {
             settings: Settings::default(),
             history: History::default(),
             digest: MapDigest(0),
+            encoded: Bytes::new(),
         };
-        map.seal()
-            .map_err(|_| RingError::TooManyMembers { count: founders.len(), max: Layout::MEMBERS_MAX })?;
+        map.seal().map_err(|_| RingError::TooManyMembers { count, max: Layout::MEMBERS_MAX })?;
         Ok(map)
     }
 
@@ -142,6 +156,12 @@ impl ClusterMap {
     /// The members and their tokens.
     pub fn ring(&self) -> &Arc<Ring> {
         &self.ring
+    }
+
+    /// The epoch at which a range changed hands last: whoever goes by an earlier map may take a node for a replica
+    /// that is none any more (rule M3). Tables and settings move no range.
+    pub fn moved_at(&self) -> Epoch {
+        self.moved_at
     }
 
     /// The members' ids, in order.
@@ -194,6 +214,11 @@ impl ClusterMap {
     /// The table with this id.
     pub fn table_by_id(&self, id: TableId) -> Option<&Table> {
         self.tables().find(|table| table.id == id)
+    }
+
+    /// The id of the next table: every table that there was has a smaller one.
+    pub fn next_table(&self) -> TableId {
+        self.next_table
     }
 
     /// Whether a table had this id and has it no more: it was dropped or truncated, and its rows may be freed.

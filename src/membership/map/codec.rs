@@ -63,6 +63,7 @@ struct Content<'a> {
     epoch: Epoch,
     parent: Option<MapName>,
     ring: &'a Layout,
+    moved_at: Epoch,
     lives: &'a BTreeMap<NodeId, Incarnation>,
     removed: &'a BTreeSet<NodeId>,
     tables: Vec<&'a Table>,
@@ -76,6 +77,7 @@ struct OwnedContent {
     epoch: Epoch,
     parent: Option<MapName>,
     ring: Ring,
+    moved_at: Epoch,
     lives: BTreeMap<NodeId, Incarnation>,
     removed: BTreeSet<NodeId>,
     tables: Vec<Table>,
@@ -85,14 +87,9 @@ struct OwnedContent {
 }
 
 impl ClusterMap {
-    /// The map as bytes.
+    /// The map as bytes. Cheap: they are made once.
     pub fn encode(&self) -> Bytes {
-        let content = self.content();
-        let mut bytes = BytesMut::with_capacity(HEADER_BYTES + content.len());
-        bytes.put_u8(VERSION);
-        bytes.put_u64(self.digest.0);
-        bytes.put_slice(&content);
-        bytes.freeze()
+        self.encoded.clone()
     }
 
     /// Reads what [`encode`](Self::encode) wrote. Work and memory are bounded by the length of `bytes`, which is
@@ -116,7 +113,7 @@ impl ClusterMap {
         }
         let read: OwnedContent =
             rmp_serde::from_slice(content).map_err(|error| MapError::Malformed(error.to_string()))?;
-        let map = read.into_map(computed);
+        let map = read.into_map(computed, Bytes::copy_from_slice(bytes));
         if map.content() != content {
             return Err(MapError::Malformed("this is not how the map is written".to_owned()));
         }
@@ -129,6 +126,11 @@ impl ClusterMap {
         let content = self.content();
         self.digest = digest_of(&content);
         let bytes = HEADER_BYTES + content.len();
+        let mut encoded = BytesMut::with_capacity(bytes);
+        encoded.put_u8(VERSION);
+        encoded.put_u64(self.digest.0);
+        encoded.put_slice(&content);
+        self.encoded = encoded.freeze();
         if bytes > MAP_BYTES_MAX { Err(bytes) } else { Ok(()) }
     }
 
@@ -137,6 +139,7 @@ impl ClusterMap {
             epoch: self.epoch,
             parent: self.parent,
             ring: self.ring.layout(),
+            moved_at: self.moved_at,
             lives: &self.lives,
             removed: &self.removed,
             tables: self.tables.values().collect(),
@@ -149,11 +152,25 @@ impl ClusterMap {
 }
 
 impl OwnedContent {
-    fn into_map(self, digest: MapDigest) -> ClusterMap {
-        let Self { epoch, parent, ring, lives, removed, tables, next_table, settings, history } = self;
+    fn into_map(self, digest: MapDigest, encoded: Bytes) -> ClusterMap {
+        let Self { epoch, parent, ring, moved_at, lives, removed, tables, next_table, settings, history } =
+            self;
         let tables = tables.into_iter().map(|table| (table.name.clone(), table)).collect();
         let (ring, tables) = (Arc::new(ring), Arc::new(tables));
-        ClusterMap { epoch, parent, ring, lives, removed, tables, next_table, settings, history, digest }
+        ClusterMap {
+            epoch,
+            parent,
+            ring,
+            moved_at,
+            lives,
+            removed,
+            tables,
+            next_table,
+            settings,
+            history,
+            digest,
+            encoded,
+        }
     }
 }
 

@@ -1,15 +1,15 @@
-use quorate_ring::{TableKind, Token};
+use quorate_ring::Token;
 
 use super::*;
 use crate::MemoryEngine;
 
-fn table(id: u32, stage: TableStage) -> TableRecord {
-    let table = Table::new(TableId(id), format!("table_{id}"), TableKind::Register, 3);
-    TableRecord { table, stage }
+fn recovery(id: u32) -> RecoveryRecord {
+    RecoveryRecord { table: TableId(id), left: vec![TokenRange::new(Token(1), Token(-1))] }
 }
 
-const ATTEMPT: Tag = Tag { hlc: Hlc(5), actor: Actor(6) };
-const COMMITTED: TableStage = TableStage::Committed { attempt: ATTEMPT };
+fn done(id: u32) -> RecoveryRecord {
+    RecoveryRecord { table: TableId(id), left: Vec::new() }
+}
 
 fn identity() -> Identity {
     Identity {
@@ -44,17 +44,6 @@ fn a_fresh_directory_knows_nothing() {
 
 #[test]
 fn what_was_written_is_recovered() {
-    let stages = [
-        COMMITTED,
-        TableStage::Prepared {
-            attempt: ATTEMPT,
-            coordinator: NodeId(2),
-            lives: vec![(NodeId(2), Incarnation(4))],
-        },
-        TableStage::Refused { attempt: ATTEMPT },
-        TableStage::Recovering { attempt: ATTEMPT, left: vec![TokenRange::new(Token(1), Token(-1))] },
-    ];
-    let tables: Vec<_> = (1..).zip(stages).map(|(id, stage)| table(id, stage)).collect();
     let engine = MemoryEngine::new();
     commit(&engine, &[MetaWrite::Identity(identity()), MetaWrite::HlcBound(Hlc(1 << 40))]);
     commit(
@@ -64,20 +53,21 @@ fn what_was_written_is_recovered() {
             MetaWrite::Starts(4),
             MetaWrite::Peer(peer(1)),
             MetaWrite::Peer(peer(2)),
-            MetaWrite::TablesKnown,
+            MetaWrite::Recovery(recovery(1)),
+            MetaWrite::Recovery(done(2)),
+            MetaWrite::ClusterMap(Bytes::from_static(b"an older map")),
+            MetaWrite::ClusterMap(Bytes::from_static(b"a map")),
         ],
     );
-    let puts: Vec<_> = tables.iter().cloned().map(MetaWrite::PutTable).collect();
-    commit(&engine, &puts);
     let identity = Some(identity());
     let peers = vec![peer(1), peer(2)];
     let expected = Recovered {
         identity,
         hlc_bound: Hlc(1 << 40),
-        tables,
+        cluster_map: Some(Bytes::from_static(b"a map")),
+        recoveries: vec![recovery(1), done(2)],
         starts: 4,
         peers,
-        tables_known: true,
         ..Recovered::default()
     };
     assert_eq!(recover(&engine), Ok(expected));
@@ -96,22 +86,22 @@ fn each_process_has_a_start_of_its_own_and_all_of_them_one_identity() {
 }
 
 #[test]
-fn a_table_is_replaced_and_forgotten_by_its_id() {
+fn a_recovery_is_replaced_and_forgotten_by_its_table() {
     let engine = MemoryEngine::new();
-    commit(&engine, &[MetaWrite::PutTable(table(1, TableStage::Refused { attempt: ATTEMPT }))]);
-    commit(&engine, &[MetaWrite::PutTable(table(1, COMMITTED))]);
-    assert_eq!(recover(&engine).unwrap().tables, [table(1, COMMITTED)]);
-    commit(&engine, &[MetaWrite::RemoveTable(TableId(1))]);
-    assert_eq!(recover(&engine).unwrap().tables, []);
+    commit(&engine, &[MetaWrite::Recovery(recovery(1))]);
+    commit(&engine, &[MetaWrite::Recovery(done(1))]);
+    assert_eq!(recover(&engine).unwrap().recoveries, [done(1)]);
+    commit(&engine, &[MetaWrite::ForgetRecovery(TableId(1))]);
+    assert_eq!(recover(&engine).unwrap().recoveries, []);
 }
 
 #[test]
-fn more_tables_than_one_scan_takes_are_recovered() {
-    let tables: Vec<_> = (0..SCAN_RECORDS as u32 * 2 + 3).map(|id| table(id, COMMITTED)).collect();
+fn more_records_than_one_scan_takes_are_found() {
+    let recoveries: Vec<_> = (0..SCAN_RECORDS as u32 * 2 + 3).map(recovery).collect();
     let engine = MemoryEngine::new();
-    let puts: Vec<_> = tables.iter().cloned().map(MetaWrite::PutTable).collect();
+    let puts: Vec<_> = recoveries.iter().cloned().map(MetaWrite::Recovery).collect();
     commit(&engine, &puts);
-    assert_eq!(recover(&engine).unwrap().tables, tables);
+    assert_eq!(recover(&engine).unwrap().recoveries, recoveries);
 }
 
 #[test]
@@ -132,11 +122,11 @@ fn every_flipped_bit_is_noticed() {
 fn golden_content_of_version_1() {
     let mut batch = Batch::new();
     put(&mut batch, &MetaWrite::HlcBound(Hlc(0x0102_0304_0506_0708)));
-    put(&mut batch, &MetaWrite::PutTable(table(1, COMMITTED)));
+    put(&mut batch, &MetaWrite::Recovery(recovery(1)));
+    put(&mut batch, &MetaWrite::ClusterMap(Bytes::from_static(b"map")));
     put_sequence(&mut batch, 0x1112);
     put(&mut batch, &MetaWrite::Starts(7));
     put(&mut batch, &MetaWrite::Peer(peer(1)));
-    put(&mut batch, &MetaWrite::TablesKnown);
     let contents: Vec<_> = batch
         .iter()
         .map(|(_, key, record)| {
@@ -145,15 +135,12 @@ fn golden_content_of_version_1() {
         })
         .collect();
     let expected = [
+        ("cluster_map", r"\xc4\x03map"),
         ("commit_sequence", r"\xcd\x11\x12"),
         ("hlc_bound", r"\xcf\x01\x02\x03\x04\x05\x06\x07\x08"),
         (r"peer/\x00\x00\x00\x01", r"\x94\x01\x93\xcf\xff\xff\xff\xff\xff\xff\xff\xff\x07\x08\x08\x92\t\n"),
+        (r"recovery/\x00\x00\x00\x01", r"\x92\x01\x91\x92\x01\xff"),
         ("starts", r"\x07"),
-        (
-            r"table/\x00\x00\x00\x01",
-            r"\x92\x96\x01\xa7table_1\xa8Register\x03\xa6Quorum\xa6Quorum\x81\xa9Committed\x91\x92\x05\x06",
-        ),
-        ("tables_known", r"\xc3"),
     ];
     assert_eq!(contents, expected.map(|(key, content)| (key.to_string(), content.to_string())));
 }

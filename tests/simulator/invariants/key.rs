@@ -28,6 +28,11 @@ use crate::{
 #[derive(Debug)]
 pub(crate) struct Key {
     pub(crate) row: Row,
+    pub(crate) table_name: String,
+    /// Somebody has asked for the table to be dropped or truncated.
+    pub(crate) may_be_gone: bool,
+    /// When a client was told that it is, on the checkers' clock.
+    pub(crate) gone_at: Option<u64>,
     pub(crate) options: KeyOptions,
     /// Places of its nodes in the world, in preference order.
     pub(crate) replicas: Vec<usize>,
@@ -66,6 +71,9 @@ impl Key {
             ring.replicas(token, table.replication).iter().map(|id| id.0 as usize - 1).collect();
         Self {
             row: Row::new(token, table.id, name),
+            table_name: table.name.clone(),
+            may_be_gone: false,
+            gone_at: None,
             options,
             acknowledged: Acknowledged::new(replicas.len()),
             replicas,
@@ -162,7 +170,7 @@ impl Key {
             self.contents.seen(state)?;
             self.causality.held(state)?;
         }
-        self.acknowledged.check()
+        self.check_acknowledged()
     }
 
     /// A read was answered: at QUORUM or ALL if the key is strict.
@@ -184,7 +192,7 @@ impl Key {
         if !got.receipt.monotone {
             self.strict_read(ended, version.as_ref(), values, last)?;
         }
-        self.acknowledged.check()?;
+        self.check_acknowledged()?;
         Ok(version)
     }
 
@@ -300,7 +308,7 @@ impl Key {
             Version::Tag(tag)
         };
         self.acknowledged.tell(version);
-        self.acknowledged.check()
+        self.check_acknowledged()
     }
 
     /// A node, the replica at `place` if it is one, has another disk. Below a quorum one copy may have been all
@@ -323,6 +331,11 @@ impl Key {
         let required = required.map_err(|error| error.to_string())?;
         let places: Vec<_> = receipt.answered.iter().map(|id| self.place(id.0 as usize - 1)).collect();
         self.acknowledged.check_counted(tag, required, &places)
+    }
+
+    /// Nobody recovers what is in a table that is gone.
+    fn check_acknowledged(&self) -> Result<(), String> {
+        if self.may_be_gone { Ok(()) } else { self.acknowledged.check() }
     }
 
     /// Judges what can only be judged when all is over; `Ok(false)` if a checker gave up.

@@ -11,12 +11,13 @@
 //! | `expiry` | each reply | what expires is neither gone too early nor there too late, and never comes back (rule D1) |
 //! | `own_writes` | each reply | a session at ONE reads its own writes |
 //! | `sessions` | end | a session at QUORUM and ALL never goes back |
-//! | `tables` | each step, end | a table name has one definition, on all founders or on none |
+//! | `tables` | each step, end | one cluster map per epoch, and every acknowledged change of a table in it |
 //! | `linearizable`, `linearizable_siblings` | end | QUORUM and ALL are linearizable per key |
 //! | `converged` | end | replicas agree once everybody was asked, and know every acknowledged write |
 
 mod acknowledged;
 mod causality;
+mod changes;
 mod contents;
 mod converged;
 mod expiry;
@@ -30,20 +31,24 @@ mod sessions;
 mod superseded;
 mod tables;
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::Arc};
 
 use quorate::{
+    membership::map::{Change, ChangeId, ClusterMap, NewTable, TableOptions},
     node::ClientId,
-    ring::{Actor, Hlc, Ring, Table, TableId, TableKind, Tag},
-    storage::{MetaWrite, Row, State, TableRecord, TableStage, Version, Write, recover},
-    wire::{ClientMessage, Failure, Outcome},
+    ring::{Actor, Consistency, Incarnation, NodeId, Ring, Table, TableId, TableKind},
+    storage::{Row, State, Version},
+    wire::{ClientMessage, Outcome},
 };
 
-pub(crate) use self::{expiry::Clocks, key::Key};
-use self::{key::Ended, own_writes::OwnWrites, sessions::Sessions, superseded::Intent, tables::Tables};
+use self::{
+    changes::Changes, key::Ended, own_writes::OwnWrites, sessions::Sessions, superseded::Intent,
+    tables::Tables,
+};
+pub(crate) use self::{expiry::Clocks, key::Key, tables::OnDisk};
 use crate::{
     options::{KeyOptions, Options},
-    workload::{Reply, Request, What, from_bytes},
+    workload::{Reply, Request, What, change_id, from_bytes},
     world::{Disk, Minted, Process},
 };
 
@@ -52,6 +57,7 @@ use crate::{
 pub(crate) struct Oracle {
     pub(crate) keys: Vec<Key>,
     pub(crate) tables: Tables,
+    changes: Changes,
     own_writes: OwnWrites,
     sessions: Sessions,
     data_tables: [Table; 2],
@@ -75,6 +81,7 @@ impl Oracle {
         let mut oracle = Self {
             keys: Vec::new(),
             tables: Tables::default(),
+            changes: Changes::default(),
             own_writes: OwnWrites::default(),
             sessions: Sessions::default(),
             data_tables,
@@ -95,14 +102,23 @@ impl Oracle {
         self.keys.push(Key::new(table, name, options, ring));
     }
 
-    /// What is on every disk before anything happens: the tables that the workload uses.
-    pub(crate) fn provisioned(&self) -> Vec<Write> {
-        let record = |table: &Table| {
-            let attempt = Tag { hlc: Hlc::ZERO, actor: quorate::ring::Actor(u64::from(table.id.0)) };
-            let stage = TableStage::Committed { attempt };
-            Write::Meta(MetaWrite::PutTable(TableRecord { table: table.clone(), stage }))
-        };
-        self.data_tables.iter().map(record).chain([Write::Meta(MetaWrite::TablesKnown)]).collect()
+    /// The map that every disk holds before anything happens: the founders' lives and the tables that the workload
+    /// uses.
+    pub(crate) fn found(&self, ring: &Arc<Ring>) -> Arc<ClusterMap> {
+        let lives = ring.members().iter().map(|member| (member.id, first_life(member.id))).collect();
+        let founding = ClusterMap::founding_on(Arc::clone(ring)).expect("few founders");
+        let options =
+            TableOptions { read_consistency: Consistency::Quorum, write_consistency: Consistency::Quorum };
+        let tables = self.data_tables.iter().map(|table| {
+            let Table { name, kind, replication, .. } = table.clone();
+            Change::CreateTable(NewTable { name, kind, replication, options })
+        });
+        let changes = [Change::Found { lives }].into_iter().chain(tables);
+        let map = changes.fold(founding, |map, change| {
+            let id = ChangeId { since: map.epoch(), number: map.epoch().0 };
+            map.apply(id, &change).expect("these changes fit")
+        });
+        Arc::new(map)
     }
 
     /// A value that nobody has written yet.
@@ -124,6 +140,13 @@ impl Oracle {
         what: &What,
         clocks: Clocks,
     ) -> (Option<Version>, Clocks) {
+        if let What::Table { change, what } = what {
+            self.tables.asked(change_id(*change));
+            if what.ends_a_table() {
+                let asked = self.changes.asked(change_id(*change), what.name(), &mut self.keys);
+                self.changes.under_way.insert((client, invoked), asked);
+            }
+        }
         let Some(at) = what.key() else {
             return (None, clocks);
         };
@@ -169,12 +192,11 @@ impl Oracle {
 
     /// The disk of `node` may have changed: a crash, another disk, a table recovered.
     pub(crate) fn recheck(&mut self, node: usize, disk: &Disk) {
-        let recovered = recover(&disk.engine).unwrap_or_default();
+        let on_disk = OnDisk::read(&disk.engine);
         for at in 0..self.keys.len() {
             let key = &mut self.keys[at];
             if let Some(place) = key.place(node) {
-                let record = recovered.tables.iter().find(|record| record.table.id == key.row.table);
-                key.acknowledged.lost(place, is_lost(record, &key.row));
+                key.acknowledged.lost(place, on_disk.has_lost(key.row.table, key.row.token));
                 self.look(node, at, disk);
             }
         }
@@ -224,10 +246,8 @@ impl Oracle {
         reply: &Reply,
         (now, clocks): (u64, &Clocks),
     ) -> Result<(), String> {
-        if let Some(ClientMessage::RequestError(error)) = reply.answer()
-            && let Failure::UnknownTable { name } = &error.failure
-        {
-            return Err(format!("a node does not know the table {name}, which is there"));
+        if let Some(key) = request.what.key() {
+            self.changes.judge(&self.keys[key], request, reply)?;
         }
         let Request { invoked, told, before, .. } = request;
         let told = told.as_ref();
@@ -240,7 +260,7 @@ impl Oracle {
             What::Put { key, .. } | What::Delete { key, .. } => {
                 self.written(&ended, *key, &request.what, reply)
             }
-            What::CreateTable { .. } => self.created(ring, reply),
+            What::Table { .. } => self.changed(client, ring, request, (reply, now)),
         };
         match request.what.key() {
             Some(at) => verdict.map_err(|why| {
@@ -251,12 +271,32 @@ impl Oracle {
         }
     }
 
-    fn created(&mut self, ring: &Ring, reply: &Reply) -> Result<(), String> {
-        if let Some(ClientMessage::TableCreated(created)) = reply.answer() {
-            let name = format!("in {}", created.table.id);
-            let options = KeyOptions { kind: created.table.kind, strict: true, expires: false };
-            self.keys.push(Key::new(&created.table, name, options, ring));
-            self.tables.acknowledged(&created.table)?;
+    /// A client hears what became of a change of a table.
+    fn changed(
+        &mut self,
+        client: ClientId,
+        ring: &Ring,
+        request: &Request,
+        (reply, now): (&Reply, u64),
+    ) -> Result<(), String> {
+        let What::Table { change, what } = &request.what else {
+            return Ok(());
+        };
+        self.tables.ended(change_id(*change), reply.outcome());
+        if let Some(asked) = self.changes.under_way.remove(&(client, request.invoked)) {
+            self.changes.ended(what.name(), &asked, reply.outcome(), now, &mut self.keys);
+        }
+        let table = match reply.answer() {
+            Some(ClientMessage::TableCreated(created)) => Some(&created.table),
+            Some(ClientMessage::TableChanged(changed)) => changed.table.as_ref(),
+            _ => None,
+        };
+        if let Some(table) = table.filter(|table| !self.keys.iter().any(|key| key.row.table == table.id)) {
+            let name = format!("in {}", table.id);
+            let options = KeyOptions { kind: table.kind, strict: true, expires: false };
+            let mut key = Key::new(table, name, options, ring);
+            key.may_be_gone = self.changes.may_have_ended(&table.name, request.invoked);
+            self.keys.push(key);
         }
         Ok(())
     }
@@ -311,7 +351,7 @@ impl Oracle {
 
     /// Whether the replicas of every key agree.
     pub(crate) fn converged(&self, processes: &[Process]) -> Result<(), String> {
-        self.keys.iter().try_for_each(|key| converged::check(key, processes))
+        self.keys.iter().filter(|key| !key.may_be_gone).try_for_each(|key| converged::check(key, processes))
     }
 
     /// Judges what can only be judged when all is over.
@@ -326,16 +366,12 @@ impl Oracle {
     }
 }
 
-/// Whether a node that knows this of a table does not serve the row: it has lost its disk.
-fn is_lost(record: Option<&TableRecord>, row: &Row) -> bool {
-    match record.map(|record| &record.stage) {
-        Some(TableStage::Committed { .. } | TableStage::Prepared { .. }) => false,
-        Some(TableStage::Recovering { left, .. }) => left.iter().any(|range| range.contains(row.token)),
-        Some(TableStage::Refused { .. }) | None => true,
-    }
+/// The life of a node's first disk.
+pub(crate) fn first_life(node: NodeId) -> Incarnation {
+    Incarnation(u64::from(node.0))
 }
 
 /// The table of registers that every run has.
-pub(crate) const REGISTERS: TableId = TableId(7);
+pub(crate) const REGISTERS: TableId = TableId(1);
 /// The table of siblings that every run has.
-pub(crate) const SIBLINGS: TableId = TableId(8);
+pub(crate) const SIBLINGS: TableId = TableId(2);

@@ -7,13 +7,13 @@ mod request;
 use bytes::Bytes;
 use quorate::{
     node::ClientId,
-    ring::{Duration, Epoch, Instant},
+    ring::{Duration, Instant},
     wire::{ClientMessage, Failure, Frame, Header, RequestError, RequestId},
 };
 
 pub(crate) use self::{
     context::{Context, Memory, context_entries, context_vector},
-    request::{Reply, Request, What, from_bytes},
+    request::{Reply, Request, What, change_id, from_bytes},
 };
 use crate::{
     options::{MS, SECOND, time},
@@ -33,6 +33,7 @@ pub(crate) struct Client {
     left: u32,
     pub(crate) current: Option<Request>,
     memory: Memory,
+    last_change: Option<What>,
     task: Task,
     random: Random,
     next_request: u64,
@@ -43,7 +44,7 @@ pub(crate) struct Client {
 enum Task {
     /// Reads, writes and deletes.
     Usual,
-    /// Creates tables.
+    /// Creates, alters, drops and truncates tables.
     Tables,
     /// Reads one key when all is over, from every replica that can answer.
     LastRead(usize),
@@ -64,14 +65,17 @@ impl World {
             let left = share(place, self.options.clients, self.options.operations);
             self.add_client(Task::Usual, left);
         }
-        for place in 0..self.options.tables.min(2) {
-            self.add_client(Task::Tables, share(place, self.options.tables.min(2), self.options.tables));
+        let most = if self.options.racing { 4 } else { 2 };
+        let clients = self.options.tables.min(most);
+        for place in 0..clients {
+            self.add_client(Task::Tables, share(place, clients, self.options.tables));
         }
     }
 
     /// Brings in a reader for each key.
     pub(crate) fn start_last_readers(&mut self) {
-        for key in 0..self.oracle.keys.len() {
+        let is_there = |key: &usize| !self.oracle.keys[*key].may_be_gone;
+        for key in (0..self.oracle.keys.len()).filter(is_there).collect::<Vec<_>>() {
             self.add_client(Task::LastRead(key), 1);
         }
     }
@@ -83,7 +87,9 @@ impl World {
         let at = self.now + random.below(self.pause_max());
         let connection = self.connect();
         let memory = Memory::default();
-        let client = Client { node, connection, left, current: None, memory, task, random, next_request: 1 };
+        let (current, last_change, next_request) = (None, None, 1);
+        let client =
+            Client { node, connection, left, current, memory, last_change, task, random, next_request };
         self.clients.push(client);
         self.agenda.push(at, Event::Wake(place));
     }
@@ -111,7 +117,11 @@ impl World {
         };
         let what = match client.task {
             Task::Usual => What::draw(&mut client.random, &self.options, &mut self.oracle, &client.memory),
-            Task::Tables => What::draw_table(&mut client.random, &self.options),
+            // Whoever does not know what became of a change asks for it again, maybe another node.
+            Task::Tables => match client.last_change.take().filter(|_| client.random.chance(300)) {
+                Some(again) => again,
+                None => What::draw_table(&mut client.random, &self.options, self.told_epoch),
+            },
             Task::LastRead(key) => What::last_read(&self.oracle, key),
         };
         client.left -= 1;
@@ -119,12 +129,13 @@ impl World {
         let clocks = self.clocks();
         let (told, before) = self.oracle.asked(connection, invoked, &what, clocks);
         let client = &mut self.clients[place];
+        client.last_change = matches!(what, What::Table { .. }).then(|| what.clone());
         let request = Request { id: client.next_request, what, invoked, told, before };
         client.next_request += 1;
         // Request ids mean nothing to the node; far apart, they show a mix-up of clients.
         let header = Header {
             id: RequestId(client.connection.0 << 32 | request.id),
-            epoch: Epoch(1),
+            epoch: self.told_epoch,
             deadline: Instant(self.now) + Duration::from_nanos(timeout),
         };
         let frame = Frame { header, message: request.what.message(&self.oracle) };
@@ -146,6 +157,7 @@ impl World {
             Ok(frame) => frame,
             Err(why) => return self.fail(format!("an answer to a client does not decode: {why}")),
         };
+        self.told_epoch = self.told_epoch.max(frame.header.epoch);
         self.trace
             .line(|| format!("{} c{} < {}", time(self.now), connection.0, render::client(&frame.message)));
         if self.trace.verbose

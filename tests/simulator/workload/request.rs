@@ -4,9 +4,13 @@ use std::num::NonZeroU8;
 
 use bytes::{BufMut, Bytes, BytesMut};
 use quorate::{
-    ring::{Consistency, TableKind},
+    membership::map::ChangeId,
+    ring::{Consistency, Epoch, TableKind},
     storage::Version,
-    wire::{ClientMessage, CreateTable, Delete, Failure, Get, Outcome, Put, RequestError},
+    wire::{
+        AlterTable, ChangeName, ClientMessage, CreateTable, Delete, DropTable, Failure, Get, Outcome, Put,
+        RequestError, TruncateTable,
+    },
 };
 
 use super::{Context, Memory};
@@ -54,10 +58,37 @@ pub(crate) enum What {
         context: Option<Context>,
         sloppy: bool,
     },
-    CreateTable {
-        name: String,
-        kind: TableKind,
+    Table {
+        change: ChangeName,
+        what: TableChange,
     },
+}
+
+/// What is to become of a table.
+#[derive(Clone, Debug)]
+pub(crate) enum TableChange {
+    Create(String, TableKind),
+    Alter(String, Consistency),
+    Drop(String),
+    Truncate(String),
+}
+
+impl TableChange {
+    pub(crate) fn name(&self) -> &str {
+        match self {
+            Self::Create(name, _) | Self::Alter(name, _) | Self::Drop(name) | Self::Truncate(name) => name,
+        }
+    }
+
+    /// Whether what is in the table is gone afterwards.
+    pub(crate) fn ends_a_table(&self) -> bool {
+        matches!(self, Self::Drop(_) | Self::Truncate(_))
+    }
+}
+
+/// A change as the map names it.
+pub(crate) fn change_id(ChangeName { since, number }: ChangeName) -> ChangeId {
+    ChangeId { since, number }
 }
 
 /// What came back.
@@ -107,20 +138,27 @@ impl What {
         Self::Put { key, level, value: oracle.fresh_value(), bytes, context, ttl_ms, sloppy }
     }
 
-    /// Draws the creation of a table.
-    pub(crate) fn draw_table(random: &mut Random, options: &Options) -> Self {
+    /// Draws a change of a table, asked for by somebody who knows `since`.
+    pub(crate) fn draw_table(random: &mut Random, options: &Options, since: Epoch) -> Self {
+        let change = ChangeName { since, number: random.next() };
         let name = if random.chance(700) { "raced" } else { "other" }.to_owned();
         let kinds: Vec<_> = options.keys.keys.iter().map(|key| key.kind).collect();
         let registers = kinds.iter().all(|kind| *kind == TableKind::Register);
         let kind = if registers { TableKind::Register } else { *random.pick(&kinds) };
-        Self::CreateTable { name, kind }
+        let what = match random.below(10) {
+            _ if random.chance(options.creations) => TableChange::Create(name, kind),
+            0..=4 => TableChange::Drop(name),
+            5..=7 => TableChange::Truncate(name),
+            _ => TableChange::Alter(name, *random.pick(&[Consistency::One, Consistency::Quorum])),
+        };
+        Self::Table { change, what }
     }
 
     /// The key that it concerns.
     pub(crate) fn key(&self) -> Option<usize> {
         match self {
             Self::Get { key, .. } | Self::Put { key, .. } | Self::Delete { key, .. } => Some(*key),
-            Self::CreateTable { .. } => None,
+            Self::Table { .. } => None,
         }
     }
 
@@ -128,7 +166,7 @@ impl What {
     pub(crate) fn context(&self) -> Option<&Context> {
         match self {
             Self::Put { context, .. } | Self::Delete { context, .. } => context.as_ref(),
-            Self::Get { .. } | Self::CreateTable { .. } => None,
+            Self::Get { .. } | Self::Table { .. } => None,
         }
     }
 
@@ -146,7 +184,7 @@ impl What {
             Self::Put { level, sloppy, .. } | Self::Delete { level, sloppy, .. } => {
                 *sloppy || *level == Consistency::Any
             }
-            Self::Get { .. } | Self::CreateTable { .. } => false,
+            Self::Get { .. } | Self::Table { .. } => false,
         }
     }
 
@@ -175,7 +213,18 @@ impl What {
                 let (context, sloppy) = (bytes_of(context), *sloppy);
                 Delete { context, sloppy, ..Delete::new(table, key, *level) }.into()
             }
-            Self::CreateTable { name, kind } => CreateTable::new(name.clone(), *kind).into(),
+            Self::Table { change, what } => {
+                let (change, name) = (*change, what.name().to_owned());
+                match what {
+                    TableChange::Create(_, kind) => CreateTable::new(change, name, *kind).into(),
+                    TableChange::Alter(_, level) => {
+                        let (read_consistency, write_consistency) = (Some(*level), None);
+                        AlterTable { change, name, read_consistency, write_consistency }.into()
+                    }
+                    TableChange::Drop(_) => DropTable { change, name }.into(),
+                    TableChange::Truncate(_) => TruncateTable { change, name }.into(),
+                }
+            }
         }
     }
 }

@@ -1,19 +1,13 @@
 //! What goes wrong, and when. A fault draws its details from a stream of its own, so that leaving another
 //! one out changes nothing about it.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    fmt,
-};
+use std::fmt;
 
-use quorate::{
-    node::Input,
-    ring::TableId,
-    storage::{MemoryEngine, TableStage, recover},
-};
+use quorate::{node::Input, ring::NodeId};
 
-use super::{Event, Process, World};
+use super::{Event, World};
 use crate::{
+    invariants::OnDisk,
     options::{MS, Options, SECOND, time},
     random::Random,
 };
@@ -114,6 +108,19 @@ impl Plan {
         if options.losing {
             kinds = vec![FaultKind::Wipe, FaultKind::Wipe, FaultKind::SlowDisk];
         }
+        if options.racing {
+            let racing = [
+                FaultKind::Crash,
+                FaultKind::CrashMidway,
+                FaultKind::CrashMidway,
+                FaultKind::Pause,
+                FaultKind::Isolate,
+                FaultKind::Halves,
+                FaultKind::OneWay,
+                FaultKind::Wipe,
+            ];
+            kinds = racing.into();
+        }
         if kinds.is_empty() {
             return Self::default();
         }
@@ -132,6 +139,7 @@ impl Plan {
                 FaultKind::CrashMidway => (if options.favour > 0 { 0 } else { drawn }, lasts / 16),
                 // Back before those are done that are slow.
                 FaultKind::Wipe if options.losing => (drawn, lasts / 64),
+                _ if options.racing => (drawn, lasts / 8),
                 _ => (drawn, lasts),
             };
             Fault { number, at, lasts, kind, node }
@@ -302,37 +310,25 @@ impl World {
     }
 
     /// Whether quorums bear that `node` loses what is on its disk, or part of it, together with what others have
-    /// lost and not recovered: N-Q disks at a time, of the table with the least N-Q. A creation in doubt bears one
-    /// loss in all, its coordinator's among them.
+    /// lost and not recovered: N-Q disks at a time, of the table with the least N-Q, and never half of the members.
     fn may_lose(&self, node: usize) -> bool {
-        let is_prepared = |process: &Process| {
-            let tables = recover(&process.disk.engine).unwrap_or_default().tables;
-            tables.iter().any(|record| matches!(record.stage, TableStage::Prepared { .. }))
-        };
-        if self.disks_lost > 0 && self.processes.iter().any(is_prepared) {
-            return false;
-        }
         let n = usize::from(self.options.replication);
         let most = n - (n / 2 + 1);
         let most = if self.options.tables > 0 { most.min(1) } else { most };
-        let tables: Vec<_> = self.processes.iter().map(|process| served(&process.disk.engine)).collect();
-        let there: BTreeSet<_> = tables.iter().flat_map(BTreeMap::keys).copied().collect();
-        let is_whole = |other: usize| there.iter().all(|id| tables[other].get(id) == Some(&true));
-        let lost = (0..tables.len())
+        let disks: Vec<_> = self.processes.iter().map(|process| OnDisk::read(&process.disk.engine)).collect();
+        let newest = disks.iter().filter_map(|disk| disk.record.as_ref()).max_by_key(|r| r.map.epoch());
+        let Some(newest) = newest.map(|record| &record.map) else {
+            return false;
+        };
+        let is_whole = |other: usize| {
+            let id = NodeId(other as u32 + 1);
+            disks[other].incarnation.is_some_and(|incarnation| newest.names(id, incarnation))
+                && newest.tables().all(|table| disks[other].is_whole(table.id))
+        };
+        let lost = (0..disks.len())
             .filter(|other| *other != node && (!is_whole(*other) || self.oracle.is_damaged(*other)));
         lost.count() < most
     }
-}
-
-/// The tables that a disk knows as served somewhere, and whether the disk has all that it should.
-fn served(engine: &MemoryEngine) -> BTreeMap<TableId, bool> {
-    let tables = recover(engine).unwrap_or_default().tables.into_iter();
-    let stages = tables.filter_map(|record| match record.stage {
-        TableStage::Committed { .. } => Some((record.table.id, true)),
-        TableStage::Recovering { .. } => Some((record.table.id, false)),
-        _ => None,
-    });
-    stages.collect()
 }
 
 /// The directions that a partition cuts.

@@ -7,6 +7,7 @@ pub(crate) mod agenda;
 mod clock;
 mod disk;
 pub(crate) mod faults;
+mod frames;
 mod mistakes;
 mod network;
 mod process;
@@ -17,12 +18,12 @@ use std::{
     sync::Arc,
 };
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use quorate::{
     node::{Alarm, ClientId, DiskOperation, DiskRequest, Effect, Effects, Input},
-    ring::{Hlc, Instant, NodeId, Ring, WallMicros},
+    ring::{Epoch, Hlc, NodeId, Ring, WallMicros},
     storage::{MemoryImage, MetaWrite, Write},
-    wire::{self, ClientMessage, Frame, Message, PeerMessage},
+    wire::{ClientMessage, Frame, PeerMessage},
 };
 
 use self::{
@@ -33,6 +34,7 @@ use self::{
 };
 pub(crate) use self::{
     disk::{Disk, Minted},
+    frames::{decoded, encoded},
     process::{CLUSTER_NAME, Process},
 };
 use crate::{
@@ -99,6 +101,8 @@ pub(crate) struct World {
     pub(crate) oracle: Oracle,
     pub(crate) trace: Trace,
     pub(crate) healed: bool,
+    /// The newest epoch that any client was told of.
+    pub(crate) told_epoch: Epoch,
     /// Events so far: the checkers' clock.
     pub(crate) events: u64,
     pub(crate) next_connection: u64,
@@ -129,6 +133,7 @@ impl World {
             oracle: Oracle::new(&options, &ring),
             trace: Trace::default(),
             healed: false,
+            told_epoch: Epoch(1),
             events: 0,
             next_connection: 1,
             under_way: BTreeSet::new(),
@@ -140,8 +145,15 @@ impl World {
             ring,
             options,
         };
-        let tables = world.oracle.provisioned();
-        world.processes.iter_mut().for_each(|process| process.disk.provision(&tables));
+        let (nodes, replication) = (world.options.nodes, world.options.replication);
+        let (map, record) = rings::founded(nodes, replication, || world.oracle.found(&world.ring));
+        let record = world.options.founded.then_some(record);
+        if record.is_some() {
+            world.oracle.tables.begin(map);
+        }
+        for (number, process) in world.processes.iter_mut().enumerate() {
+            process.settle(number, record.clone());
+        }
         world
     }
 
@@ -341,7 +353,7 @@ impl World {
                 }
                 Write::Meta(write) => {
                     self.oracle.tables.durable(node, write);
-                    if matches!(write, MetaWrite::PutTable(_)) {
+                    if matches!(write, MetaWrite::ClusterMap(_) | MetaWrite::Recovery(_)) {
                         self.oracle.recheck(node, &self.processes[node].disk);
                     }
                 }
@@ -474,23 +486,6 @@ fn destination(effect: &Effect) -> u64 {
 pub(crate) fn id(place: usize) -> NodeId {
     NodeId(place as u32 + 1)
 }
-
-/// A frame as it travels.
-pub(crate) fn encoded<M: Message>(frame: &Frame<M>, now: Instant) -> Bytes {
-    let mut bytes = BytesMut::with_capacity(160);
-    wire::encode(frame, now, &mut bytes);
-    bytes.freeze()
-}
-
-/// A frame that has travelled.
-pub(crate) fn decoded<M: Message>(bytes: Bytes, now: Instant) -> Result<Frame<M>, String> {
-    let mut buffer = BytesMut::from(bytes);
-    let whole = wire::split(&mut buffer, FRAME_BYTES_MAX).map_err(|error| error.to_string())?;
-    let whole = whole.filter(|_| buffer.is_empty()).ok_or("it is not one whole frame")?;
-    wire::decode(&whole, now).map_err(|error| error.to_string())
-}
-
-const FRAME_BYTES_MAX: usize = wire::frame_bytes_max(wire::VALUE_BYTES_MAX);
 
 /// How long after the last fault everything must work again.
 const PATIENCE: u64 = 60 * SECOND;

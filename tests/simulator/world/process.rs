@@ -2,14 +2,16 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use quorate::{
     node::{Input, Node, NodeConfig},
     ring::{Actor, ClusterId, Duration, Hlc, Incarnation, NodeId},
-    storage::{Identity, Life, MemoryImage},
+    storage::{Identity, Life, MemoryImage, MetaWrite, Write},
 };
 
 use super::{Event, World, clock::Clock, disk::Disk};
 use crate::{
+    invariants::first_life,
     mutants::Mutant,
     options::{MS, Options, time},
     random::Random,
@@ -51,6 +53,14 @@ impl Process {
             actors: Random::numbered(options.seed, "actor", u64::from(number)),
             incarnations: Random::numbered(options.seed, "incarnation", u64::from(number)),
         }
+    }
+
+    /// Begins the first life of the node's disk, with the map that is on it.
+    pub(crate) fn settle(&mut self, number: usize, cluster_map: Option<Bytes>) {
+        let identity = identity(number, first_life(NodeId(number as u32 + 1)).0);
+        let writes =
+            [MetaWrite::Identity(identity)].into_iter().chain(cluster_map.map(MetaWrite::ClusterMap));
+        self.disk.provision(&writes.map(Write::Meta).collect::<Vec<_>>());
     }
 
     fn actor(&mut self, mutant: Option<Mutant>) -> Actor {
@@ -139,7 +149,7 @@ impl World {
     }
 
     /// A process dies, and finds another disk when it starts again.
-    pub(super) fn replace_disk(&mut self, number: usize, back: u64, image: Option<MemoryImage>) {
+    pub(crate) fn replace_disk(&mut self, number: usize, back: u64, image: Option<MemoryImage>) {
         self.crash(number, back);
         self.processes[number].disk.engine.restore(image.unwrap_or_default());
         self.disks_lost += 1;

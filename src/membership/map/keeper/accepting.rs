@@ -103,7 +103,7 @@ impl MapKeeper {
             map: self.newest.clone(),
             promised: slot.promised(),
             accepted: slot.accepted().cloned(),
-            was_named: self.was_named,
+            named_at: self.named_at,
         };
         let ticket = self.journal.write(self.newest.clone());
         effects.push(MapEffect::Persist { ticket, record });

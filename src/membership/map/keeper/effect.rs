@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use quorate_ring::{Actor, Epoch, Incarnation, NodeId};
+use quorate_ring::{Actor, Epoch, Incarnation, NodeId, TableId};
 
 use super::{
     super::{ChangeId, ClusterMap, MapName, Refused},
@@ -30,8 +30,9 @@ pub struct MapRecord {
     pub promised: Ballot,
     /// The map accepted in that slot. Not known to be decided: nothing but the synod ever looks at it.
     pub accepted: Option<Vote>,
-    /// Whether a decided map has ever named the life that writes this.
-    pub was_named: bool,
+    /// The first table id that had not been given out when a decided map first named the life that writes this;
+    /// `None` if none has. Of older tables the node may have held rows in an earlier life (rule R7).
+    pub named_at: Option<TableId>,
 }
 
 /// Names one write of a [`MapRecord`]; they rise.

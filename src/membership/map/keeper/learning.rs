@@ -38,7 +38,9 @@ impl MapKeeper {
         self.round = None;
         self.losses = 0;
         self.is_backing_off = false;
-        self.was_named |= self.newest.life(self.own.node) == Some(self.own.incarnation);
+        if self.newest.life(self.own.node) == Some(self.own.incarnation) {
+            self.named_at.get_or_insert(self.newest.next_table());
+        }
         self.persist(effects);
         self.settle_applied(effects);
         if self.asked.is_none() {

@@ -42,7 +42,7 @@ use std::{
     sync::Arc,
 };
 
-use quorate_ring::{Epoch, Incarnation, NodeId};
+use quorate_ring::{Epoch, Incarnation, NodeId, TableId};
 
 use self::{journal::Journal, proposing::Pending};
 use super::{Change, ChangeId, ClusterMap};
@@ -74,7 +74,7 @@ pub struct MapKeeper {
     installed: Option<Arc<ClusterMap>>,
     /// The slot after the newest map.
     slot: Acceptor<Arc<ClusterMap>>,
-    was_named: bool,
+    named_at: Option<TableId>,
     /// The epoch that the first member to answer this process knew.
     asked: Option<Epoch>,
     journal: Journal,
@@ -110,18 +110,19 @@ impl MapKeeper {
             map: first.clone(),
             promised: Ballot::ZERO,
             accepted: None,
-            was_named: false,
+            named_at: None,
         });
         if record.map.cluster() != first.cluster() {
             return Err(Fork { ours: record.map.name(), theirs: first.name() });
         }
-        let was_named = record.was_named || record.map.life(own.node) == Some(own.incarnation);
+        let is_named = record.map.life(own.node) == Some(own.incarnation);
+        let named_at = record.named_at.or(is_named.then(|| record.map.next_table()));
         Ok(Self {
             own,
             newest: record.map,
             installed,
             slot: Acceptor::restore(record.promised, record.accepted),
-            was_named,
+            named_at,
             asked: None,
             journal: Journal::default(),
             queue: VecDeque::new(),
@@ -210,6 +211,20 @@ impl MapKeeper {
         }
     }
 
+    /// Asks one of them, which has just come up.
+    pub fn ask_peer(&mut self, peer: NodeId, effects: &mut Vec<MapEffect>) {
+        self.fetch_from(peer, effects);
+    }
+
+    /// Tells the members that are not known to have installed the newest map.
+    pub fn remind(&mut self, effects: &mut Vec<MapEffect>) {
+        let map = self.newest.clone();
+        let informed: Vec<_> = self.installed_on(map.epoch()).collect();
+        for peer in self.peers().into_iter().filter(|peer| !informed.contains(peer)) {
+            self.send(peer, MapMessage::Decided { map: map.clone() }, effects);
+        }
+    }
+
     /// A peer's frame carried this epoch.
     pub fn hear_epoch(&mut self, peer: NodeId, epoch: Epoch, effects: &mut Vec<MapEffect>) {
         if epoch > self.newest.epoch() {
@@ -225,6 +240,29 @@ impl MapKeeper {
     /// The newest decided map that this process knows. It may not be durable yet.
     pub fn newest(&self) -> &Arc<ClusterMap> {
         &self.newest
+    }
+
+    /// The first table id that had not been given out when a decided map first named this life; `None` if none has.
+    /// What an earlier life of the node held of older tables is not here (rule R7).
+    pub fn named_at(&self) -> Option<TableId> {
+        self.named_at
+    }
+
+    /// The map that these bytes are of, if this process has it in its hands already: reading it again would take long.
+    pub fn known_map(&self, bytes: &[u8]) -> Option<Arc<ClusterMap>> {
+        let accepted = self.slot.accepted().map(|vote| &vote.value);
+        accepted.into_iter().chain([&self.newest]).find(|map| map.encode() == bytes).cloned()
+    }
+
+    /// This process.
+    pub fn own(&self) -> Process {
+        self.own
+    }
+
+    /// Whether `node` in the life that it last said is a member: its word on the newest map counts.
+    pub fn knows_member(&self, node: NodeId) -> bool {
+        self.newest.is_founded()
+            && self.others.get(&node).is_some_and(|other| self.newest.names(node, other.incarnation))
     }
 
     /// Whether this process may act as a member on its [`map`](Self::map).
@@ -251,7 +289,7 @@ impl MapKeeper {
             _ if !self.newest.is_member(self.own.node) => Standing::Stranger,
             None => Standing::Founding,
             Some(life) if life == self.own.incarnation => Standing::Named,
-            Some(_) if self.was_named => Standing::Replaced,
+            Some(_) if self.named_at.is_some() => Standing::Replaced,
             Some(_) => Standing::Unnamed,
         }
     }

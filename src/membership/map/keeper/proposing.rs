@@ -124,7 +124,9 @@ impl MapKeeper {
                 Some(lost) => Change::Renew { node: own.node, lost, incarnation: own.incarnation },
                 None => return,
             },
-            Standing::Named | Standing::Replaced | Standing::Stranger => return,
+            Standing::Named | Standing::Replaced | Standing::Stranger => {
+                return self.queue.retain(|pending| pending.id.number != own.actor.0);
+            }
         };
         // What it wanted of an earlier map has been overtaken.
         self.queue.retain(|pending| pending.id.number != own.actor.0);

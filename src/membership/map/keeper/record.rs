@@ -2,8 +2,8 @@
 //!
 //! ```text
 //! 0        format version
-//! 1..      a msgpack array: the map, the promised ballot, the accepted ballot and map if there is one, and whether a
-//!          map ever named this life; maps as [`ClusterMap::encode`] writes them
+//! 1..      a msgpack array: the map, the promised ballot, the accepted ballot and map if there is one, and the first
+//!          free table id when a map first named this life; maps as [`ClusterMap::encode`] writes them
 //! ```
 //!
 //! The maps have their own digests; the storage's envelope has a checksum over all of it (rule S3).
@@ -11,6 +11,7 @@
 use std::sync::Arc;
 
 use bytes::{BufMut, Bytes, BytesMut};
+use quorate_ring::TableId;
 use serde::{Deserialize, Serialize};
 
 use super::{MapRecord, Vote};
@@ -29,7 +30,7 @@ struct Content {
     map: Bytes,
     promised: Ballot,
     accepted: Option<(Ballot, Bytes)>,
-    was_named: bool,
+    named_at: Option<TableId>,
 }
 
 impl MapRecord {
@@ -39,7 +40,7 @@ impl MapRecord {
             map: self.map.encode(),
             promised: self.promised,
             accepted: self.accepted.as_ref().map(|vote| (vote.ballot, vote.value.encode())),
-            was_named: self.was_named,
+            named_at: self.named_at,
         };
         let mut bytes = BytesMut::new();
         bytes.put_u8(VERSION);
@@ -80,6 +81,6 @@ impl MapRecord {
         {
             return Err(malformed("a map was accepted that is no child of the decided one"));
         }
-        Ok(Self { map, promised: read.promised, accepted, was_named: read.was_named })
+        Ok(Self { map, promised: read.promised, accepted, named_at: read.named_at })
     }
 }

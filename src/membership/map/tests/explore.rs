@@ -221,7 +221,11 @@ impl Explorer {
             0..=2 => {
                 Change::CreateTable(NewTable { name, kind: TableKind::Siblings, replication: 1, options })
             }
-            3 => Change::AlterTable { name, options },
+            3 => Change::AlterTable {
+                name,
+                read_consistency: Some(options.read_consistency),
+                write_consistency: None,
+            },
             4..=5 => Change::DropTable { name },
             6 => Change::TruncateTable { name },
             7 => Change::Settings(Settings::new([(name, "1".to_owned())]).expect("within bounds")),

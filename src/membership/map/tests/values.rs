@@ -18,6 +18,10 @@ fn create(name: &str, replication: u8) -> Change {
     Change::CreateTable(NewTable { name, kind: TableKind::Register, replication, options: QUORUM })
 }
 
+fn alter(name: &str, writes: Consistency) -> Change {
+    Change::AlterTable { name: name.to_owned(), read_consistency: None, write_consistency: Some(writes) }
+}
+
 fn next(map: &ClusterMap, change: &Change) -> Result<ClusterMap, Refused> {
     map.apply(ChangeId { since: map.epoch(), number: map.epoch().0 }, change)
 }
@@ -68,7 +72,6 @@ fn what_is_forgotten_is_refused() {
 fn what_does_not_fit_is_refused() {
     let map = next(&three(), &create("a", 3)).unwrap();
     let name = || "b".to_owned();
-    let any = TableOptions { write_consistency: Consistency::Any, ..QUORUM };
     let refused = |change: Change| next(&map, &change).unwrap_err();
     assert_eq!(refused(create("a", 1)), Refused::TableExists("a".to_owned()));
     assert_eq!(refused(create("A", 1)), Refused::BadTableName("A".to_owned()));
@@ -76,9 +79,9 @@ fn what_does_not_fit_is_refused() {
     assert_eq!(refused(create("b", 0)), Refused::BadReplication { replication: 0, most: 3 });
     assert_eq!(refused(Change::DropTable { name: name() }), Refused::NoSuchTable(name()));
     assert_eq!(refused(Change::TruncateTable { name: name() }), Refused::NoSuchTable(name()));
-    assert_eq!(refused(Change::AlterTable { name: name(), options: QUORUM }), Refused::NoSuchTable(name()));
+    assert_eq!(refused(alter(&name(), Consistency::Quorum)), Refused::NoSuchTable(name()));
     let bad_level = Refused::BadLevel { level: Consistency::Any, replication: 3 };
-    assert_eq!(refused(Change::AlterTable { name: "a".to_owned(), options: any }), bad_level);
+    assert_eq!(refused(alter("a", Consistency::Any)), bad_level);
     assert_eq!(refused(Change::Found { lives: BTreeMap::new() }), Refused::Founded);
     assert_eq!(refused(Change::Remove { node: NodeId(9) }), Refused::NotMember(NodeId(9)));
     let too_few = Refused::TooFewLeft { table: "a".to_owned(), replication: 3, left: 2 };
@@ -131,7 +134,7 @@ fn change() -> impl Strategy<Value = Change> {
         3 => (name(), 1..4_u8).prop_map(|(name, replication)| create(&name, replication)),
         1 => name().prop_map(|name| Change::DropTable { name }),
         1 => name().prop_map(|name| Change::TruncateTable { name }),
-        1 => name().prop_map(|name| Change::AlterTable { name, options: QUORUM }),
+        1 => name().prop_map(|name| alter(&name, Consistency::Quorum)),
         2 => (4..9_u32).prop_map(|n| Change::Join { node: light(n), incarnation: Incarnation(n.into()) }),
         1 => (1..9_u32).prop_map(|n| Change::Remove { node: NodeId(n) }),
         1 => (1..4_u32).prop_map(|n| {

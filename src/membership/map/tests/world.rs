@@ -83,7 +83,7 @@ impl World {
                     map: map.clone(),
                     promised: crate::membership::synod::Ballot::ZERO,
                     accepted: None,
-                    was_named: true,
+                    named_at: Some(map.next_table()),
                 };
                 world.node(id).disk = Some(record);
             }
