@@ -12,6 +12,12 @@ use crate::client::Context;
 pub enum Statement {
     /// `CREATE TABLE`.
     CreateTable(CreateTable),
+    /// `ALTER TABLE`.
+    AlterTable(AlterTable),
+    /// `DROP TABLE`.
+    DropTable(DropTable),
+    /// `TRUNCATE [TABLE] name`: drops all that is in a table.
+    Truncate(String),
     /// `INSERT INTO`.
     Insert(Insert),
     /// `UPDATE`.
@@ -63,6 +69,26 @@ pub struct CreateTable {
     pub read_consistency: Option<Consistency>,
     /// The level of writes that name none; none for the default.
     pub write_consistency: Option<Consistency>,
+}
+
+/// `ALTER TABLE name WITH ..`. What is none stays.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AlterTable {
+    /// The table's name.
+    pub name: String,
+    /// The level of reads that name none.
+    pub read_consistency: Option<Consistency>,
+    /// The level of writes that name none.
+    pub write_consistency: Option<Consistency>,
+}
+
+/// `DROP TABLE [IF EXISTS] name`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DropTable {
+    /// The table's name.
+    pub name: String,
+    /// A missing table is no error.
+    pub if_exists: bool,
 }
 
 /// What a column is meant to hold.

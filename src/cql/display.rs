@@ -2,9 +2,11 @@
 
 use std::fmt;
 
+use quorate_ring::Consistency;
+
 use super::{
-    Column, ColumnType, CopyFrom, CopyOption, CreateTable, Delete, Describe, Insert, ReadOptions, Select,
-    SessionLevel, Statement, Term, Update, WriteOptions,
+    AlterTable, Column, ColumnType, CopyFrom, CopyOption, CreateTable, Delete, Describe, DropTable, Insert,
+    ReadOptions, Select, SessionLevel, Statement, Term, Update, WriteOptions,
 };
 use crate::units::duration_text;
 
@@ -12,6 +14,11 @@ impl fmt::Display for Statement {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::CreateTable(create) => create.fmt(f),
+            Self::AlterTable(alter) => alter.fmt(f),
+            Self::DropTable(DropTable { name, if_exists }) => {
+                write!(f, "DROP TABLE {}{name}", if *if_exists { "IF EXISTS " } else { "" })
+            }
+            Self::Truncate(name) => write!(f, "TRUNCATE {name}"),
             Self::Insert(Insert { table, key, value, options }) => {
                 write!(f, "INSERT INTO {table} (key, value) VALUES ({key}, {value}){options}")
             }
@@ -47,10 +54,21 @@ impl fmt::Display for CreateTable {
         write!(f, "CREATE TABLE {condition}{} (key TEXT PRIMARY KEY, value {value_type})", self.name)?;
         let kind = self.kind.map(|kind| format!("kind = '{kind}'"));
         let replication = self.replication.map(|n| format!("replication = {n}"));
-        let reads = self.read_consistency.map(|level| format!("read_consistency = '{level}'"));
-        let writes = self.write_consistency.map(|level| format!("write_consistency = '{level}'"));
+        let [reads, writes] = levels(self.read_consistency, self.write_consistency);
         write_list(f, " WITH ", [kind, replication, reads, writes].into_iter().flatten())
     }
+}
+
+impl fmt::Display for AlterTable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ALTER TABLE {}", self.name)?;
+        write_list(f, " WITH ", levels(self.read_consistency, self.write_consistency).into_iter().flatten())
+    }
+}
+
+fn levels(reads: Option<Consistency>, writes: Option<Consistency>) -> [Option<String>; 2] {
+    let reads = reads.map(|level| format!("read_consistency = '{level}'"));
+    [reads, writes.map(|level| format!("write_consistency = '{level}'"))]
 }
 
 impl fmt::Display for Select {

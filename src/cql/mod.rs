@@ -16,8 +16,8 @@ mod plan;
 pub mod render;
 
 pub use ast::{
-    Column, ColumnType, CopyFrom, CopyOption, CreateTable, Delete, Describe, Insert, ReadOptions, Select,
-    SessionLevel, Statement, Term, Update, WriteOptions,
+    AlterTable, Column, ColumnType, CopyFrom, CopyOption, CreateTable, Delete, Describe, DropTable, Insert,
+    ReadOptions, Select, SessionLevel, Statement, Term, Update, WriteOptions,
 };
 pub use error::{CqlError, CqlErrorKind, Span};
 pub use lexer::is_complete;

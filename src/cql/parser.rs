@@ -91,7 +91,7 @@ impl<'s> Parser<'s> {
                 &["USING", "WITH", "IF", "AND"]
             }
             Statement::Select(_) => &["USING", "WHERE", "LIMIT", "AND"],
-            Statement::CreateTable(_) | Statement::CopyFrom(_) => &["WITH", "AND"],
+            Statement::CreateTable(_) | Statement::AlterTable(_) | Statement::CopyFrom(_) => &["WITH", "AND"],
             _ => &[],
         };
         match self.next() {

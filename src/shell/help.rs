@@ -7,6 +7,7 @@ Statements end with ';'. Keys and values are texts in single quotes, 'it''s', or
   CREATE TABLE [IF NOT EXISTS] carts (key TEXT PRIMARY KEY, value BLOB)
       [WITH kind = 'siblings' AND replication = 3
        AND read_consistency = 'QUORUM' AND write_consistency = 'QUORUM'];
+  ALTER TABLE carts WITH read_consistency = 'ONE';  TRUNCATE carts;  DROP TABLE [IF EXISTS] carts;
   INSERT INTO carts (key, value) VALUES ('alice', '2 apples') USING CONSISTENCY ALL AND TTL 3600;
   UPDATE carts SET value = '3 apples' WHERE key = 'alice' WITH CONTEXT '0a1b..';
   SELECT value FROM carts WHERE key = 'alice';

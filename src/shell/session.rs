@@ -15,12 +15,14 @@ use super::{
     trace::receipt_table,
 };
 use crate::{
-    client::{CatalogError, Client, CreateTableError, Read, ReadError, TableHandle, WriteError},
-    cql::{
-        Column, Describe, Parameters, Plan, PlanError, ReadOptions, SessionLevel, Statement, WriteOptions,
-        plan,
+    client::{
+        CatalogError, ChangeTableError, Client, CreateTableError, Read, ReadError, TableHandle, WriteError,
     },
-    wire::{Failure, Receipt},
+    cql::{
+        AlterTable, Column, Describe, DropTable, Parameters, Plan, PlanError, ReadOptions, SessionLevel,
+        Statement, WriteOptions, plan,
+    },
+    wire::{Failure, Outcome, Receipt},
 };
 
 /// A person's or a script's conversation with a cluster: the client, and what commands have set.
@@ -73,6 +75,9 @@ pub enum ShellError {
         /// What to do.
         hint: Option<String>,
     },
+    /// A table was not altered, dropped or truncated.
+    #[error("{0}")]
+    ChangeTable(#[from] ChangeTableError),
     /// A question about tables or the cluster failed.
     #[error("{0}")]
     Catalog(#[from] CatalogError),
@@ -151,6 +156,13 @@ impl Session {
                 let table = self.table(&request.table).await?;
                 copy::copy_from(&table, &request, self.level, &self.console).await?;
             }
+            Statement::AlterTable(alter) => self.alter_table(alter).await?,
+            Statement::DropTable(DropTable { name, if_exists }) => self.drop_table(&name, if_exists).await?,
+            Statement::Truncate(name) => {
+                self.client.truncate_table(&name).await?;
+                self.tables.remove(&name);
+                self.console.confirm(format_args!("table {name} truncated"));
+            }
             Statement::Consistency(None) => self.console.note(level_text(self.level)),
             Statement::Consistency(Some(level)) => {
                 self.level = level;
@@ -203,6 +215,35 @@ impl Session {
                 .warn(format_args!("table {name} has replication {n}: the cluster has no more nodes"));
         }
         self.console.confirm(format_args!("table {name} created: {}", properties(&table)));
+        Ok(())
+    }
+
+    async fn alter_table(&mut self, alter: AlterTable) -> Result<(), ShellError> {
+        let AlterTable { name, read_consistency, write_consistency } = alter;
+        let mut request = self.client.alter_table(&name);
+        if let Some(level) = read_consistency {
+            request = request.read_consistency(level);
+        }
+        if let Some(level) = write_consistency {
+            request = request.write_consistency(level);
+        }
+        let table = request.await?;
+        self.tables.remove(&name);
+        self.console.confirm(format_args!("table {name} altered: {}", properties(&table)));
+        Ok(())
+    }
+
+    async fn drop_table(&mut self, name: &str, if_exists: bool) -> Result<(), ShellError> {
+        let is_missing = |error: &ChangeTableError| {
+            error.outcome() == Outcome::NotApplied
+                && matches!(error.failure(), Some(Failure::UnknownTable { .. }))
+        };
+        self.tables.remove(name);
+        match self.client.drop_table(name).await {
+            Ok(()) => self.console.confirm(format_args!("table {name} dropped")),
+            Err(error) if if_exists && is_missing(&error) => {}
+            Err(error) => return Err(error.into()),
+        }
         Ok(())
     }
 

@@ -3,7 +3,7 @@
 use quorate_ring::{Consistency, Table, TableKind};
 
 use super::{Parser, hinted, statements::unknown_option, unexpected};
-use crate::cql::{CopyOption, CqlError, CreateTable, Span, lexer::TokenKind};
+use crate::cql::{AlterTable, CopyOption, CqlError, CreateTable, Span, lexer::TokenKind};
 
 impl Parser<'_> {
     /// `[WITH ..]` of a table about to be created.
@@ -21,6 +21,27 @@ impl Parser<'_> {
             Ok(())
         })?;
         Ok(create)
+    }
+
+    /// `WITH ..` of a table about to be altered, with one option at least.
+    pub(super) fn altered_options(&mut self, mut alter: AlterTable) -> Result<AlterTable, CqlError> {
+        let at = self.peek()?.clone();
+        self.options(TABLE_OPTIONS, |parser, name| {
+            match name {
+                "READ_CONSISTENCY" => alter.read_consistency = Some(parser.read_level()?),
+                "WRITE_CONSISTENCY" => alter.write_consistency = Some(parser.level()?),
+                _ => {
+                    let message = format!("{} of a table cannot be altered", name.to_lowercase());
+                    return Err(CqlError::syntax(message, parser.peek()?.span)
+                        .with_hint("its data would have to move: create another table and copy"));
+                }
+            }
+            Ok(())
+        })?;
+        if alter.read_consistency.is_none() && alter.write_consistency.is_none() {
+            return Err(unexpected("WITH", &at, &["WITH"]));
+        }
+        Ok(alter)
     }
 
     pub(super) fn copy_options(&mut self) -> Result<Vec<CopyOption>, CqlError> {

@@ -6,8 +6,8 @@ use super::{
     hinted, list, quote, unexpected,
 };
 use crate::cql::{
-    Column, ColumnType, CopyFrom, CqlError, CreateTable, Delete, Describe, Insert, Select, SessionLevel,
-    Statement, Term, Update,
+    AlterTable, Column, ColumnType, CopyFrom, CqlError, CreateTable, Delete, Describe, DropTable, Insert,
+    Select, SessionLevel, Statement, Term, Update,
     lexer::{Token, TokenKind},
 };
 
@@ -19,6 +19,12 @@ impl Parser<'_> {
         };
         match &*word.to_ascii_uppercase() {
             "CREATE" => self.create_table().map(Statement::CreateTable),
+            "ALTER" => self.alter_table().map(Statement::AlterTable),
+            "DROP" => self.drop_table().map(Statement::DropTable),
+            "TRUNCATE" => {
+                self.take_word("TABLE")?;
+                self.table().map(Statement::Truncate)
+            }
             "INSERT" => self.insert().map(Statement::Insert),
             "UPDATE" => self.update().map(Statement::Update),
             "SELECT" => self.select().map(Statement::Select),
@@ -77,6 +83,21 @@ impl Parser<'_> {
             write_consistency: None,
         };
         self.table_options(create)
+    }
+
+    fn alter_table(&mut self) -> Result<AlterTable, CqlError> {
+        self.word("TABLE")?;
+        let name = self.table()?;
+        self.altered_options(AlterTable { name, read_consistency: None, write_consistency: None })
+    }
+
+    fn drop_table(&mut self) -> Result<DropTable, CqlError> {
+        self.word("TABLE")?;
+        let if_exists = self.take_word("IF")?;
+        if if_exists {
+            self.word("EXISTS")?;
+        }
+        Ok(DropTable { name: self.table()?, if_exists })
     }
 
     fn columns(&mut self) -> Result<ColumnType, CqlError> {
@@ -256,6 +277,7 @@ impl Parser<'_> {
 /// The statements that this version carries out, and those it knows.
 const FIRST_WORDS: &[&str] = &[
     "CREATE",
+    "ALTER",
     "INSERT",
     "SELECT",
     "DELETE",
@@ -275,7 +297,7 @@ const FIRST_WORDS: &[&str] = &[
     "TIMING",
     "PAGING",
 ];
-const LATER: &[&str] = &["DROP", "TRUNCATE", "WAIT", "EXPAND", "TIMING", "PAGING"];
+const LATER: &[&str] = &["WAIT", "EXPAND", "TIMING", "PAGING"];
 const INSERT_HINT: &str = "INSERT INTO table (key, value) VALUES ('..', '..')";
 const FUNCTIONS_HINT: &str = "functions: WRITETIME(value), TTL(value), VERSION(value), CONTEXT(value)";
 const COLUMNS_HINT: &str = "a table's columns are (key TEXT PRIMARY KEY, value BLOB) or (.., value TEXT)";

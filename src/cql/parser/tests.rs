@@ -45,6 +45,14 @@ fn accepts_the_language() {
         "CREATE TABLE t (key TEXT PRIMARY KEY, value TEXT) WITH write_consistency = all AND read_consistency = 'one'",
         "CREATE TABLE t (key TEXT PRIMARY KEY, value TEXT) WITH read_consistency = 'ONE' AND write_consistency = 'ALL'",
     );
+    accepts(
+        "alter table T with READ_CONSISTENCY = one and write_consistency = 'ALL'",
+        "ALTER TABLE t WITH read_consistency = 'ONE' AND write_consistency = 'ALL'",
+    );
+    accepts("drop table if exists T", "DROP TABLE IF EXISTS t");
+    accepts("DROP TABLE t", "DROP TABLE t");
+    accepts("truncate table T", "TRUNCATE t");
+    accepts("TRUNCATE t", "TRUNCATE t");
     accepts("CONSISTENCY 2", "CONSISTENCY 2");
     accepts("consistency default", "CONSISTENCY DEFAULT");
     accepts(
@@ -234,6 +242,14 @@ fn an_error_at_the_end_points_behind_the_text() {
 }
 
 #[test]
+fn what_moves_data_cannot_be_altered() {
+    let message = |source| parse_one(source).expect_err(source).message;
+    assert_eq!(message("ALTER TABLE t WITH kind = 'cas'"), "kind of a table cannot be altered");
+    assert_eq!(message("ALTER TABLE t WITH replication = 1"), "replication of a table cannot be altered");
+    assert_eq!(message("ALTER TABLE t"), "expected WITH, found the end");
+}
+
+#[test]
 fn says_what_is_not_supported_yet() {
     let unsupported = [
         ("UPDATE locks SET value = 'me' WHERE key = 'job' IF value = 'free'", "UPDATE .. IF"),
@@ -243,8 +259,6 @@ fn says_what_is_not_supported_yet() {
         ("SELECT * FROM t WHERE key = 'a' LIMIT 1", "LIMIT"),
         ("COPY t TO 'file.csv'", "COPY .. TO"),
         ("WAIT FOR HINTS", "WAIT FOR HINTS"),
-        ("TRUNCATE t", "TRUNCATE"),
-        ("DROP TABLE t", "DROP"),
         ("EXPAND ON", "EXPAND"),
     ];
     for (source, feature) in unsupported {
@@ -310,6 +324,16 @@ fn create() -> impl Strategy<Value = Statement> {
     })
 }
 
+fn change() -> impl Strategy<Value = Statement> {
+    let alter = (table(), level(), level()).prop_map(|(name, reads, writes)| {
+        let read_consistency = reads.or(Some(Consistency::One).filter(|_| writes.is_none()));
+        Statement::AlterTable(AlterTable { name, read_consistency, write_consistency: writes })
+    });
+    let drop = (table(), any::<bool>())
+        .prop_map(|(name, if_exists)| Statement::DropTable(DropTable { name, if_exists }));
+    prop_oneof![alter, drop, table().prop_map(Statement::Truncate)]
+}
+
 fn table() -> impl Strategy<Value = String> {
     "[a-z_][a-z0-9_]{0,20}"
 }
@@ -358,7 +382,7 @@ fn statement() -> impl Strategy<Value = Statement> {
     }));
     let consistency = consistency.prop_map(Statement::Consistency);
     let source = any::<String>().prop_map(Statement::Source);
-    prop_oneof![create(), insert, update, select(), delete, copy, consistency, source]
+    prop_oneof![create(), change(), insert, update, select(), delete, copy, consistency, source]
 }
 
 proptest! {
@@ -381,7 +405,7 @@ proptest! {
             "SELECT", "*", "FROM", "t", "WHERE", "key", "=", "'a'", "IN", "(", ",", ")", "?", ":n", "0xab", "0x", "USING",
             "CONSISTENCY", "ONE", "INSERT", "INTO", "value", "VALUES", "CREATE", "TABLE", "WITH", "kind", "'", "/*", "*/",
             "--", "\n", "\t", "漢", "UPDATE", "SET", "COPY", "TO", ";", "7", "DESCRIBE", "WAIT", "AND", "TTL", "SLOPPY", "MONOTONE", "W",
-            "R", "CONTEXT", "'00'", "'5s'", "read_consistency", "\"",
+            "R", "CONTEXT", "'00'", "'5s'", "read_consistency", "\"", "ALTER", "DROP", "TRUNCATE", "IF", "EXISTS",
         ]), 0..20,
     ), glue in prop_oneof![Just(" "), Just("")]) {
         check_any(&words.join(glue));
