@@ -41,6 +41,40 @@ async fn reads_back_what_it_writes() {
     cluster.shutdown().await.unwrap();
 }
 
+/// A second client, which has heard nothing of the changes, holds its handle from before.
+#[tokio::test]
+async fn changes_of_tables_reach_whoever_uses_them() {
+    let (cluster, client, table) = start(3).await;
+    let other = self::client(&cluster).await;
+    let held = other.table("t").await.unwrap();
+    held.put("k", "v").await.unwrap();
+
+    let altered = client.alter_table("t").read_consistency(Consistency::All).await.unwrap();
+    assert_eq!(
+        (altered.read_consistency, altered.write_consistency),
+        (Consistency::All, Consistency::Quorum)
+    );
+    assert_eq!(other.table("t").await.unwrap().definition(), altered);
+
+    client.truncate_table("t").await.unwrap();
+    for table in [&table, &held] {
+        assert!(table.get("k").consistency(Consistency::Quorum).await.unwrap().values().is_empty());
+    }
+    held.put("k", "w").await.unwrap();
+    assert_eq!(table.get("k").await.unwrap().value(), Ok(Some(&"w".into())));
+
+    client.drop_table("t").await.unwrap();
+    let error = held.get("k").await.unwrap_err();
+    assert_eq!(error.failure(), Some(&Failure::UnknownTable { name: "t".to_owned() }));
+    let error = other.drop_table("t").await.unwrap_err();
+    assert_eq!(
+        (error.failure(), error.outcome()),
+        (Some(&Failure::UnknownTable { name: "t".to_owned() }), Outcome::NotApplied)
+    );
+    assert_eq!(other.tables().await.unwrap(), []);
+    cluster.shutdown().await.unwrap();
+}
+
 /// Each of two concurrent values fits a frame, both together do not fit what one value may take.
 #[tokio::test]
 async fn large_concurrent_values_travel_together() {
