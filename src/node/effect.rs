@@ -138,6 +138,8 @@ pub enum Observation {
     HintDropped,
     /// A request was turned away for lack of room (rule Q11).
     Overloaded,
+    /// A damaged record was replaced by what other replicas hold (rule S3).
+    Refetched,
     /// How far a table has been recovered (rule R7).
     Recovery {
         /// Which table.

@@ -100,6 +100,9 @@ impl Node {
         }
         self.follow_map(now, effects);
         self.keep_hints(now, effects);
+        for row in std::mem::take(&mut self.surroundings.damaged) {
+            self.recovery.damaged(&mut self.surroundings.turn(now, effects), row);
+        }
     }
 
     /// When [`Input::Tick`] is due, unless something else happens before; ask after each pass.

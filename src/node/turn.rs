@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use quorate_ring::{Epoch, NodeId, Now, Ring};
-use quorate_storage::Recovered;
+use quorate_storage::{Recovered, Row};
 
 use super::{Clock, Effects, NodeConfig};
 use crate::{
@@ -27,6 +27,7 @@ pub(super) struct Surroundings {
     pub(super) deferrals: Deferrals,
     pub(super) crowded: Crowded,
     pub(super) hints: Vec<Hint>,
+    pub(super) damaged: Vec<Row>,
     pub(super) own_answers: Vec<OwnAnswer>,
     pub(super) health: Health,
 }
@@ -55,6 +56,7 @@ impl Surroundings {
             deferrals: Deferrals::default(),
             crowded: Crowded::default(),
             hints: Vec::new(),
+            damaged: Vec::new(),
             own_answers: Vec::new(),
             health: Health::default(),
             ring,
@@ -77,6 +79,7 @@ impl Surroundings {
             deferrals: &mut self.deferrals,
             crowded: &mut self.crowded,
             hints: &mut self.hints,
+            damaged: &mut self.damaged,
             own_answers: &mut self.own_answers,
             health: &mut self.health,
             effects,
@@ -111,6 +114,8 @@ pub struct Turn<'a> {
     pub crowded: &'a mut Crowded,
     /// Hints that the coordinator wants kept (rule H1).
     pub hints: &'a mut Vec<Hint>,
+    /// Keys whose records were found damaged (rule S3).
+    pub damaged: &'a mut Vec<Row>,
     /// What this node's handoff says to its coordinator.
     pub own_answers: &'a mut Vec<OwnAnswer>,
     /// How quickly replicas answer (rules Q1, Q9).

@@ -53,6 +53,7 @@
 
 mod pull;
 mod recover;
+mod refetch;
 mod source;
 mod sources;
 

@@ -8,6 +8,7 @@ use quorate_storage::{MetaWrite, RecoveryRecord, Row, Write, WriteError};
 use super::{
     Sources,
     pull::{Pulling, Stage},
+    refetch::Refetch,
 };
 use crate::{
     node::{Alarm, DiskOperation, DiskRequest, DiskResult, Effect, Observation, Ticket, Timers, Turn},
@@ -33,6 +34,8 @@ pub struct Recovery {
     stuck_at: Option<Instant>,
     /// Pulls of each source that failed since the last one that did not.
     failures: BTreeMap<NodeId, u32>,
+    /// Single keys whose records are damaged.
+    refetch: Refetch,
 }
 
 /// A table that is not recovered yet.
@@ -68,6 +71,10 @@ pub enum RecoveryTicket {
     Saved(RecoveryRecord),
     /// A reading that the clock must not fall behind (rule D1).
     Clock,
+    /// A copy of a damaged record.
+    Quarantined,
+    /// What takes the place of a damaged record.
+    Restored(u64),
 }
 
 impl Recovery {
@@ -86,8 +93,16 @@ impl Recovery {
         self.stuck_at = waits.then(|| self.stuck_at.unwrap_or(turn.now.mono + STUCK_AFTER));
     }
 
+    /// A read or store of `row` met a damaged record (rule S3).
+    pub fn damaged(&mut self, turn: &mut Turn<'_>, row: Row) {
+        self.refetch.found(turn, row);
+    }
+
     /// A source has answered.
     pub fn pulled(&mut self, turn: &mut Turn<'_>, from: NodeId, header: Header, pulled: Pulled) {
+        if Refetch::is_own(header.id) {
+            return self.refetch.pulled(turn, from, header.id, pulled);
+        }
         let id = header.id.0;
         let asked = |p: &&mut Pulling| p.source == from && matches!(p.stage, Stage::Asked);
         let Some(pulling) = self.pulls.get_mut(&id).filter(asked) else {
@@ -144,7 +159,9 @@ impl Recovery {
         }
         let has_room = !matches!(result, DiskResult::Written(Err(WriteError::Engine(_))));
         match ticket {
-            RecoveryTicket::Clock => {}
+            // What is not in quarantine is found again.
+            RecoveryTicket::Clock | RecoveryTicket::Quarantined => {}
+            RecoveryTicket::Restored(number) => self.refetch.restored(turn, number, &result),
             RecoveryTicket::State { pull, row } => {
                 // A record of this node's own that is damaged already, or contradicts the source's, is refused
                 // from now on, and told; the other keys need not wait for it.
@@ -167,6 +184,7 @@ impl Recovery {
 
     /// Gives up what is overdue, and tries again.
     pub fn fire_timers(&mut self, turn: &mut Turn<'_>) {
+        self.refetch.fire_timers(turn);
         while let Some(id) = self.timers.pop_due(turn.now.mono) {
             self.give_up(turn, id);
         }
@@ -185,12 +203,16 @@ impl Recovery {
 
     /// When [`Recovery::fire_timers`] is due.
     pub fn next_timer(&self) -> Option<Instant> {
-        [self.timers.next(), self.retry_at, self.stuck_at].into_iter().flatten().min()
+        [self.timers.next(), self.retry_at, self.stuck_at, self.refetch.next_timer()]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     /// Panics if the state contradicts itself.
     pub fn validate(&self) {
         self.timers.validate();
+        self.refetch.validate();
         assert!(self.pulls.len() <= PULLS_MAX);
         for pull in self.pulls.values() {
             let table = self.tables.get(&pull.table);
@@ -415,7 +437,7 @@ impl Unfinished {
     }
 }
 
-fn write(turn: &mut Turn<'_>, ticket: RecoveryTicket, write: Write) {
+pub(super) fn write(turn: &mut Turn<'_>, ticket: RecoveryTicket, write: Write) {
     let ticket = Ticket::Recovery(Box::new(ticket));
     let operation = DiskOperation::Write(write);
     turn.effects.push(Effect::Disk(DiskRequest { ticket, deadline: Instant::NEVER, operation }));

@@ -80,6 +80,7 @@ impl Source {
         let result = result.map(|page| {
             for key in &page.damaged {
                 let reason = "found while a peer recovers".to_owned();
+                turn.damaged.push(Row { token: token_of(key), table, key: key.clone() });
                 let (key, node) = (key.clone(), turn.config.node);
                 turn.effects.push(Effect::Alarm(Alarm::DamagedRecord { table, key, node, reason }));
             }

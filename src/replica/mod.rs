@@ -184,6 +184,7 @@ fn read_failed(turn: &mut Turn<'_>, row: &Row, error: ReadError) -> Result<PeerM
         ReadError::Corrupt(why) => {
             let reason = why.to_string();
             damaged(turn, row, &reason);
+            turn.damaged.push(row.clone());
             Ok(refused(PeerRefusal::Damaged(reason)))
         }
         ReadError::Engine(why) if why.is_fatal() => Err(why.to_string()),
@@ -203,6 +204,10 @@ fn write_failed(turn: &mut Turn<'_>, row: &Row, error: WriteError) -> Result<Pee
             node: turn.config.node,
             tag: None,
         })),
+        WriteError::Corrupt(_) => {
+            damaged(turn, row, &reason);
+            turn.damaged.push(row.clone());
+        }
         _ => damaged(turn, row, &reason),
     }
     Ok(refused(PeerRefusal::Damaged(reason)))

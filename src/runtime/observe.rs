@@ -33,6 +33,7 @@ pub(super) fn observe(observation: Observation) {
                 info!(%table, done, total, "ranges recovered from peers");
             }
         }
+        Observation::Refetched => counter!("quorate_refetched_records_total").increment(1),
         Observation::Overloaded => counter!("quorate_overloaded_total").increment(1),
     }
 }

@@ -51,6 +51,8 @@ pub(crate) struct Options {
     /// How long faults last; then all ends well.
     pub(crate) duration: u64,
     pub(crate) request_timeout: u64,
+    /// Nodes give requests no more than twice that, or 4 s, so that a damaged record is restored before long.
+    pub(crate) brief: bool,
     pub(crate) hedge_delay: u64,
     /// What a node keeps for another at most. With no hints at all, other ways of repair have more to do.
     pub(crate) hint_bytes_max: u64,
@@ -150,6 +152,7 @@ impl Options {
             favour: *random.pick(&[0, 0, 500, 900]),
             duration,
             request_timeout: random.scale(10 * MS, 4 * SECOND),
+            brief: Random::stream(seed, "brief").chance(500),
             hedge_delay: random.scale(MS / 10, 200 * MS),
             hint_bytes_max: *Random::stream(seed, "hints").pick(&[0, 0, 200, u64::MAX]),
             requests_max: tiny(random, 8_192),
@@ -193,7 +196,7 @@ impl Options {
         options.tables = 0;
         options.hedge_delay = 25 * MS;
         options.hint_bytes_max = 0;
-        options.request_timeout = 250 * MS;
+        (options.request_timeout, options.brief) = (250 * MS, true);
         (options.requests_max, options.requests_per_client_max, options.replica_requests_max) =
             (100, 100, 100);
         (options.clock_drift_max, options.clock_offset_max, options.clock_tick) = (0, 0, 1_000);

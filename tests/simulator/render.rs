@@ -161,6 +161,10 @@ pub(crate) fn write(write: &Write) -> String {
             format!("hint for {target} {} {}", text(&row.key), state(hinted))
         }
         Write::Unhint { target, row, .. } => format!("hint for {target} {} forgotten", text(&row.key)),
+        Write::Quarantine { row } => format!("{} copied to quarantine", text(&row.key)),
+        Write::Restore { row, state: restored, .. } => {
+            format!("{} restored: {}", text(&row.key), state(restored))
+        }
         Write::Meta(quorate::storage::MetaWrite::Peer(record)) => {
             format!("{} start {}", record.node, record.life.starts)
         }

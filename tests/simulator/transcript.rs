@@ -15,6 +15,7 @@
 //! | `> crash n2`, `> start n2`, `> wipe n2` | ends a process, starts it, ends it and replaces its disk |
 //! | `> clock n2 MS` | sets a wall clock so far from the right time, ahead or (negative) behind |
 //! | `> slow n2 F`, `> full n2`, `> room n2` | a disk takes F times as long, is full, has room again |
+//! | `> rot n2 K` | flips a bit of a record |
 //! | `> state K` | what each replica holds durably |
 
 use std::fmt::Write as _;
@@ -62,6 +63,7 @@ pub(crate) const SCENES: &[(&str, &str)] = &[
     ("expiry_beside_older", include_str!("transcripts/expiry_beside_older.txt")),
     ("clock_ahead", include_str!("transcripts/clock_ahead.txt")),
     ("clocks_ahead_together", include_str!("transcripts/clocks_ahead_together.txt")),
+    ("damaged_record", include_str!("transcripts/damaged_record.txt")),
     ("full_disks", include_str!("transcripts/full_disks.txt")),
     ("forwarded_write", include_str!("transcripts/forwarded_write.txt")),
 ];
@@ -138,6 +140,12 @@ impl Scene {
                 let clock = &mut self.world.processes[number(node)?].clock;
                 clock.set_right(now);
                 clock.jump(now, millis * 1_000);
+            }
+            ["rot", node, key] => {
+                let (node, row) =
+                    (number(node)?, Row::new(token_of(key.as_bytes()), self.table, (*key).to_owned()));
+                self.world.processes[node].disk.flip_bit(&row);
+                self.world.oracle.were_damaged.insert(node);
             }
             ["full", node] => self.world.processes[number(node)?].disk.engine.set_full(true),
             ["room", node] => self.world.processes[number(node)?].disk.engine.set_full(false),

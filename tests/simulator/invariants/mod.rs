@@ -63,6 +63,8 @@ pub(crate) struct Oracle {
     data_tables: [Table; 2],
     /// Those of processes.
     pub(crate) actors: BTreeSet<Actor>,
+    /// Nodes of which a record was ever damaged.
+    pub(crate) were_damaged: BTreeSet<usize>,
     /// The invariant that broke first.
     pub(crate) failure: Option<String>,
     last_value: u64,
@@ -86,6 +88,7 @@ impl Oracle {
             sessions: Sessions::default(),
             data_tables,
             actors: BTreeSet::new(),
+            were_damaged: BTreeSet::new(),
             failure: None,
             last_value: 0,
             undecided: 0,
@@ -213,11 +216,28 @@ impl Oracle {
     /// A record of `node` was damaged.
     pub(crate) fn damaged(&mut self, node: usize, key: usize) {
         if let Some(place) = self.keys[key].place(node) {
+            self.were_damaged.insert(node);
             self.keys[key].acknowledged.damaged(place);
         }
     }
 
-    /// Whether a record of `node` was damaged.
+    /// What other replicas hold took the place of a damaged record of `node`.
+    pub(crate) fn restored(&mut self, node: usize, row: &Row, disk: &Disk, now: u64) {
+        let Some(at) = self.find(row) else {
+            return;
+        };
+        let place = self.keys[at].place(node);
+        self.keys[at].disk_lost(place, now);
+        self.own_writes.disk_lost(quorate::ring::NodeId(node as u32 + 1));
+        self.look(node, at, disk);
+    }
+
+    /// Whether a record of `node` was ever damaged. Its node may be told so after the record was restored.
+    pub(crate) fn was_damaged(&self, node: usize) -> bool {
+        self.were_damaged.contains(&node)
+    }
+
+    /// Whether a record of `node` is damaged.
     pub(crate) fn is_damaged(&self, node: usize) -> bool {
         self.keys.iter().any(|key| key.place(node).is_some_and(|place| key.acknowledged.is_damaged_at(place)))
     }

@@ -1,7 +1,7 @@
 //! The clocks of one node: wrong by an offset, running at a rate of their own, and set both ways. A wall clock may tick
 //! seldom, as some virtual machines' do, so that a node counts logically for long.
 
-use quorate::ring::{Instant, Now, WallMicros};
+use quorate::ring::{Hlc, Instant, Now, WallMicros};
 
 use super::World;
 use crate::{invariants::Clocks, options::Options, random::Random};
@@ -62,6 +62,13 @@ impl Clock {
         self.fastest = self.fastest.max(wall);
     }
 
+    /// Rule V2: no hybrid clock is carried further than a working one can have come.
+    pub(super) fn carried_along(&self, at: u64, tolerance: u64, reading: Hlc) -> Option<String> {
+        let shown = self.fastest(at);
+        let limit = Hlc::from_wall(WallMicros(shown.0 + tolerance / 1_000 + 1_000));
+        (reading > limit).then(|| format!("clock is at {reading}, it showed {shown} at most"))
+    }
+
     /// How often the wall clock was set.
     pub(crate) fn times_set(&self) -> u64 {
         self.times_set
@@ -93,7 +100,8 @@ impl World {
     /// ahead of the wall by starts in quick succession, each of which goes on above a reservation (rule V1).
     pub(super) fn clocks_are_apart(&self) -> bool {
         let Clocks { slowest, fastest, set, .. } = self.clocks();
-        set > 0 || fastest.0 - slowest.0 > self.options.clock_tolerance / 2_000
+        let (tick, most) = (self.options.clock_tick, self.options.clock_tolerance / 2);
+        set > 0 || tick > most || fastest.0 - slowest.0 > self.options.clock_tolerance / 2_000
     }
 
     /// What the clocks show.

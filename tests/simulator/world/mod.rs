@@ -21,7 +21,7 @@ use std::{
 use bytes::Bytes;
 use quorate::{
     node::{Alarm, ClientId, DiskOperation, DiskRequest, Effect, Effects, Input},
-    ring::{Epoch, Hlc, NodeId, Ring, WallMicros},
+    ring::{Epoch, NodeId, Ring},
     storage::{MemoryImage, MetaWrite, Write},
     wire::{ClientMessage, Frame, PeerMessage},
 };
@@ -351,6 +351,9 @@ impl World {
                 Write::Store { row, .. } | Write::Mint { row, .. } => {
                     self.oracle.durable(node, row, &self.processes[node].disk);
                 }
+                Write::Restore { row, .. } => {
+                    self.oracle.restored(node, row, &self.processes[node].disk, self.now);
+                }
                 Write::Meta(write) => {
                     self.oracle.tables.durable(node, write);
                     if matches!(write, MetaWrite::ClusterMap(_) | MetaWrite::Recovery(_)) {
@@ -384,27 +387,22 @@ impl World {
         let mut effects = std::mem::take(&mut self.effects);
         node.handle(process.clock.now(self.now), input, &mut effects);
         node.validate();
-        // Rule V2: no clock is carried further than a working one can have come.
-        let (shown, tolerance) = (process.clock.fastest(self.now), self.options.clock_tolerance);
-        let limit = Hlc::from_wall(WallMicros(shown.0 + tolerance / 1_000 + 1_000));
-        let reading = node.clock_reading();
-        let is_carried_along = reading > limit;
+        let carried =
+            process.clock.carried_along(self.now, self.options.clock_tolerance, node.clock_reading());
         let timer = node.next_timer().map(|instant| process.clock.when(instant).max(self.now));
         if let Some(at) = timer.filter(|at| *at < process.timer) {
             process.timer = at;
             self.agenda.push(at, Event::Timer { node: number, life: process.life });
         }
         let life = process.life;
-        if is_carried_along {
-            let why = format!("n{}'s clock is at {reading}, it showed {shown} at most", number + 1);
-            self.effects = effects;
-            return self.fail(why);
-        }
         if process.crash_midway.is_some() {
             let mut shuffled: Vec<_> = effects.drain().collect();
             let salt = self.events;
             shuffled.sort_by_key(|effect| Random::numbered(salt, "order", destination(effect)).next());
             shuffled.into_iter().for_each(|effect| effects.push(effect));
+        }
+        if let Some(why) = carried {
+            self.fail(format!("n{}'s {why}", number + 1));
         }
         for effect in effects.drain() {
             if self.processes[number].life == life {
@@ -452,7 +450,7 @@ impl World {
                 }
             }
             Effect::Alarm(Alarm::ManySiblings { .. }) => {}
-            Effect::Alarm(Alarm::DamagedRecord { .. }) if self.oracle.is_damaged(number) => {}
+            Effect::Alarm(Alarm::DamagedRecord { .. }) if self.oracle.was_damaged(number) => {}
             Effect::Alarm(Alarm::ClockAhead { .. }) if self.clocks_are_apart() => {}
             Effect::Alarm(Alarm::RolledBack { .. } | Alarm::RecoveryStuck { .. }) => {}
             Effect::Alarm(alarm) => self.fail(format!("n{} raises {alarm:?}", number + 1)),

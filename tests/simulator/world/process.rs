@@ -13,7 +13,7 @@ use super::{Event, World, clock::Clock, disk::Disk};
 use crate::{
     invariants::first_life,
     mutants::Mutant,
-    options::{MS, Options, time},
+    options::{MS, Options, SECOND, time},
     random::Random,
     workload::LAST_READ_TIMEOUT,
 };
@@ -161,7 +161,12 @@ impl World {
 /// A node's settings in this run.
 fn config(options: &Options, node: NodeId, actor: Actor) -> NodeConfig {
     let mut config = NodeConfig::new(node, actor, CLUSTER_NAME);
-    config.request_timeout_max = Duration::from_nanos(LAST_READ_TIMEOUT.max(2 * options.request_timeout));
+    let timeout = 2 * options.request_timeout;
+    config.request_timeout_max = Duration::from_nanos(if options.brief {
+        timeout.max(4 * SECOND)
+    } else {
+        LAST_READ_TIMEOUT.max(timeout)
+    });
     config.hedge_delay = Duration::from_nanos(options.hedge_delay);
     config.hint_bytes_max = options.hint_bytes_max;
     config.max_clock_offset = Duration::from_nanos(options.clock_tolerance);

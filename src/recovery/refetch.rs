@@ -1,0 +1,183 @@
+//! Getting back single keys whose records are damaged (rule S3).
+//!
+//! A record that fails its checksum is refused: this replica answers no read of the key and takes no store of it. It
+//! is put in quarantine, with a copy, and the key is pulled from the other replicas. Once N-Q+1 of them have said what
+//! they hold durably, the merge of that takes the record's place: it has all that a quorum with this replica in it ever
+//! acknowledged, by the same count as for a range of a lost disk.
+//!
+//! The same trap lies here, too. A write w is under way to A, B and C. C acknowledges it, and its record of the key
+//! rots. If C asked A and B at once, w might have reached neither, and be acknowledged a moment later by C's old word
+//! and B's. Of a lost disk the coordinator would hear; of a record it does not. So C waits until every request that it
+//! may have had a part in has ended: then w is either held by Q-1 others, or was not acknowledged. While it waits it
+//! has no part in new ones, because it refuses the key.
+
+use std::collections::BTreeMap;
+
+use quorate_ring::{Duration, Instant, NodeId};
+use quorate_storage::{Merged, Row, State, Write, merge};
+
+use super::{RecoveryTicket, Sources, recover::write};
+use crate::{
+    node::{DiskResult, Effect, Observation, Timers, Turn},
+    wire::{Frame, Header, Pull, PullScope, Pulled, RequestId},
+};
+
+/// The keys that this node gets back.
+///
+/// Events: [`found`](Self::found), [`pulled`](Self::pulled), [`restored`](Self::restored),
+/// [`fire_timers`](Self::fire_timers).
+#[derive(Debug, Default)]
+pub(super) struct Refetch {
+    keys: BTreeMap<u64, Damaged>,
+    last: u64,
+    /// When each key goes on.
+    timers: Timers<u64>,
+}
+
+/// A key whose record is damaged.
+#[derive(Debug)]
+struct Damaged {
+    row: Row,
+    stage: Stage,
+    /// When it goes on by itself.
+    timer: Instant,
+    /// How often it has been tried.
+    tries: u32,
+}
+
+#[derive(Debug)]
+enum Stage {
+    /// Requests that this replica had a part in may be under way, or the others cannot tell yet.
+    Waiting,
+    /// The others are asked.
+    Asking { sources: Sources, joined: Option<State> },
+    /// What they hold is on its way to the disk.
+    Restoring,
+}
+
+impl Refetch {
+    /// A read or store of `row` met a damaged record.
+    pub(super) fn found(&mut self, turn: &mut Turn<'_>, row: Row) {
+        if self.keys.len() >= KEYS_MAX || self.keys.values().any(|damaged| damaged.row == row) {
+            return;
+        }
+        write(turn, RecoveryTicket::Quarantined, Write::Quarantine { row: row.clone() });
+        self.last += 1;
+        let timer = turn.now.mono + wait(turn);
+        self.timers.set(timer, self.last);
+        self.keys.insert(self.last, Damaged { row, stage: Stage::Waiting, timer, tries: 0 });
+    }
+
+    /// Whether the id is that of a pull of this room.
+    pub(super) fn is_own(id: RequestId) -> bool {
+        id.0 & OWN_ID != 0
+    }
+
+    /// Another replica says what it holds.
+    pub(super) fn pulled(&mut self, turn: &mut Turn<'_>, from: NodeId, id: RequestId, pulled: Pulled) {
+        let number = id.0 & !OWN_ID;
+        let Some(damaged) = self.keys.get_mut(&number) else {
+            return;
+        };
+        let Stage::Asking { sources, joined } = &mut damaged.stage else {
+            return;
+        };
+        let Ok(page) = pulled.result else {
+            return;
+        };
+        if !page.damaged.is_empty() || !sources.candidates().any(|source| source == from) {
+            return;
+        }
+        for (_, state) in page.states.into_iter().filter(|(key, _)| *key == damaged.row.key) {
+            match merge(joined.as_ref(), &state) {
+                Ok(Merged::Incoming) => *joined = Some(state),
+                Ok(Merged::Joined(state)) => *joined = Some(state),
+                Ok(Merged::Held) => {}
+                // Two contents under one version (rule V4): whoever reads the key hears of it.
+                Err(_) => return,
+            }
+        }
+        sources.merged(from);
+        if sources.is_complete()
+            && let Some(state) = joined.take()
+        {
+            turn.clock.observe_stored(turn.now, state.tag().hlc);
+            let clocks = turn.clock.horizon(turn.now);
+            let restore = Write::Restore { row: damaged.row.clone(), state, clocks };
+            damaged.stage = Stage::Restoring;
+            write(turn, RecoveryTicket::Restored(number), restore);
+        }
+    }
+
+    /// The disk is done with a restored record. If it had no room the timer tries again.
+    pub(super) fn restored(&mut self, turn: &mut Turn<'_>, number: u64, result: &DiskResult) {
+        if matches!(result, DiskResult::Written(Ok(_)))
+            && let Some(damaged) = self.keys.remove(&number)
+        {
+            self.timers.cancel(damaged.timer, number);
+            turn.effects.push(Effect::Observe(Observation::Refetched));
+        }
+    }
+
+    /// Asks whoever can be asked.
+    pub(super) fn fire_timers(&mut self, turn: &mut Turn<'_>) {
+        while let Some(number) = self.timers.pop_due(turn.now.mono) {
+            let Some(damaged) = self.keys.get_mut(&number) else {
+                continue;
+            };
+            let table = turn.catalog.table(damaged.row.table);
+            let replication = table.map_or(0, |table| table.replication);
+            let own = turn.config.node;
+            let replicas = turn.ring.replicas(damaged.row.token, replication);
+            let others: Vec<_> = replicas.iter().copied().filter(|node| *node != own).collect();
+            // A table that is gone, a range that is another's by now, or N = 1: there is nothing to get, or nobody to ask.
+            if others.is_empty() || others.len() == replicas.len() {
+                self.keys.remove(&number);
+                continue;
+            }
+            damaged.tries += 1;
+            let pause = TRY_AGAIN_AFTER * (1 << damaged.tries.min(PAUSE_DOUBLINGS));
+            damaged.timer = turn.now.mono + pause;
+            damaged.stage = Stage::Asking { sources: Sources::new(others.clone()), joined: None };
+            self.timers.set(damaged.timer, number);
+            let scope = PullScope::Key(damaged.row.key.clone());
+            let pull = Pull { table: damaged.row.table, scope };
+            let (id, epoch) = (RequestId(OWN_ID | number), turn.ring.epoch());
+            let header = Header { id, epoch, deadline: damaged.timer };
+            for peer in others.into_iter().filter(|node| turn.up.contains(*node)) {
+                let frame = Frame { header, message: pull.clone().into() };
+                turn.effects.push(Effect::ToPeer { peer, frame });
+            }
+        }
+    }
+
+    /// When [`Refetch::fire_timers`] is due.
+    pub(super) fn next_timer(&self) -> Option<Instant> {
+        self.timers.next()
+    }
+
+    /// Panics if the state contradicts itself.
+    pub(super) fn validate(&self) {
+        self.timers.validate();
+        assert!(self.keys.len() <= KEYS_MAX);
+        assert_eq!(self.timers.count(), self.keys.len(), "every key has a timer");
+        for (number, damaged) in &self.keys {
+            assert!(self.timers.holds(damaged.timer, *number), "every key has its timer");
+        }
+    }
+}
+
+/// How long requests may be under way that this replica had a part in. Their coordinators' clocks may run a little slower
+/// than this one.
+fn wait(turn: &Turn<'_>) -> Duration {
+    turn.config.request_timeout_max / 4 * 5
+}
+
+/// Marks the request ids of this room; those of recoveries of ranges have this bit clear.
+const OWN_ID: u64 = 1 << 63;
+/// Damaged keys under way at a time. A disk with more of them is met again by later reads.
+const KEYS_MAX: usize = 1_024;
+/// Sources have half of the first pause to answer, and longer each time.
+const TRY_AGAIN_AFTER: Duration = Duration::from_secs(1);
+/// The longest pause is 64 s.
+const PAUSE_DOUBLINGS: u32 = 6;
