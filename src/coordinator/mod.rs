@@ -303,8 +303,13 @@ impl Coordinator {
     }
 
     fn straggler_answered(&mut self, turn: &mut Turn<'_>, from: NodeId, step: Step, answer: &ReplicaAnswer) {
-        let is_stored = matches!(answer, ReplicaAnswer::Stored(_));
-        let (hint, is_complete) = self.stragglers.answered(step, from, is_stored);
+        // A version that is ahead of every clock is spread by no hint (rule V2).
+        let is_done = match answer {
+            ReplicaAnswer::Stored(_) => true,
+            ReplicaAnswer::Failed(failed) => failed.is_clock_ahead(),
+            _ => false,
+        };
+        let (hint, is_complete) = self.stragglers.answered(step, from, is_done);
         turn.hints.extend(hint);
         if is_complete {
             self.end_straggler(turn, step.operation);

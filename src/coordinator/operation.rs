@@ -1,7 +1,7 @@
 //! One request under way: what it is about, who waits for it, and how far it has come.
 
 use quorate_ring::{Hlc, Instant, NodeId, Tag};
-use quorate_storage::{Content, Row, Seen, State, StoreTerms, WriteError, Written};
+use quorate_storage::{Row, State, StoreTerms, WriteError, Written};
 
 use super::{
     Failed, OperationId, Step,
@@ -123,6 +123,8 @@ pub(super) struct StoreWishes {
     pub(super) report: bool,
     /// That new writes of the key wait a moment (rule Q5).
     pub(super) defer: bool,
+    /// To be refused if the tag is ahead of every working clock: nobody is known to hold the state yet (rule V2).
+    pub(super) fresh: bool,
 }
 
 /// What reads and writes have in common.
@@ -294,7 +296,7 @@ impl Operation {
             round: write.round(),
             row: plan.row.clone(),
             state: state.clone(),
-            failed: nodes(&|place| !tracker.is_outstanding(place)),
+            failed: nodes(&|place| !tracker.is_outstanding(place) && !write.is_refused_as_ahead(place)),
             outstanding: nodes(&|place| tracker.is_outstanding(place)),
         })
     }
@@ -346,7 +348,7 @@ impl Task {
         state: &State,
         wishes: StoreWishes,
     ) {
-        let StoreWishes { report, defer } = wishes;
+        let StoreWishes { report, defer, fresh } = wishes;
         let (row, state) = (&self.plan.row, state.clone());
         if let Some(owner) = self.plan.owner_of_stand_in(place) {
             return self.keep_hint(turn, place, round, owner, state);
@@ -356,12 +358,12 @@ impl Task {
             if defer {
                 turn.deferrals.defer(turn.now.mono, row);
             }
-            let terms = StoreTerms { horizon: turn.clock.own_horizon(turn.now), report };
+            let terms = StoreTerms { horizon: turn.clock.own_horizon(turn.now, fresh), report };
             let operation = replica::store_operation(row.clone(), state, terms);
             return self.use_own_disk(turn, round, operation);
         }
         let (table, key) = (row.table, row.key.clone());
-        let store = Store { table, key, state, report, defer };
+        let store = Store { table, key, state, report, defer, fresh };
         self.send(turn, place, round, store.into());
     }
 
@@ -382,9 +384,7 @@ impl Task {
     }
 
     /// Has this node's commit step make a new state of siblings (rule V5).
-    pub(super) fn mint(&self, turn: &mut Turn<'_>, round: u8, dot: Tag, seen: Seen, content: Content) {
-        let (row, horizon) = (self.plan.row.clone(), turn.clock.own_horizon(turn.now));
-        let write = quorate_storage::Write::Mint { row, dot, seen, content, horizon };
+    pub(super) fn mint(&self, turn: &mut Turn<'_>, round: u8, write: quorate_storage::Write) {
         self.use_own_disk(turn, round, DiskOperation::Write(write));
     }
 

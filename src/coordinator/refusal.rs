@@ -90,6 +90,11 @@ impl Refusals {
         }
     }
 
+    /// Whether the replica at `place` found the tag ahead.
+    pub(super) fn is_ahead(&self, place: usize) -> bool {
+        self.ahead.contains(place)
+    }
+
     /// Whether nobody who was sent the state can have it.
     pub(super) fn are_all(&self) -> bool {
         self.sent.iter().all(|place| self.refused.contains(place))

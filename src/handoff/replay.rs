@@ -114,7 +114,7 @@ impl Replay {
 
 /// A hint as it is sent: a store like any other.
 pub(super) fn store(row: Row, state: State) -> PeerMessage {
-    Store { table: row.table, key: row.key, state, report: false, defer: false }.into()
+    Store { table: row.table, key: row.key, state, report: false, defer: false, fresh: false }.into()
 }
 
 /// Hints under way to one target: enough to keep its commits full, few enough not to crowd out clients.

@@ -117,15 +117,17 @@ impl Clock {
         hlc > self.horizon(now) && hlc > self.hlc.last()
     }
 
-    /// How far ahead the tags may be that a peer has stored here.
-    pub fn horizon_for_peers(&self, now: Now) -> Horizon {
-        Horizon { clocks: self.horizon(now), lead: Some(self.offset_max) }
+    /// How far ahead the tags may be that a peer has stored here. Only of what is new, `fresh`, are they judged: what a
+    /// replica holds already spreads to the others, or they would never agree again; it moves no clock.
+    pub fn horizon_for_peers(&self, now: Now, fresh: bool) -> Horizon {
+        Horizon { clocks: self.horizon(now), lead: fresh.then_some(self.offset_max) }
     }
 
     /// How far ahead the tags may be that this node's own coordinator has stored here: what this clock has named
     /// itself is not refused.
-    pub fn own_horizon(&self, now: Now) -> Horizon {
-        Horizon { clocks: self.horizon(now).max(self.hlc.last()), lead: Some(self.offset_max) }
+    pub fn own_horizon(&self, now: Now, fresh: bool) -> Horizon {
+        let clocks = self.horizon(now).max(self.hlc.last());
+        Horizon { clocks, lead: fresh.then_some(self.offset_max) }
     }
 
     /// Takes in the tag of a state that is stored here, unless it is ahead of every working clock.

@@ -162,7 +162,7 @@ fn deferred_put(node: &mut Node, timeout: Duration) -> Vec<Effect> {
     let vector = VersionVector::new();
     let state = State::Siblings(Siblings::first(TAG, &vector, Content::Value(Bytes::from_static(b"v"))));
     let key = Bytes::from_static(b"k");
-    let store = Store { table: TableId(1), key: key.clone(), state, report: true, defer: true };
+    let store = Store { table: TableId(1), key: key.clone(), state, report: true, defer: true, fresh: false };
     handle(node, says(2, RequestId(7), store));
     let put = Put::new(TableId(1), key, Bytes::from_static(b"w"), Consistency::One);
     let header = Header { id: RequestId(1), epoch: Epoch(1), deadline: NOW.mono + timeout };

@@ -59,12 +59,12 @@ impl Replica {
 
     /// A coordinator sends a state to be kept.
     pub fn store(&mut self, turn: &mut Turn<'_>, peer: NodeId, header: Header, store: Store) {
-        let Store { table, key, state, report, defer } = store;
+        let Store { table, key, state, report, defer, fresh } = store;
         let row = Row { token: token_of(&key), table, key };
         let deferred = defer.then(|| row.clone());
         let tag = state.tag();
         let kind = state.kind();
-        let horizon = turn.clock.horizon_for_peers(turn.now);
+        let horizon = turn.clock.horizon_for_peers(turn.now, fresh);
         let operation = store_operation(row.clone(), state, StoreTerms { horizon, report });
         if self.serve(turn, Errand { peer, header, row, want: Want::Version }, operation, Some(kind)) {
             turn.clock.observe_stored(turn.now, tag.hlc);

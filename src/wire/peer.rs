@@ -66,6 +66,8 @@ pub struct Store {
     pub report: bool,
     /// Whether new writes of the key should wait a little, because readers cannot agree (rule Q5).
     pub defer: bool,
+    /// Whether the state is a new write, named by the sender's clock: refused if that is ahead (rule V2).
+    pub fresh: bool,
 }
 
 /// The answer to [`Store`]: the state, or one that covers it, is durable (rule S1).

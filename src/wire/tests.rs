@@ -201,7 +201,7 @@ mod peers {
     #[test]
     fn golden_store() {
         let (table, key) = (TableId(9), Bytes::from_static(b"k"));
-        let store = Store { table, key, state: state(), report: false, defer: true };
+        let store = Store { table, key, state: state(), report: false, defer: true, fresh: true };
         let bytes = encoded(&frame(PeerMessage::from(store)));
         let hex: String = bytes[25..].iter().map(|b| format!("{b:02x}")).collect();
         assert_eq!(hex, GOLDEN_STORE);
@@ -265,6 +265,6 @@ mod peers {
         }
     }
 
-    /// [9, bin "k", {"Register": [[clock, actor], {"Value": bin "v"}]}, false, true]
-    const GOLDEN_STORE: &str = "9509c4016b81a852656769737465729292ce000100000281a556616c7565c40176c2c3";
+    /// [9, bin "k", {"Register": [[clock, actor], {"Value": bin "v"}]}, false, true, true]
+    const GOLDEN_STORE: &str = "9609c4016b81a852656769737465729292ce000100000281a556616c7565c40176c2c3c3";
 }

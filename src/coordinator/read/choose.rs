@@ -14,7 +14,6 @@ use crate::{
         Verdict,
         operation::{Conclusion, StoreWishes, Task},
         quorum::Places,
-        write::Ahead,
     },
     node::{Effect, Observation, Turn},
     wire::{RequestError, Want},
@@ -50,7 +49,7 @@ impl Read {
         }
         match (&self.phase, self.tracker().verdict()) {
             (_, Verdict::Pending) => Ok(None),
-            (_, Verdict::Impossible) => self.impossible(task, turn),
+            (_, Verdict::Impossible) => Ok(Some(Err(self.too_few(task)))),
             (Phase::Asking(_), Verdict::Reached) => self.consult(task, turn),
             (Phase::Consulting { tracker, patient: true }, _) if tracker.outstanding() > 0 => Ok(None),
             (_, Verdict::Reached) => self.join(task, turn),
@@ -61,7 +60,7 @@ impl Read {
     fn judge_weak(&mut self, task: &mut Task, turn: &mut Turn<'_>) -> Result<Option<Conclusion>, Conflict> {
         match self.tracker().verdict() {
             Verdict::Pending => return Ok(None),
-            Verdict::Impossible => return self.impossible(task, turn),
+            Verdict::Impossible => return Ok(Some(Err(self.too_few(task)))),
             Verdict::Reached if self.awaits_own(task) => return Ok(None),
             Verdict::Reached => {}
         }
@@ -76,15 +75,6 @@ impl Read {
             None => self.replies.speakers(),
         };
         Ok(self.settle(task, turn, Settled { state: joined, holders, monotone: false }))
-    }
-
-    /// Too few are left, unless those count whose word was set aside.
-    fn impossible(&mut self, task: &mut Task, turn: &mut Turn<'_>) -> Result<Option<Conclusion>, Conflict> {
-        if self.ahead != Ahead::SetAside {
-            return Ok(Some(Err(self.too_few(task))));
-        }
-        self.ahead = Ahead::Taken;
-        self.consult(task, turn)
     }
 
     /// Below QUORUM a read waits for this node's own replica, which took every write that this node acknowledged
@@ -143,6 +133,7 @@ impl Read {
         let wishes = StoreWishes {
             report: needs_identical(task.plan.kind),
             defer: needs_identical(task.plan.kind) && self.round > first_round,
+            fresh: false,
         };
         for place in holders.iter() {
             self.replies.confirm(place, self.round);
@@ -188,7 +179,7 @@ impl Read {
         }
         match verdict {
             Verdict::Pending => Ok(None),
-            Verdict::Impossible => self.impossible(task, turn),
+            Verdict::Impossible => Ok(Some(Err(self.too_few(task)))),
             Verdict::Reached => self.write_back_more(task, turn, group),
         }
     }

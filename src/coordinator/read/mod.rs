@@ -38,7 +38,7 @@ mod expiry;
 mod finish;
 pub(super) mod replies;
 
-use quorate_ring::{Instant, TableKind, Tag};
+use quorate_ring::{Instant, TableKind};
 use quorate_storage::State;
 
 use self::replies::{Replies, Said};
@@ -46,7 +46,6 @@ use super::{
     Health,
     operation::{Conclusion, ReplicaAnswer, Task},
     quorum::{Places, Tracker, Verdict},
-    write::{AHEAD, Ahead},
 };
 use crate::{
     node::{Effect, Observation, Turn},
@@ -70,8 +69,6 @@ pub(super) struct Read {
     mended: Places,
     /// Whom to compare in the background after the answer.
     comparison: Comparing,
-    /// Replicas that hold a version ahead of every working clock.
-    ahead: Ahead,
 }
 
 #[derive(Debug)]
@@ -136,7 +133,6 @@ impl Read {
             lost_at: Instant::NEVER,
             mended: Places::default(),
             comparison: Comparing::Nobody,
-            ahead: Ahead::Unmet,
         }
     }
 
@@ -170,7 +166,7 @@ impl Read {
         }
         match answer {
             ReplicaAnswer::Fetched(fetched) => self.fetched(task, turn, place, round, fetched)?,
-            ReplicaAnswer::Stored(stored) => self.stored(task, turn, place, round, stored)?,
+            ReplicaAnswer::Stored(stored) => self.stored(turn, place, round, stored)?,
             ReplicaAnswer::Advanced(advanced) => {
                 self.replies.told_clock(turn.now.mono, place, advanced.to);
                 match &mut self.phase {
@@ -276,7 +272,7 @@ impl Read {
     /// Takes in what a replica holds; `None` if it is no answer to what is asked now.
     fn fetched(
         &mut self,
-        task: &mut Task,
+        task: &Task,
         turn: &mut Turn<'_>,
         place: usize,
         round: u8,
@@ -290,10 +286,6 @@ impl Read {
             Answer::Version(_) => return None,
         };
         let now = turn.now.mono;
-        if self.sets_aside(task, turn, place, said.greatest()) {
-            self.ask_more(task, turn);
-            return Some(());
-        }
         let is_state = matches!(said, Said::State(_));
         match &mut self.phase {
             Phase::Asking(tracker) if round == self.round => {
@@ -316,18 +308,8 @@ impl Read {
 
     /// A replica has stored what it was sent, and says what more it holds. Anything else than that is no
     /// acknowledgement.
-    fn stored(
-        &mut self,
-        task: &mut Task,
-        turn: &mut Turn<'_>,
-        place: usize,
-        round: u8,
-        stored: Stored,
-    ) -> Option<()> {
+    fn stored(&mut self, turn: &Turn<'_>, place: usize, round: u8, stored: Stored) -> Option<()> {
         let now = turn.now.mono;
-        if self.sets_aside(task, turn, place, Some(stored.held)) {
-            return Some(());
-        }
         match &mut self.phase {
             Phase::WritingBack(write_back) if round == self.round => {
                 let said = match stored.more {
@@ -345,20 +327,6 @@ impl Read {
             }
             _ => None,
         }
-    }
-
-    /// Whether the word of the replica at `place` does not count because it holds a version that no working clock can
-    /// have minted yet (rule V2). Whoever reads from a quorum without it does not spread it; if there is no such
-    /// quorum, it may be a quorum's version, and counts like any other.
-    fn sets_aside(&mut self, task: &mut Task, turn: &Turn<'_>, place: usize, greatest: Option<Tag>) -> bool {
-        let is_ahead = greatest.is_some_and(|tag| turn.clock.is_ahead(turn.now, tag.hlc));
-        if !is_ahead || self.ahead == Ahead::Taken {
-            return false;
-        }
-        self.ahead = Ahead::SetAside;
-        task.failed(place, AHEAD);
-        self.tracker_mut().fail(place);
-        true
     }
 
     fn fetch(&mut self, task: &Task, turn: &mut Turn<'_>, place: usize, want: Want) {

@@ -1,6 +1,6 @@
 //! What the replicas of a key said during a read: who agrees with whom, and what all of them know together.
 
-use quorate_ring::{Duration, Hlc, Instant, Tag};
+use quorate_ring::{Duration, Hlc, Instant};
 use quorate_storage::{MergeError, Merged, State, Version, merge};
 
 use crate::coordinator::quorum::Places;
@@ -55,14 +55,6 @@ impl Said {
     /// The version, with the digest.
     pub(in crate::coordinator) fn of(state: &State) -> Self {
         Self::Digest(Some((state.version(), state.digest())))
-    }
-
-    /// The greatest tag of it.
-    pub(in crate::coordinator) fn greatest(&self) -> Option<Tag> {
-        match self {
-            Self::State(state) => state.as_ref().map(State::tag),
-            Self::Digest(digest) => digest.as_ref().and_then(|(version, _)| version.greatest()),
-        }
     }
 
     /// Whether the two say the same. The version decides; a digest only tells corruption (rules Q7, V4).

@@ -3,7 +3,7 @@
 use quorate_ring::{Hlc, Instant, TableKind, Tag};
 use quorate_storage::{Content, Register, Seen, Siblings, State, VersionVector};
 
-use super::{Ahead, Knowledge, MINTING, Phase, Write};
+use super::{Knowledge, MINTING, Phase, Write};
 #[cfg(feature = "mutants")]
 use crate::node::Mutant;
 use crate::{
@@ -14,8 +14,7 @@ use crate::{
 
 impl Write {
     /// This node's own replica has come further than the new version: it holds one that its clock does not follow
-    /// (rule V2). The write goes above it where that may be a quorum's version, or where no quorum is needed;
-    /// elsewhere another node, which does not hold it, is the better one.
+    /// (rule V2), and which no quorum of the first round had, if there was one. The write goes above it, once.
     pub(super) fn mint_above(
         &mut self,
         task: &mut Task,
@@ -25,8 +24,7 @@ impl Write {
         let Phase::Minting { heard, retried, .. } = &mut self.phase else {
             return None;
         };
-        let builds_upon = self.ahead == Ahead::Taken || !task.plan.is_strict();
-        if *retried || turn.clock.is_ahead(turn.now, seen.hlc) && !builds_upon {
+        if *retried {
             return Some(Err(RequestError::not_applied(version_ahead(turn, Some(seen)))));
         }
         let mut heard = std::mem::take(heard);
@@ -76,7 +74,16 @@ impl Write {
             TableKind::Siblings if task.plan.own.is_some() => {
                 let seen = heard.seen.clone().map_or(Seen::Durable, Seen::Context);
                 task.plan.own.iter().for_each(|own| self.record.asked(turn.now.mono, *own));
-                task.mint(turn, MINTING, tag, seen, content);
+                // What a replica said in the first round is so; what a client says its own replica must know.
+                let horizon = turn.clock.own_horizon(turn.now, !self.asked_first);
+                let write = quorate_storage::Write::Mint {
+                    row: task.plan.row.clone(),
+                    dot: tag,
+                    seen,
+                    content,
+                    horizon,
+                };
+                task.mint(turn, MINTING, write);
                 self.phase = Phase::Minting { heard, retried, by_clock };
                 return None;
             }
@@ -92,7 +99,7 @@ impl Write {
                 State::Register(Register { tag, content })
             }
         };
-        task.plan.alive(turn).iter().for_each(|place| self.store(task, turn, place, &state));
+        task.plan.alive(turn).iter().for_each(|place| self.store(task, turn, place, &state, by_clock));
         self.phase = Phase::Storing { tracker: task.tracker(turn, task.plan.required), state, by_clock };
         #[cfg(feature = "mutants")]
         if turn.config.mutant == Some(Mutant::RetryNewTag) {
@@ -117,7 +124,7 @@ impl Write {
         let others = task.plan.alive(turn).iter().filter(|place| *place != own);
         #[cfg(feature = "mutants")]
         let (whole, state) = (state.clone(), with_bare_dot(turn, state));
-        others.for_each(|place| self.store(task, turn, place, &state));
+        others.for_each(|place| self.store(task, turn, place, &state, by_clock));
         #[cfg(feature = "mutants")]
         let state = whole;
         let mut tracker = task.tracker(turn, task.plan.required);

@@ -26,7 +26,7 @@ use quorate_storage::{Content, State, Version, VersionVector};
 use self::minting::version_ahead;
 use super::{
     context,
-    operation::{Conclusion, NotMinted, ReplicaAnswer, Task},
+    operation::{Conclusion, NotMinted, ReplicaAnswer, StoreWishes, Task},
     quorum::{Places, Tracker, Verdict},
     record::Record,
     refusal::Refusals,
@@ -61,23 +61,8 @@ pub(super) struct Write {
     phase: Phase,
     /// Whether a quorum was asked first.
     asked_first: bool,
-    /// Replicas that hold a version ahead of every working clock.
-    ahead: Ahead,
     refusals: Refusals,
     record: Record,
-}
-
-/// What to do about versions that no working clock can have minted yet (rule V2). Any quorum is as good as any
-/// other: the first choice is one without them, so that a write made by a broken clock that reached no quorum is not
-/// built upon. Where there is no such quorum, a quorum may hold them rightfully.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Ahead {
-    /// None was met.
-    Unmet,
-    /// Whoever holds one does not count.
-    SetAside,
-    /// They count like any other.
-    Taken,
 }
 
 #[derive(Debug)]
@@ -143,7 +128,6 @@ impl Write {
             context,
             phase: Phase::New,
             asked_first: false,
-            ahead: Ahead::Unmet,
             refusals: Refusals::default(),
             record: Record::default(),
         }
@@ -161,11 +145,6 @@ impl Write {
             let heard = Knowledge { floor: None, seen: self.context.take() };
             return self.mint(task, turn, heard);
         }
-        self.ask_first(task, turn)
-    }
-
-    /// Round 1.
-    fn ask_first(&mut self, task: &mut Task, turn: &mut Turn<'_>) -> Option<Conclusion> {
         let to_ask = task.plan.quorum();
         #[cfg(feature = "mutants")]
         let to_ask = match turn.config.mutant {
@@ -219,17 +198,8 @@ impl Write {
         };
         match answer {
             ReplicaAnswer::Fetched(Fetched { answer: Answer::Version(version), .. }) => {
-                let greatest = version.as_ref().and_then(Version::greatest);
-                let is_ahead = greatest.is_some_and(|tag| turn.clock.is_ahead(turn.now, tag.hlc));
-                if is_ahead && self.ahead != Ahead::Taken {
-                    self.ahead = Ahead::SetAside;
-                    task.failed(place, AHEAD);
-                    tracker.fail(place);
-                    self.hedge(task, turn);
-                } else {
-                    tracker.succeed(place);
-                    heard.learn(version);
-                }
+                tracker.succeed(place);
+                heard.learn(version);
             }
             ReplicaAnswer::Failed(_) => {
                 tracker.fail(place);
@@ -277,7 +247,7 @@ impl Write {
         };
         match answer {
             ReplicaAnswer::Stored(stored) => {
-                // It kept what a broken clock has named, which nobody was told of, and not this write.
+                // It kept what a broken clock has named, which no first round has met, and not this write.
                 let is_lost = task.plan.kind == TableKind::Register
                     && stored.held > state.tag()
                     && turn.clock.is_ahead(turn.now, stored.held.hlc);
@@ -371,6 +341,11 @@ impl Write {
         }
     }
 
+    /// Whether the replica at `place` is to be left without the write: it was named by a clock that is ahead.
+    pub(super) fn is_refused_as_ahead(&self, place: usize) -> bool {
+        self.refusals.is_ahead(place)
+    }
+
     /// The state that was sent, and who has it; `None` also if nobody can have it.
     pub(super) fn sent(&self) -> Option<(&Tracker, &State)> {
         match &self.phase {
@@ -405,10 +380,12 @@ impl Write {
         task.fetch(turn, place, ASKING, Want::Version);
     }
 
-    fn store(&mut self, task: &Task, turn: &mut Turn<'_>, place: usize, state: &State) {
+    fn store(&mut self, task: &Task, turn: &mut Turn<'_>, place: usize, state: &State, by_clock: bool) {
         self.record.asked(turn.now.mono, place);
         self.refusals.sent(place);
-        task.store(turn, place, STORING, state);
+        // What goes just above a version that some replica holds is not to be refused: it ends with that version.
+        let wishes = StoreWishes { fresh: by_clock, ..StoreWishes::default() };
+        task.store_with(turn, place, STORING, state, wishes);
     }
 
     fn asking_judged(&mut self, task: &mut Task, turn: &mut Turn<'_>) -> Option<Conclusion> {
@@ -420,10 +397,6 @@ impl Write {
             Verdict::Reached => {
                 let heard = std::mem::take(heard);
                 self.mint(task, turn, heard)
-            }
-            Verdict::Impossible if self.ahead == Ahead::SetAside => {
-                self.ahead = Ahead::Taken;
-                self.ask_first(task, turn)
             }
             Verdict::Impossible => Some(Err(RequestError::not_applied(task.replicas_failed(tracker)))),
         }
@@ -483,8 +456,8 @@ fn awaits_own(task: &Task, tracker: &Tracker) -> bool {
     !task.plan.is_strict() && task.plan.own.is_some_and(|place| tracker.is_outstanding(place))
 }
 
-/// Of a replica whose word is set aside.
-pub(super) const AHEAD: &str = "holds a version from a clock that is ahead of every other";
+/// Of a replica that did not keep a write.
+const AHEAD: &str = "holds a version from a clock that is ahead of every other";
 const ASKING: u8 = 0;
 const MINTING: u8 = 1;
 const STORING: u8 = 2;

@@ -175,6 +175,8 @@ impl Disk {
         }
         match self.engine.begin(&staged.batch) {
             Err(error) => {
+                // There was no room: nothing was written, and nobody will hear of what was made.
+                progress.minted.clear();
                 progress.done = zip(tickets, self.committer.failed(staged, &error));
                 progress.next = Some((0, DiskEvent::Stage));
             }
