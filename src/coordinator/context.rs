@@ -40,7 +40,7 @@ pub(super) fn encode(row: &Row, vector: &VersionVector) -> Bytes {
 /// What the bearer of a context of `row` has seen.
 ///
 /// # Errors
-/// [`Failure::BadContext`]: damaged, or of another key. Whether it is further ahead than the key is known where the
+/// [`Failure::BadContext`]: damaged, of another key, or with readings that no clock comes to. Whether it is further ahead than the key is known where the
 /// write is made (rules V2, V6).
 pub(super) fn decode(row: &Row, mut bytes: Bytes) -> Result<VersionVector, Failure> {
     let bad = |why: &str| Failure::BadContext(why.to_owned());
@@ -58,8 +58,15 @@ pub(super) fn decode(row: &Row, mut bytes: Bytes) -> Result<VersionVector, Failu
     }
     let entries =
         std::iter::from_fn(|| bytes.has_remaining().then(|| (Actor(bytes.get_u64()), Hlc(bytes.get_u64()))));
-    VersionVector::try_from(entries.collect::<Vec<_>>()).map_err(|why| bad(&why.to_string()))
+    let vector = VersionVector::try_from(entries.collect::<Vec<_>>()).map_err(|why| bad(&why.to_string()))?;
+    match vector.greatest() {
+        Some(dot) if dot.hlc >= END_OF_TIME => Err(bad("no clock will ever have named what it has seen")),
+        _ => Ok(vector),
+    }
 }
+
+/// Readings from here on leave none above them: some four thousand years after 1970.
+const END_OF_TIME: Hlc = Hlc(1 << 63);
 
 #[cfg(test)]
 mod tests {
@@ -102,5 +109,14 @@ mod tests {
     fn a_context_of_another_key_is_refused() {
         let context = encode(&row(5), &VersionVector::new());
         assert!(matches!(decode(&row(6), context), Err(Failure::BadContext(_))));
+    }
+
+    /// A node that took it would have to name its write above the last reading there is.
+    #[test]
+    fn a_context_from_the_end_of_time_is_refused() {
+        for hlc in [u64::MAX, u64::MAX - 1, 1 << 63] {
+            let context = encode(&row(5), &VersionVector::from_entries([(Actor(1), Hlc(hlc))]));
+            assert!(matches!(decode(&row(5), context), Err(Failure::BadContext(_))), "{hlc}");
+        }
     }
 }

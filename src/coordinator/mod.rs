@@ -275,7 +275,7 @@ impl Coordinator {
         let (origin, header) = (operation.origin(), operation.header());
         self.admission.release(origin);
         turn.effects.push(Effect::Observe(operation.observation(turn.now.mono, &conclusion)));
-        self.leave_hints(turn, id, &operation);
+        self.leave_hints(turn, id, &operation, conclusion.is_ok());
         conclude(turn, origin, header, conclusion);
         if let Some((comparison, comparing)) = operation.into_comparison() {
             self.comparisons.begin(turn, comparison, comparing);
@@ -283,13 +283,14 @@ impl Coordinator {
     }
 
     /// Sees to the replicas that have not confirmed a write that has ended (rule H1).
-    fn leave_hints(&mut self, turn: &mut Turn<'_>, id: OperationId, operation: &Operation) {
-        let Some(unconfirmed) = operation.unconfirmed(turn) else {
+    fn leave_hints(&mut self, turn: &mut Turn<'_>, id: OperationId, operation: &Operation, applied: bool) {
+        let Some(unconfirmed) = operation.unconfirmed(turn, applied) else {
             return;
         };
         let deadline = operation.header().deadline;
         let (round, row, state) = (unconfirmed.round, unconfirmed.row, unconfirmed.state);
-        let straggler = Straggler { round, row, state, waiting: unconfirmed.outstanding, deadline };
+        let refusals = unconfirmed.refusals;
+        let straggler = Straggler { round, row, state, waiting: unconfirmed.outstanding, deadline, refusals };
         turn.hints.extend(unconfirmed.failed.into_iter().map(|node| straggler.hint(node)));
         if straggler.waiting.is_empty() {
             return;
@@ -303,13 +304,14 @@ impl Coordinator {
     }
 
     fn straggler_answered(&mut self, turn: &mut Turn<'_>, from: NodeId, step: Step, answer: &ReplicaAnswer) {
-        // A version that is ahead of every clock is spread by no hint (rule V2).
-        let is_done = match answer {
-            ReplicaAnswer::Stored(_) => true,
-            ReplicaAnswer::Failed(failed) => failed.is_clock_ahead(),
-            _ => false,
-        };
-        let (hint, is_complete) = self.stragglers.answered(step, from, is_done);
+        if let ReplicaAnswer::Failed(failed) = answer
+            && let Some(limit) = failed.limit()
+            && let Some(limit) = self.stragglers.refused_as_ahead(step, limit)
+        {
+            refusal::tell(limit, turn);
+        }
+        let is_stored = matches!(answer, ReplicaAnswer::Stored(_));
+        let (hint, is_complete) = self.stragglers.answered(step, from, is_stored);
         turn.hints.extend(hint);
         if is_complete {
             self.end_straggler(turn, step.operation);

@@ -11,7 +11,9 @@ use super::{
     plan::Plan,
     quorum::{Places, Tracker},
     read::{Comparing, Read},
-    reason, timeout,
+    reason,
+    stragglers::Refused,
+    timeout,
     write::Write,
 };
 use crate::{
@@ -87,6 +89,8 @@ pub(super) struct Unconfirmed {
     pub(super) failed: Vec<NodeId>,
     /// Replicas of which nothing was heard.
     pub(super) outstanding: Vec<NodeId>,
+    /// What those said that refused it.
+    pub(super) refusals: Refused,
 }
 
 /// One request under way.
@@ -278,8 +282,9 @@ impl Operation {
         Observation::Request { operation, outcome, nanos }
     }
 
-    /// What the end of it leaves to do: nothing, unless a state was sent.
-    pub(super) fn unconfirmed(&self, turn: &Turn<'_>) -> Option<Unconfirmed> {
+    /// What the end of it leaves to do: nothing, unless a state was sent. A write that was not acknowledged is not
+    /// brought to those that found its clock ahead (rule V2).
+    pub(super) fn unconfirmed(&self, turn: &Turn<'_>, applied: bool) -> Option<Unconfirmed> {
         let Work::Write(write) = &self.work else {
             return None;
         };
@@ -296,7 +301,10 @@ impl Operation {
             round: write.round(),
             row: plan.row.clone(),
             state: state.clone(),
-            failed: nodes(&|place| !tracker.is_outstanding(place) && !write.is_refused_as_ahead(place)),
+            failed: nodes(&|place| {
+                !tracker.is_outstanding(place) && (applied || !write.is_refused_as_ahead(place))
+            }),
+            refusals: write.refused(&self.task),
             outstanding: nodes(&|place| tracker.is_outstanding(place)),
         })
     }

@@ -4,11 +4,11 @@
 //! map or its clock, has certainly not. A write that every replica it was sent to has refused so was not applied, and
 //! must leave no hint behind, or it would be applied after all.
 
-use quorate_ring::{Hlc, Now};
+use quorate_ring::Hlc;
 
-use super::quorum::Places;
+use super::{quorum::Places, stragglers::Refused};
 use crate::{
-    node::{Alarm, Clock, Effect, Effects},
+    node::{Alarm, Effect, Turn},
     wire::PeerRefusal,
 };
 
@@ -34,6 +34,14 @@ impl Failed {
     /// It may have done it all the same.
     pub fn unsure(why: impl Into<String>) -> Self {
         Self { why: why.into(), cause: Cause::Unsure }
+    }
+
+    /// The most that it accepts, if the tag is ahead of its clock.
+    pub(super) fn limit(&self) -> Option<Hlc> {
+        match self.cause {
+            Cause::ClockAhead(limit) => Some(limit),
+            Cause::Unsure | Cause::Refused => None,
+        }
     }
 
     /// Whether it refused a tag that is ahead of its clock.
@@ -107,11 +115,21 @@ impl Refusals {
 
     /// So many found the tag ahead that it must be this node's clock which is wrong (rule V2): `blocking` of them
     /// keep every quorum from forming.
-    pub(super) fn tell(&self, blocking: usize, now: Now, clock: &mut Clock, effects: &mut Effects) {
-        if self.ahead.len() >= blocking
-            && let Some(ahead_ms) = clock.refused(now, self.limit)
-        {
-            effects.push(Effect::Alarm(Alarm::ClockAhead { ahead_ms }));
+    pub(super) fn tell(&self, blocking: usize, turn: &mut Turn<'_>) {
+        if self.ahead.len() >= blocking {
+            tell(self.limit, turn);
         }
+    }
+
+    /// For the replicas that have not answered yet: `blocking` is as above, if the tag is of this node's clock.
+    pub(super) fn so_far(&self, blocking: Option<usize>) -> Refused {
+        Refused { ahead: self.ahead.len(), limit: self.limit, blocking: blocking.unwrap_or(usize::MAX) }
+    }
+}
+
+/// Peers accept `limit` at most: this node's clock names nothing until it is right again.
+pub(super) fn tell(limit: Hlc, turn: &mut Turn<'_>) {
+    if let Some(ahead_ms) = turn.clock.refused(turn.now, limit) {
+        turn.effects.push(Effect::Alarm(Alarm::ClockAhead { ahead_ms }));
     }
 }

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use quorate_ring::{Instant, NodeId};
+use quorate_ring::{Hlc, Instant, NodeId};
 use quorate_storage::{Row, State};
 
 use super::{OperationId, Step};
@@ -24,6 +24,19 @@ pub(super) struct Straggler {
     pub(super) waiting: Vec<NodeId>,
     /// When their time is over.
     pub(super) deadline: Instant,
+    /// What those said that refused it.
+    pub(super) refusals: Refused,
+}
+
+/// How many replicas found a write's tag ahead of every clock (rule V2).
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Refused {
+    /// So many did.
+    pub(super) ahead: usize,
+    /// The most that any of them accepts.
+    pub(super) limit: Hlc,
+    /// So many mean that it is this node's clock which is wrong; none ever do if the tag is not of that clock.
+    pub(super) blocking: usize,
 }
 
 impl Straggler {
@@ -57,6 +70,15 @@ impl Stragglers {
         straggler.waiting.swap_remove(at);
         let hint = (!is_stored).then(|| straggler.hint(from));
         (hint, straggler.waiting.is_empty())
+    }
+
+    /// A replica found the tag ahead of what it accepts, `limit`. The most that any accepts, once so many have that it
+    /// must be this node's clock which is wrong.
+    pub(super) fn refused_as_ahead(&mut self, step: Step, limit: Hlc) -> Option<Hlc> {
+        let refused = &mut self.0.get_mut(&step.operation)?.refusals;
+        refused.ahead += 1;
+        refused.limit = refused.limit.max(limit);
+        (refused.ahead >= refused.blocking).then_some(refused.limit)
     }
 
     /// A peer is lost: the hints for it.

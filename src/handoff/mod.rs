@@ -3,7 +3,7 @@
 //! A hint is a whole state for one target. It is left by the coordinator of a write for each replica that did not
 //! confirm it, or kept on behalf of another node's coordinator by a fallback that stood in (sloppy, ANY). Hints
 //! are merges, so it does not matter in which order, how often or beside what they arrive; they pass the same
-//! gates at the target as any store. A hint never counts toward a level, sloppy and ANY excepted (rule Q2), and
+//! gates at the target as any store, but for that of rule V2: only what is new is judged by its tag's clock. A hint never counts toward a level, sloppy and ANY excepted (rule Q2), and
 //! trouble with one never fails a write.
 //!
 //! Replay begins when the target can be reached, with a bounded number of hints under way, the next ones sent as

@@ -1,7 +1,9 @@
 //! The node's hybrid logical clock, with the reservations that make it durable (rule V1).
 
+use std::collections::BTreeMap;
+
 use quorate_ring::{Actor, Duration, Hlc, Instant, Now, Tag};
-use quorate_storage::{HlcClock, Horizon, MetaWrite, Write};
+use quorate_storage::{HlcClock, Horizon, MetaWrite, Row, Write};
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 
 use super::{DiskOperation, DiskRequest, Effect, Effects, Ticket};
@@ -20,6 +22,8 @@ pub struct Clock {
     refused: Option<RefusedAt>,
     /// Actors drawn for single writes.
     actors_drawn: u64,
+    /// Keys whose record was replaced by what others hold, with the actor under which they are written since.
+    restored: BTreeMap<Row, Actor>,
     #[cfg(feature = "mutants")]
     by_wall_alone: bool,
 }
@@ -42,6 +46,7 @@ impl Clock {
             requested: None,
             refused: None,
             actors_drawn: 0,
+            restored: BTreeMap::new(),
             #[cfg(feature = "mutants")]
             by_wall_alone: false,
         }
@@ -158,6 +163,21 @@ impl Clock {
         Some((ahead >> Hlc::LOGICAL_BITS).max(1))
     }
 
+    /// The record of `row` is about to be replaced by what other replicas hold. Dots of this process may be gone with it
+    /// that others have, or will be given by a hint: on a state without them the usual actor must name nothing more,
+    /// or its next dot would claim to have seen them (rule V5, as after a lost disk). False if this has happened to too
+    /// many keys: the process must start again, and so draw another actor for all.
+    pub fn restored(&mut self, row: &Row) -> bool {
+        let actor = self.draw_actor();
+        self.restored.insert(row.clone(), actor);
+        self.restored.len() <= RESTORED_MAX
+    }
+
+    /// The actor under which siblings of `row` are written.
+    pub fn actor_for(&self, row: &Row) -> Actor {
+        self.restored.get(row).copied().unwrap_or(self.actor)
+    }
+
     /// An actor for one write alone, which is not made on a state that this node holds.
     pub fn draw_actor(&mut self) -> Actor {
         self.actors_drawn += 1;
@@ -195,6 +215,9 @@ impl Clock {
         effects.push(Effect::Disk(DiskRequest { ticket, deadline: Instant::NEVER, operation }));
     }
 }
+
+/// Keys whose record was replaced that a process keeps in mind.
+const RESTORED_MAX: usize = 100_000;
 
 #[cfg(test)]
 mod tests {

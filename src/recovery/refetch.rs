@@ -10,6 +10,9 @@
 //! and B's. Of a lost disk the coordinator would hear; of a record it does not. So C waits until every request that it
 //! may have had a part in has ended: then w is either held by Q-1 others, or was not acknowledged. While it waits it
 //! has no part in new ones, because it refuses the key.
+//!
+//! What comes back may lack a dot of this very process: one whose write reached nobody else yet, but whose hint is kept.
+//! So siblings of the key are written under another actor from then on ([`Clock::restored`](crate::node::Clock::restored)).
 
 use std::collections::BTreeMap;
 
@@ -105,6 +108,10 @@ impl Refetch {
             let clocks = turn.clock.horizon(turn.now);
             let restore = Write::Restore { row: damaged.row.clone(), state, clocks };
             damaged.stage = Stage::Restoring;
+            if !turn.clock.restored(&damaged.row) {
+                let why = "many records are damaged, and have been replaced by what other replicas hold";
+                return turn.effects.push(Effect::Halt(why.to_owned()));
+            }
             write(turn, RecoveryTicket::Restored(number), restore);
         }
     }

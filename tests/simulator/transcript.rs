@@ -62,6 +62,8 @@ pub(crate) const SCENES: &[(&str, &str)] = &[
     ("expiry_idle_clocks", include_str!("transcripts/expiry_idle_clocks.txt")),
     ("expiry_beside_older", include_str!("transcripts/expiry_beside_older.txt")),
     ("clock_ahead", include_str!("transcripts/clock_ahead.txt")),
+    ("clock_ahead_at_one", include_str!("transcripts/clock_ahead_at_one.txt")),
+    ("damaged_own_write", include_str!("transcripts/damaged_own_write.txt")),
     ("clocks_ahead_together", include_str!("transcripts/clocks_ahead_together.txt")),
     ("damaged_record", include_str!("transcripts/damaged_record.txt")),
     ("full_disks", include_str!("transcripts/full_disks.txt")),

@@ -76,6 +76,7 @@ impl Write {
                 task.plan.own.iter().for_each(|own| self.record.asked(turn.now.mono, *own));
                 // What a replica said in the first round is so; what a client says its own replica must know.
                 let horizon = turn.clock.own_horizon(turn.now, !self.asked_first);
+                tag.actor = turn.clock.actor_for(&task.plan.row);
                 let write = quorate_storage::Write::Mint {
                     row: task.plan.row.clone(),
                     dot: tag,

@@ -15,7 +15,8 @@
 //! state once it is durable here, so a disk that is full refuses the write before anybody has it (rule S5).
 //! A node that is no replica of the key forwards the write, see `forward`.
 //!
-//! Once a store or a mint was sent, the outcome of a failure is unknown: a replica may have it.
+//! Once a store or a mint was sent, the outcome of a failure is unknown: a replica may have it. Only if every replica that
+//! it was sent to has said that it certainly stored nothing is it known not to be applied, see `refusal`.
 
 mod minting;
 
@@ -30,6 +31,7 @@ use super::{
     quorum::{Places, Tracker, Verdict},
     record::Record,
     refusal::Refusals,
+    stragglers::Refused,
 };
 #[cfg(feature = "mutants")]
 use crate::node::Mutant;
@@ -261,7 +263,7 @@ impl Write {
             ReplicaAnswer::Failed(failed) => {
                 self.refusals.failed(place, &failed);
                 if *by_clock {
-                    self.refusals.tell(task.plan.blocking(), turn.now, turn.clock, turn.effects);
+                    self.refusals.tell(task.plan.blocking(), turn);
                 }
                 #[cfg(feature = "mutants")]
                 if turn.config.mutant == Some(Mutant::FailedCounts) {
@@ -344,6 +346,12 @@ impl Write {
     /// Whether the replica at `place` is to be left without the write: it was named by a clock that is ahead.
     pub(super) fn is_refused_as_ahead(&self, place: usize) -> bool {
         self.refusals.is_ahead(place)
+    }
+
+    /// What is known of refusals, for those that have not answered yet.
+    pub(super) fn refused(&self, task: &Task) -> Refused {
+        let by_clock = matches!(self.phase, Phase::Storing { by_clock: true, .. });
+        self.refusals.so_far(by_clock.then(|| task.plan.blocking()))
     }
 
     /// The state that was sent, and who has it; `None` also if nobody can have it.

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::world::Process;
 
-/// Whether the replicas of `key` agree. One whose record is damaged has no say: nothing refetches it yet.
+/// Whether the replicas of `key` agree. One whose record is still damaged has no say: the run may have ended before it came back.
 pub(crate) fn check(key: &Key, processes: &[Process]) -> Result<(), String> {
     if key.is_damaged() {
         return Ok(());
