@@ -1,6 +1,7 @@
 //! What a run leaves for people to look at.
 
 mod bands;
+mod elle;
 mod latency;
 mod operations;
 mod rate;
@@ -82,6 +83,10 @@ pub(crate) fn write_histories(
     let events: Vec<Event> = entries.iter().map(|entry| entry.event.clone()).collect();
     write(&dir.join("history.edn"), write_edn(&events))?;
     write(&dir.join("history.json"), write_json(&events)?)?;
+    if elle::takes(workload) {
+        let transactions: Vec<Event> = events.iter().filter_map(elle::transaction).collect();
+        write(&dir.join("elle.edn"), write_edn(&transactions))?;
+    }
     let keys = dir.join("keys");
     make_dir(&keys)?;
     for (key, entries) in split(entries) {
