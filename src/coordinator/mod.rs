@@ -306,7 +306,7 @@ impl Coordinator {
     fn straggler_answered(&mut self, turn: &mut Turn<'_>, from: NodeId, step: Step, answer: &ReplicaAnswer) {
         if let ReplicaAnswer::Failed(failed) = answer
             && let Some(limit) = failed.limit()
-            && let Some(limit) = self.stragglers.refused_as_ahead(step, limit)
+            && let Some(limit) = self.stragglers.refused_as_ahead(step, from, limit)
         {
             refusal::tell(limit, turn);
         }

@@ -72,10 +72,14 @@ impl Stragglers {
         (hint, straggler.waiting.is_empty())
     }
 
-    /// A replica found the tag ahead of what it accepts, `limit`. The most that any accepts, once so many have that it
-    /// must be this node's clock which is wrong.
-    pub(super) fn refused_as_ahead(&mut self, step: Step, limit: Hlc) -> Option<Hlc> {
-        let refused = &mut self.0.get_mut(&step.operation)?.refusals;
+    /// A replica that had not spoken found the tag ahead of what it accepts, `limit`. The most that any accepts, once so
+    /// many have that it must be this node's clock which is wrong.
+    pub(super) fn refused_as_ahead(&mut self, step: Step, from: NodeId, limit: Hlc) -> Option<Hlc> {
+        let straggler = self.0.get_mut(&step.operation)?;
+        if straggler.round != step.round || !straggler.waiting.contains(&from) {
+            return None;
+        }
+        let refused = &mut straggler.refusals;
         refused.ahead += 1;
         refused.limit = refused.limit.max(limit);
         (refused.ahead >= refused.blocking).then_some(refused.limit)
@@ -111,5 +115,40 @@ impl Stragglers {
 
     pub(super) fn iter(&self) -> impl Iterator<Item = (&OperationId, &Straggler)> {
         self.0.iter()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use quorate_ring::{Actor, Duration, TableId, Tag, Token};
+    use quorate_storage::{Content, Register};
+
+    use super::*;
+
+    /// A frame that comes twice is one replica's word, and one replica may be the one whose clock is wrong.
+    #[test]
+    fn a_replica_finds_the_clock_ahead_but_once() {
+        let tag = Tag { hlc: Hlc(9), actor: Actor(1) };
+        let operation = OperationId::first_of(Actor(1));
+        let straggler = Straggler {
+            round: 2,
+            row: Row::new(Token(0), TableId(1), "k"),
+            state: State::Register(Register { tag, content: Content::Tombstone }),
+            waiting: vec![NodeId(2), NodeId(3)],
+            deadline: Instant::ZERO + Duration::from_secs(1),
+            refusals: Refused { ahead: 0, limit: Hlc::ZERO, blocking: 2 },
+        };
+        let mut stragglers = Stragglers::default();
+        stragglers.insert(operation, straggler);
+        let mut says = |from, round, limit| {
+            let step = Step { operation, round };
+            let wrong = stragglers.refused_as_ahead(step, NodeId(from), Hlc(limit));
+            stragglers.answered(step, NodeId(from), false);
+            wrong
+        };
+        assert_eq!(says(2, 2, 5), None);
+        assert_eq!(says(2, 2, 5), None, "it has spoken");
+        assert_eq!(says(3, 1, 5), None, "that was another round");
+        assert_eq!(says(3, 2, 4), Some(Hlc(5)));
     }
 }

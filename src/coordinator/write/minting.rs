@@ -21,15 +21,15 @@ impl Write {
         turn: &mut Turn<'_>,
         seen: Tag,
     ) -> Option<Conclusion> {
-        let Phase::Minting { heard, retried, .. } = &mut self.phase else {
+        let Phase::Minting { heard, .. } = &mut self.phase else {
             return None;
         };
-        if *retried {
+        if std::mem::replace(&mut self.raised, true) {
             return Some(Err(RequestError::not_applied(version_ahead(turn, Some(seen)))));
         }
         let mut heard = std::mem::take(heard);
         heard.floor = heard.floor.max(Some(seen));
-        self.mint_or_wait(task, turn, heard, true)
+        self.mint(task, turn, heard)
     }
 
     /// Names the write by a tag above all that was `heard` and sends it, unless readers are to agree first or the
@@ -39,16 +39,6 @@ impl Write {
         task: &mut Task,
         turn: &mut Turn<'_>,
         heard: Knowledge,
-    ) -> Option<Conclusion> {
-        self.mint_or_wait(task, turn, heard, false)
-    }
-
-    fn mint_or_wait(
-        &mut self,
-        task: &mut Task,
-        turn: &mut Turn<'_>,
-        heard: Knowledge,
-        retried: bool,
     ) -> Option<Conclusion> {
         task.hedge_at = None;
         if let Err(error) = task.plan.check_alive(turn) {
@@ -85,7 +75,7 @@ impl Write {
                     horizon,
                 };
                 task.mint(turn, MINTING, write);
-                self.phase = Phase::Minting { heard, retried, by_clock };
+                self.phase = Phase::Minting { heard, by_clock };
                 return None;
             }
             // Only a replica can tell whether the key has come so far.

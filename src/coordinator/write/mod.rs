@@ -63,6 +63,8 @@ pub(super) struct Write {
     phase: Phase,
     /// Whether a quorum was asked first.
     asked_first: bool,
+    /// Whether it was named anew, above what this node's own replica holds.
+    raised: bool,
     refusals: Refusals,
     record: Record,
 }
@@ -78,7 +80,7 @@ enum Phase {
     /// Readers of the key cannot agree: a new write of it waits a moment (rule Q5).
     Deferred { heard: Knowledge },
     /// This node's own commit step makes the state, of siblings. `by_clock` as below.
-    Minting { heard: Knowledge, retried: bool, by_clock: bool },
+    Minting { heard: Knowledge, by_clock: bool },
     /// Round 2: the replicas store it. `by_clock` unless its tag was named just above a version that is ahead of every
     /// clock.
     Storing { tracker: Tracker, state: State, by_clock: bool },
@@ -130,6 +132,7 @@ impl Write {
             context,
             phase: Phase::New,
             asked_first: false,
+            raised: false,
             refusals: Refusals::default(),
             record: Record::default(),
         }
