@@ -165,7 +165,12 @@ pub fn outcome(turn: &mut Turn<'_>, row: &Row, result: DiskResult) -> Result<Pee
             Stored { held, more }.into()
         }
         DiskResult::Written(Ok(
-            Written::Minted(_) | Written::Hints(_) | Written::Quarantined(_) | Written::Sound | Written::Meta,
+            Written::Minted(_)
+            | Written::Hints(_)
+            | Written::Quarantined(_)
+            | Written::Sound
+            | Written::Digest(_)
+            | Written::Meta,
         ))
         | DiskResult::Hints(_) => unasked("a write of another sort was reported for a store"),
         DiskResult::Scanned(_) => unasked("a page was read for a key"),

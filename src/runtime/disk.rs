@@ -19,7 +19,7 @@ use std::{
 
 use metrics::{counter, histogram};
 use quorate_storage::{
-    Committer, Engine, EngineError, ReadError, Write, WriteError, WriteResult, read, read_hints,
+    Committer, DigestWork, Engine, EngineError, ReadError, Write, WriteError, WriteResult, read, read_hints,
     read_version, scan,
 };
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
@@ -67,7 +67,7 @@ impl Disk {
         let (results, receiver) = unbounded_channel();
         let mark = Arc::new(Mutex::new(mark));
         let read = Reader { engine: engine.clone(), mark: mark.clone() };
-        let commit = Commit { engine, committer, mark: mark.clone(), is_full: false };
+        let commit = Commit { engine, committer, mark: mark.clone(), is_full: false, has_failed: false };
         let commit = Worker::start("quorate-commit", clock, results.clone(), commit)?;
         let read = Worker::start("quorate-read", clock, results, read)?;
         Ok((Self { commit, read, commits: Vec::new(), reads: Vec::new(), mark }, DiskResults(receiver)))
@@ -138,6 +138,7 @@ impl Worker {
                     continue;
                 }
             }
+            work.end();
         })?;
         Ok(Self { requests, thread })
     }
@@ -178,6 +179,9 @@ trait Work: Send + 'static {
 
     /// Nothing has been asked for since [`SYNC_EVERY`].
     fn idle(&mut self) {}
+
+    /// Nothing will be asked for any more.
+    fn end(&mut self) {}
 }
 
 /// The next requests; `None` when no more will come.
@@ -198,6 +202,8 @@ struct Commit {
     mark: Arc<Mutex<Mark>>,
     /// Whether the last batch found no room: it is said once.
     is_full: bool,
+    /// Whether a commit failed in a way after which nothing more may be written (rule S2).
+    has_failed: bool,
 }
 
 impl Work for Commit {
@@ -224,6 +230,13 @@ impl Work for Commit {
 
     fn idle(&mut self) {
         lock(&self.mark).sync();
+    }
+
+    /// The next process need not read everything again to know what it adds up to (rule A1).
+    fn end(&mut self) {
+        if !self.has_failed {
+            self.commit(&[Write::Digest(DigestWork::Settle { all: true })]);
+        }
     }
 }
 
@@ -261,6 +274,7 @@ impl Commit {
     /// when it hears of it (rule S2).
     fn report(&mut self, error: &EngineError, writes: usize) {
         counter!("quorate_commit_errors_total").increment(1);
+        self.has_failed |= error.is_fatal();
         match error {
             EngineError::Full => return self.has_room(false),
             EngineError::Io(why) => distrust(&self.mark, why),

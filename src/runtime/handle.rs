@@ -4,12 +4,12 @@ use std::{
     cell::{Cell, RefCell},
     net::{SocketAddr, UdpSocket},
     rc::Rc,
-    sync::mpsc,
+    sync::{Arc, mpsc},
     thread,
 };
 
 use quorate_ring::{Actor, ClusterId, NodeId, Ring};
-use quorate_storage::{Engine, Life};
+use quorate_storage::{Digests, Engine, EngineError, Life, Slicing};
 use tokio::{sync::watch, task::LocalSet};
 use tracing::info;
 
@@ -195,8 +195,14 @@ impl Launch {
         let faults = Faults::from_environment()?;
         let clock = faults.map_or_else(OsClock::start, Faults::clock);
         let owner = Owner { cluster: ring.cluster_id(), cluster_name: &cluster.name, node, name: &name };
-        let Opened { engine, committer, recovered, mark } = open(&data_dir, &owner, &process)?;
-        let engine: std::sync::Arc<dyn Engine> = engine;
+        let Opened { engine, mut committer, recovered, mark } = open(&data_dir, &owner, &process)?;
+        let engine: Arc<dyn Engine> = engine;
+        let digests = Digests::load(&*engine, Arc::new(Slicing::of(&ring)));
+        let unread = |error: EngineError| StartError::DataDirectory {
+            path: data_dir.clone(),
+            reason: format!("its digests cannot be read: {error}"),
+        };
+        committer.keep(digests.map_err(unread)?);
         let engine = faults.map_or(engine.clone(), |faults| faults.engine(engine));
         let peers = Liveness { idle_timeout: process.peer_idle_timeout, keep_alive: process.peer_keep_alive };
         let endpoint = NodeEndpoint::new(socket, &identity, peers)?;

@@ -6,14 +6,16 @@
 mod damage;
 mod write;
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use bytes::Bytes;
 use quorate_ring::{Hlc, NodeId, TableKind, Tag};
 
 use crate::{
-    Batch, Content, Engine, EngineError, HintChange, MergeError, Merged, MetaWrite, Recovered, Row, Siblings,
-    Space, State, Version, VersionVector, hints, merge, meta, record,
+    Batch, Content, Digests, Engine, EngineError, HintChange, MergeError, Merged, MetaWrite, Recovered, Row,
+    Siblings, Space, State, Version, VersionVector, hints, merge,
+    merkle::{self, Pending},
+    meta, record,
 };
 
 pub use write::{Horizon, Seen, StoreTerms, Write, WriteError, WriteResult, Written};
@@ -27,6 +29,8 @@ pub struct Committer {
     hlc_bound: Hlc,
     /// The number of the last batch that is durable.
     sequence: u64,
+    /// What the durable records add up to (rule A1).
+    digests: Digests,
 }
 
 /// Writes on their way to the disk.
@@ -40,6 +44,8 @@ pub struct Staged {
     hlc_bound: Hlc,
     /// The number of the last batch once this one is committed.
     sequence: u64,
+    /// What becomes of the digests then.
+    digests: Pending,
 }
 
 impl Staged {
@@ -50,9 +56,16 @@ impl Staged {
 }
 
 impl Committer {
-    /// The committer of a process that found `recovered`.
+    /// The committer of a process that found `recovered`. It knows no digests before it is [told](Self::keep).
     pub fn new(recovered: &Recovered) -> Self {
-        Self { hlc_bound: recovered.hlc_bound, sequence: recovered.sequence }
+        let digests = Digests::unknown(Arc::default());
+        Self { hlc_bound: recovered.hlc_bound, sequence: recovered.sequence, digests }
+    }
+
+    /// Keeps `digests` up to date from now on (rule A1). They are of the same records, and nothing was stored since
+    /// they were loaded.
+    pub fn keep(&mut self, digests: Digests) {
+        self.digests = digests;
     }
 
     /// Merges `writes`, in order, into what `engine` holds. Stores of one key become one record.
@@ -66,19 +79,21 @@ impl Committer {
     pub fn stage(&mut self, engine: &dyn Engine, writes: &[Write]) -> Staged {
         let mut stage = Stage {
             engine,
+            digests: &mut self.digests,
             slots: BTreeMap::new(),
             hints: BTreeMap::new(),
             batch: Batch::new(),
             hlc_bound: self.hlc_bound,
         };
         let results = writes.iter().map(|write| stage.add(write)).collect();
-        stage.finish(results, self)
+        stage.finish(results, (self.hlc_bound, self.sequence))
     }
 
     /// The batch of `staged` is durable: what became of each write, in order.
     pub fn committed(&mut self, staged: Staged) -> Vec<WriteResult> {
         self.hlc_bound = self.hlc_bound.max(staged.hlc_bound);
         self.sequence = staged.sequence;
+        self.digests.committed(staged.digests);
         staged.results
     }
 
@@ -110,11 +125,17 @@ impl Committer {
     pub fn sequence(&self) -> u64 {
         self.sequence
     }
+
+    /// What the durable records add up to (rule A1).
+    pub fn digests(&self) -> &Digests {
+        &self.digests
+    }
 }
 
 /// A batch in the making.
 struct Stage<'a> {
     engine: &'a dyn Engine,
+    digests: &'a mut Digests,
     /// The newest state of every key touched.
     slots: BTreeMap<Bytes, Slot>,
     /// The newest hint under every key touched.
@@ -139,6 +160,8 @@ struct Slot {
     dirty: bool,
     /// What the durable state has seen, of siblings.
     durable: VersionVector,
+    /// The hash of the durable record, 0 of none; `None` if that is damaged.
+    hash: Option<u64>,
 }
 
 impl Stage<'_> {
@@ -154,6 +177,7 @@ impl Stage<'_> {
                 self.hlc_bound = self.hlc_bound.max(*bound);
                 Ok(Written::Meta)
             }
+            Write::Digest(work) => Ok(Written::Digest(self.digests.work(self.engine, work)?)),
             Write::Meta(write) => {
                 meta::put(&mut self.batch, write);
                 Ok(Written::Meta)
@@ -217,7 +241,8 @@ impl Stage<'_> {
         };
         check_growth(held, &minted)?;
         let minted = State::Siblings(minted);
-        *slot = Slot { state: Some(minted.clone()), dirty: true, durable: std::mem::take(&mut slot.durable) };
+        slot.state = Some(minted.clone());
+        slot.dirty = true;
         self.hlc_bound = self.hlc_bound.max(horizon.seen(dot.hlc));
         Ok(Written::Minted(minted))
     }
@@ -271,21 +296,25 @@ impl Stage<'_> {
             Entry::Occupied(slot) => Ok(slot.into_mut()),
             Entry::Vacant(vacant) => {
                 let record = self.engine.get(Space::Data, vacant.key())?;
-                let state = record.map(|bytes| record::decode(vacant.key(), bytes)).transpose();
+                let state = record.clone().map(|bytes| record::decode(vacant.key(), bytes)).transpose();
                 let state = state.map_err(WriteError::Corrupt)?;
+                // Only now is it known to be what was written (rule S3).
+                let hash = record.map_or(0, |record| merkle::hash(vacant.key(), &record));
                 let durable = match &state {
                     Some(State::Siblings(held)) => held.vector().clone(),
                     _ => VersionVector::new(),
                 };
-                Ok(vacant.insert(Slot { state, dirty: false, durable }))
+                Ok(vacant.insert(Slot { state, dirty: false, durable, hash: Some(hash) }))
             }
         }
     }
 
-    fn finish(mut self, results: Vec<WriteResult>, committer: &Committer) -> Staged {
+    fn finish(mut self, results: Vec<WriteResult>, (hlc_bound, mut sequence): (Hlc, u64)) -> Staged {
+        let mut changes = Vec::with_capacity(self.slots.len());
         for (key, slot) in self.slots {
             if let Some(state) = slot.state.filter(|_| slot.dirty) {
                 let record = record::encode(&key, &state);
+                changes.extend(self.digests.change(&key, slot.hash, &record));
                 self.batch.put(Space::Data, key, record);
             }
         }
@@ -298,15 +327,15 @@ impl Stage<'_> {
                 None => self.batch.remove(Space::Hints, key),
             }
         }
-        if self.hlc_bound > committer.hlc_bound {
+        if self.hlc_bound > hlc_bound {
             meta::put(&mut self.batch, &MetaWrite::HlcBound(self.hlc_bound));
         }
-        let mut sequence = committer.sequence;
+        let digests = self.digests.stage(changes, &mut self.batch);
         if !self.batch.is_empty() {
             sequence += 1;
             meta::put_sequence(&mut self.batch, sequence);
         }
-        Staged { batch: self.batch, results, hlc_bound: self.hlc_bound, sequence }
+        Staged { batch: self.batch, results, hlc_bound: self.hlc_bound, sequence, digests }
     }
 }
 

@@ -12,6 +12,7 @@ mod engine;
 mod envelope;
 mod hints;
 mod merge;
+mod merkle;
 mod meta;
 mod quarantine;
 mod read;
@@ -31,6 +32,9 @@ pub use engine::{
 pub use envelope::RecordError;
 pub use hints::{HintBacklog, HintChange, HintPage, read_hints};
 pub use merge::{MergeError, Merged, merge};
+pub use merkle::{
+    CELLS_PER_PAGE, CellDigest, CellSet, DigestAnswer, DigestQuery, DigestWork, Digests, Slicing, Walked,
+};
 pub use meta::{Identity, Life, MetaError, MetaWrite, PeerRecord, Recovered, RecoveryRecord, recover};
 pub use quarantine::{Quarantined, quarantined};
 pub use read::{ReadError, read, read_version};

@@ -6,13 +6,17 @@
 
 #![allow(clippy::disallowed_methods, clippy::print_stdout, clippy::unwrap_used, reason = "a benchmark")]
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use bytes::Bytes;
 use quorate_ring::{Actor, Hlc, TableId, Tag, Token};
 use quorate_storage::{
-    Committer, Content, FjallEngine, FjallOptions, Horizon, MemoryEngine, MetaWrite, Recovered, Register,
-    Row, Seen, Siblings, State, VersionVector, Write, Written, merge, read, read_version, recover,
+    Committer, Content, DigestWork, Digests, FjallEngine, FjallOptions, Horizon, MemoryEngine, MetaWrite,
+    Recovered, Register, Row, Seen, Siblings, Slicing, State, VersionVector, Write, Written, merge, read,
+    read_version, recover,
 };
 
 /// Distinct keys written to.
@@ -24,6 +28,7 @@ fn main() {
     println!("{:<26} {:>10} {:>10} {:>10} {:>10}", "case", "records/s", "us each", "cpu us", "commits/s");
     bench_merges();
     bench_mint();
+    bench_digests();
     for value_bytes in [100, 1024] {
         let directory = tempfile::tempdir().unwrap();
         let engine = FjallEngine::open(directory.path(), &FjallOptions::default()).unwrap();
@@ -88,6 +93,37 @@ fn bench_mint() {
         }
         report(name, minted, 0, &start);
         engine.wipe();
+    }
+}
+
+/// The whole step but the disk, with leaves that are known and kept up to date, and with leaves that are not.
+fn bench_digests() {
+    let slicing = Arc::new(Slicing::default());
+    for round in 0..3 {
+        for (name, known) in [("store x 64, no digests", false), ("store x 64, digests", true)] {
+            let engine = MemoryEngine::new();
+            let mut committer = Committer::new(&Recovered::default());
+            if known {
+                committer.keep(Digests::unknown(Arc::clone(&slicing)));
+                let records_max = 1_000;
+                committer.run(&engine, &[Write::Digest(DigestWork::Rebuild { records_max })]);
+                assert!(committer.digests().dirty().is_empty());
+            }
+            let (mut stored, start) = (0, Start::now());
+            while start.wall.elapsed() < RUN / 3 {
+                let store = |n| {
+                    let content = Content::Value(Bytes::from(vec![7; 100]));
+                    let state = State::Register(Register { tag: dot(stored + n + 1, 1), content });
+                    Write::store(row(spread(stored + n)), state)
+                };
+                let writes: Vec<_> = (0..64).map(store).collect();
+                committer.run(&engine, &writes);
+                stored += 64;
+            }
+            if round > 0 {
+                report(name, stored, 0, &start);
+            }
+        }
     }
 }
 

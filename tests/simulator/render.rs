@@ -168,6 +168,7 @@ pub(crate) fn write(write: &Write) -> String {
         Write::Meta(quorate::storage::MetaWrite::Peer(record)) => {
             format!("{} start {}", record.node, record.life.starts)
         }
+        Write::Digest(work) => format!("digests: {work:?}"),
         Write::Meta(_) => "clock bound".to_owned(),
         Write::Mint { row, dot, content, .. } => {
             let value = content.value().map_or("deleted".to_owned(), text);

@@ -12,6 +12,7 @@ use quorate::{
         synod::Ballot,
     },
     ring::{Founder, Ring, Table, TableId},
+    storage::Slicing,
 };
 
 use crate::world::CLUSTER_NAME;
@@ -21,6 +22,13 @@ pub(crate) fn of(nodes: u32) -> Arc<Ring> {
     static RINGS: Mutex<BTreeMap<u32, Arc<Ring>>> = Mutex::new(BTreeMap::new());
     let mut rings = RINGS.lock().unwrap_or_else(PoisonError::into_inner);
     Arc::clone(rings.entry(nodes).or_insert_with(|| Arc::new(found(nodes))))
+}
+
+/// The cells of that ring.
+pub(crate) fn slicing_of(nodes: u32) -> Arc<Slicing> {
+    static SLICINGS: Mutex<BTreeMap<u32, Arc<Slicing>>> = Mutex::new(BTreeMap::new());
+    let mut slicings = SLICINGS.lock().unwrap_or_else(PoisonError::into_inner);
+    Arc::clone(slicings.entry(nodes).or_insert_with(|| Arc::new(Slicing::of(&of(nodes)))))
 }
 
 /// The map of a founded cluster with the tables that `found` makes for so many replicas, and the record that every

@@ -38,7 +38,8 @@ impl Stage<'_> {
         }
         let held = check_state(row, state)?;
         // Nothing that was durable here is known any more, so nothing is taken for seen.
-        let slot = Slot { state: Some(state.clone()), dirty: true, durable: VersionVector::new() };
+        let slot =
+            Slot { state: Some(state.clone()), dirty: true, durable: VersionVector::new(), hash: None };
         self.slots.insert(row.to_storage_key(), slot);
         self.batch.remove(Space::Quarantine, row.to_storage_key());
         self.hlc_bound = self.hlc_bound.max(horizon.seen(held.hlc));

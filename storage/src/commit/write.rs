@@ -3,7 +3,8 @@
 use quorate_ring::{Duration, Hlc, NodeId, Tag};
 
 use crate::{
-    Content, EngineError, HintChange, MergeError, MetaWrite, RecordError, Row, State, Version, VersionVector,
+    Content, DigestAnswer, DigestWork, EngineError, HintChange, MergeError, MetaWrite, RecordError, Row,
+    State, Version, VersionVector,
 };
 
 /// Something to make durable.
@@ -69,6 +70,8 @@ pub enum Write {
         /// What the node was given: a hint that has grown since stays. `None` drops it whatever it is.
         given: Option<Version>,
     },
+    /// Look at or look after the digests of what is durable (rule A1), between this batch and the one before.
+    Digest(DigestWork),
     /// Change what the node knows about itself.
     Meta(MetaWrite),
 }
@@ -164,6 +167,8 @@ pub enum Written {
     Quarantined(RecordError),
     /// The row's record is not damaged, or there is none: nothing was done.
     Sound,
+    /// What came of work for the digests.
+    Digest(DigestAnswer),
     /// A change to the node's own state.
     Meta,
 }

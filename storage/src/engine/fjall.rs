@@ -97,6 +97,7 @@ pub struct FjallEngine {
     meta: Keyspace,
     hints: Keyspace,
     quarantine: Keyspace,
+    digests: Keyspace,
     database: Database,
     path: PathBuf,
     disk_bytes_max: Option<u64>,
@@ -142,7 +143,8 @@ impl FjallEngine {
             .worker_threads(options.workers)
             .open()
             .map_err(refused)?;
-        let mut missing = Space::ALL.iter().filter(|space| !database.keyspace_exists(space.name()));
+        let needed = Space::ALL.iter().filter(|space| **space != Space::Digests);
+        let mut missing = needed.filter(|space| !database.keyspace_exists(space.name()));
         if let Some(space) = missing.next().filter(|_| options.sequence_promised > 0) {
             return Err(lost(path, &format!("the keyspace `{}` is gone", space.name())));
         }
@@ -159,6 +161,7 @@ impl FjallEngine {
             meta: database.keyspace(Space::Meta.name(), small).map_err(refused)?,
             hints: database.keyspace(Space::Hints.name(), hints).map_err(refused)?,
             quarantine: database.keyspace(Space::Quarantine.name(), small).map_err(refused)?,
+            digests: database.keyspace(Space::Digests.name(), small).map_err(refused)?,
             database,
             path: path.to_owned(),
             disk_bytes_max: options.disk_bytes_max,
@@ -176,6 +179,7 @@ impl FjallEngine {
             Space::Meta => &self.meta,
             Space::Hints => &self.hints,
             Space::Quarantine => &self.quarantine,
+            Space::Digests => &self.digests,
         }
     }
 

@@ -24,11 +24,13 @@ pub enum Space {
     Hints,
     /// Copies of damaged records that are to be restored from peers (rule S3).
     Quarantine,
+    /// What the records of [`Space::Data`] add up to (rule A1), as far as that is known: it follows from them.
+    Digests,
 }
 
 impl Space {
     /// Every space.
-    pub const ALL: [Self; 4] = [Self::Data, Self::Meta, Self::Hints, Self::Quarantine];
+    pub const ALL: [Self; 5] = [Self::Data, Self::Meta, Self::Hints, Self::Quarantine, Self::Digests];
 
     /// The name of the space on disk.
     pub const fn name(self) -> &'static str {
@@ -37,6 +39,7 @@ impl Space {
             Self::Meta => "meta",
             Self::Hints => "hints",
             Self::Quarantine => "quarantine",
+            Self::Digests => "digests",
         }
     }
 }

@@ -1,11 +1,14 @@
 //! A node's disk: the memory engine, and one commit at a time, as in production.
 
+use std::sync::Arc;
+
 use quorate::{
     node::{DiskOperation, DiskRequest, DiskResult, Scan, Ticket},
     ring::{Instant, Tag},
     storage::{
-        Committer, Content, Identity, Kept, MemoryEngine, PendingId, ReadError, Recovered, Row, Seen, Staged,
-        State, VersionVector, Write, WriteResult, read, read_hints, read_version, recover, scan,
+        Committer, Content, Digests, Identity, Kept, MemoryEngine, PendingId, ReadError, Recovered, Row,
+        Seen, Slicing, Staged, State, VersionVector, Write, WriteResult, read, read_hints, read_version,
+        recover, scan,
     },
 };
 
@@ -14,6 +17,7 @@ use crate::{
     mutants::Mutant,
     options::{DiskOptions, Options},
     random::Random,
+    rings,
 };
 
 /// What a disk has to do next.
@@ -34,6 +38,7 @@ pub(crate) enum DiskEvent {
 pub(crate) struct Disk {
     pub(crate) engine: MemoryEngine,
     committer: Committer,
+    slicing: Arc<Slicing>,
     waiting: Vec<(Ticket, Write)>,
     /// Whether a [`DiskEvent::Stage`] or [`DiskEvent::Synced`] is planned.
     busy: bool,
@@ -85,6 +90,7 @@ impl Disk {
         Self {
             engine: MemoryEngine::new(),
             committer: Committer::new(&Recovered::default()),
+            slicing: rings::slicing_of(options.nodes),
             waiting: Vec::new(),
             busy: false,
             syncing: None,
@@ -100,6 +106,8 @@ impl Disk {
     pub(crate) fn begin(&mut self, fresh: impl FnOnce() -> Identity) -> Result<Option<Recovered>, String> {
         let mut recovered = recover(&self.engine).map_err(|error| error.to_string())?;
         self.committer = Committer::new(&recovered);
+        let digests = Digests::load(&self.engine, Arc::clone(&self.slicing));
+        self.committer.keep(digests.map_err(|error| error.to_string())?);
         let writes: Vec<_> = recovered.begin(fresh).into_iter().map(Write::Meta).collect();
         let results = self.committer.run(&self.engine, &writes);
         Ok(results.iter().all(Result::is_ok).then_some(recovered))
@@ -213,6 +221,7 @@ impl Disk {
                     progress.done = zip(tickets, mistakes::results(&writes, mistaken.as_ref(), results));
                 }
                 progress.durable = writes;
+                self.committer.digests().check(&self.engine).expect("the memory engine answers");
             }
             Err(error) => {
                 if let Some(staged) = staged {
