@@ -9,6 +9,7 @@
 mod circle;
 mod claim;
 mod consistency;
+mod endurance;
 mod error;
 mod id;
 mod layout;
@@ -24,6 +25,7 @@ mod transition;
 mod version;
 
 pub use consistency::{Consistency, ConsistencyError, UnknownConsistency, overlaps, quorum};
+pub use endurance::Endurance;
 pub use error::RingError;
 pub use id::{Actor, ClusterId, Epoch, Incarnation, NodeId, TableId};
 pub use layout::Layout;
