@@ -10,7 +10,7 @@ use super::{
     setting::{Field, Setting},
 };
 use crate::{
-    runtime::ProcessSettings,
+    runtime::{NetworkProfile, ProcessSettings},
     units::{bytes_text, duration_text, parse_bytes, parse_duration},
     wire::VALUE_BYTES_MAX,
 };
@@ -111,6 +111,10 @@ impl Draft {
             "tls.ca" => self.ca = Some(text.into()),
             "tls.cert" => self.cert = Some(text.into()),
             "tls.key" => self.key = Some(text.into()),
+            "network" => {
+                let named = NetworkProfile::named(&text);
+                self.process.network = named.ok_or_else(|| format!("'{text}' is neither `lan` nor `wan`"))?;
+            }
             _ => return Err("is no setting".to_owned()),
         }
         Ok(())
@@ -131,6 +135,7 @@ impl Draft {
             "tls.ca" => path(&self.ca),
             "tls.cert" => path(&self.cert),
             "tls.key" => path(&self.key),
+            "network" => Some(quoted(self.process.network.name())),
             _ => None,
         };
         text.unwrap_or_default()

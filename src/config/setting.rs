@@ -113,6 +113,7 @@ pub(super) const SETTINGS: &[Setting] = &[
         help: "Bytes that may wait for a client to read them",
         field: Field::Memory(|p| &mut p.client_output_bytes_max, MIB..=TIB),
     },
+    Setting::own("network", "How far apart the nodes are: `lan`, or `wan` for several regions"),
     Setting {
         key: "peer_idle_timeout",
         help: "A peer that is silent for so long is down",

@@ -93,7 +93,7 @@ impl Plan {
         (0..self.replicas.len()).filter(serves).collect()
     }
 
-    /// The order in which replicas, not fallbacks, are asked: this node first, then those that are up, the
+    /// The order in which replicas, not fallbacks, are asked: this node first, then those that answer gossip, the
     /// nearest by what they took to answer first, then those in this node's rack, then by preference (rule Q1).
     pub(super) fn asking_order(&self, turn: &Turn<'_>) -> Vec<usize> {
         let mut order: Vec<_> = self.alive(turn).iter().filter(|place| *place < self.n()).collect();
@@ -102,7 +102,8 @@ impl Plan {
         order.sort_by_key(|place| {
             let node = self.replicas[*place];
             let is_far = !rack.is_empty() && is_elsewhere(node);
-            (Some(*place) != self.own, turn.health.distance(turn.now.mono, node), is_far)
+            let is_suspect = turn.up.suspects(node);
+            (Some(*place) != self.own, is_suspect, turn.health.distance(turn.now.mono, node), is_far)
         });
         order
     }

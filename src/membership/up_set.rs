@@ -4,21 +4,23 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use quorate_ring::{NodeId, TableId, Token, TokenRange};
 
-/// The members that can be reached, this node always among them, whether each acts as a member (rule M1), and what
-/// each of them does not serve yet because it is recovering (rule R7). A wrong entry costs latency or a refusal, never safety: quorums are
+/// The members that can be reached, this node always among them, whether each acts as a member (rule M1) and answers gossip, and
+/// what each of them does not serve yet because it is recovering (rule R7). A wrong entry costs latency or a refusal, never safety: quorums are
 /// counted in acknowledgements.
 #[derive(Clone, Debug)]
 pub struct UpSet {
     own: NodeId,
     peers: BTreeSet<NodeId>,
     absent: BTreeSet<NodeId>,
+    suspects: BTreeSet<NodeId>,
     recovering: BTreeMap<NodeId, Vec<(TableId, Vec<TokenRange>)>>,
 }
 
 impl UpSet {
     /// Only this node is up.
     pub fn new(own: NodeId) -> Self {
-        Self { own, peers: BTreeSet::new(), absent: BTreeSet::new(), recovering: BTreeMap::new() }
+        let (peers, absent, suspects) = Default::default();
+        Self { own, peers, absent, suspects, recovering: BTreeMap::new() }
     }
 
     /// A peer can be reached.
@@ -32,7 +34,17 @@ impl UpSet {
     pub fn remove(&mut self, peer: NodeId) {
         self.peers.remove(&peer);
         self.absent.remove(&peer);
+        self.suspects.remove(&peer);
         self.recovering.remove(&peer);
+    }
+
+    /// A peer that is up does not answer gossip, or does again.
+    pub fn is_suspected(&mut self, peer: NodeId, suspected: bool) {
+        if !suspected {
+            self.suspects.remove(&peer);
+        } else if self.peers.contains(&peer) {
+            self.suspects.insert(peer);
+        }
     }
 
     /// A peer that is up does not act as a member yet, or does from now on.
@@ -72,6 +84,11 @@ impl UpSet {
     /// Whether a peer that is up does not act as a member yet.
     pub fn is_absent(&self, node: NodeId) -> bool {
         self.absent.contains(&node)
+    }
+
+    /// Whether a peer that is up does not answer gossip: it is asked last.
+    pub fn suspects(&self, node: NodeId) -> bool {
+        self.suspects.contains(&node)
     }
 
     /// Whether a member recovers anything.

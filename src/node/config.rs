@@ -28,6 +28,9 @@ pub struct NodeConfig {
     pub hint_bytes_max: u64,
     /// How long a hint is kept. Longer outages are left to anti-entropy.
     pub hint_age_max: Duration,
+    /// Timings of gossip. Too quick and a slow network looks like dead nodes, each of which costs a reconnection; too
+    /// slow and requests wait for the dead.
+    pub gossip: quorate_gossip::Config,
     /// Of so many reads below QUORUM one compares all replicas in the background (rule Q8); 0 for none. Many, and
     /// replicas that differ stay different until anti-entropy; few, and reads at ONE cost as much as at ALL.
     pub compare_one_in: u32,
@@ -55,6 +58,7 @@ impl NodeConfig {
             max_clock_offset: Duration::from_millis(500),
             hint_bytes_max: 256 * 1024 * 1024,
             hint_age_max: Duration::from_secs(3 * 3_600),
+            gossip: quorate_gossip::Config::lan(),
             compare_one_in: 16,
             requests_max: 8_192,
             requests_per_client_max: 4_096,

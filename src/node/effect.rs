@@ -1,6 +1,8 @@
 //! What a node wants done.
 
-use quorate_ring::{NodeId, TableId, Tag};
+use bytes::Bytes;
+use quorate_gossip::MemberState;
+use quorate_ring::{Duration, NodeId, TableId, Tag};
 
 use super::{ClientId, DiskRequest};
 use crate::{
@@ -27,13 +29,21 @@ pub enum Effect {
         /// What.
         frame: Frame<PeerMessage>,
     },
+    /// Send a datagram of gossip to a peer, if there is a connection. It may be lost.
+    Gossip {
+        /// To whom.
+        peer: NodeId,
+        /// In gossip's own encoding, at most [`quorate_gossip::DATAGRAM_BYTES_MAX`] bytes.
+        packet: Bytes,
+    },
     /// Use the disk.
     Disk(DiskRequest),
     /// Tell the operator: something that must not happen, or should not, has happened.
     Alarm(Alarm),
     /// Count something.
     Observe(Observation),
-    /// Close the connection to a peer, if there is one, and open another: who is at its end is in doubt (rule R7).
+    /// Close the connection to a peer, if there is one, and open another: who is at its end is in doubt (rule R7), or
+    /// nobody is.
     Disconnect(NodeId),
     /// Stop the process: its disk cannot be trusted any more (rule S2). Nothing is acknowledged after it.
     Halt(String),
@@ -51,7 +61,7 @@ pub enum Alarm {
         /// In which table.
         table: TableId,
         /// Of which key.
-        key: bytes::Bytes,
+        key: Bytes,
         /// Who holds or sent it.
         node: NodeId,
         /// Which tag, where it is known.
@@ -62,7 +72,7 @@ pub enum Alarm {
         /// In which table.
         table: TableId,
         /// Of which key.
-        key: bytes::Bytes,
+        key: Bytes,
         /// Who holds it.
         node: NodeId,
         /// What the decoder said.
@@ -74,7 +84,7 @@ pub enum Alarm {
         /// In which table.
         table: TableId,
         /// Of which key.
-        key: bytes::Bytes,
+        key: Bytes,
         /// How many.
         siblings: usize,
     },
@@ -140,6 +150,19 @@ pub enum Observation {
     Overloaded,
     /// A damaged record was replaced by what other replicas hold (rule S3).
     Refetched,
+    /// Gossip's verdict on a member has changed.
+    Member {
+        /// Who.
+        node: NodeId,
+        /// What is held of it now.
+        state: MemberState,
+    },
+    /// This node was suspected, or called dead, and objected: it is slow or badly connected, or was stopped.
+    Suspected,
+    /// The process was stopped or starved, and calls nobody dead for what it missed.
+    Stalled(Duration),
+    /// Gossip heard of another process under this node's id, earlier by its clock or at the same time.
+    LifeRaised,
     /// How far a table has been recovered (rule R7).
     Recovery {
         /// Which table.

@@ -1,8 +1,10 @@
 //! What can happen to a node.
 
+use bytes::Bytes;
 use quorate_ring::{Hlc, Instant, NodeId, TableId, TokenRange, WallMicros};
 use quorate_storage::{
-    EngineError, HintPage, Life, Page, PeerRecord, ReadError, Row, State, Version, Write, WriteError, Written,
+    EngineError, EngineStats, HintPage, Life, Page, PeerRecord, ReadError, Row, State, Version, Write,
+    WriteError, Written,
 };
 
 use crate::{
@@ -50,6 +52,14 @@ pub enum Input {
     },
     /// The connection to a peer is lost: frames under way in both directions are lost with it.
     PeerDown(NodeId),
+    /// A datagram of gossip arrived: anything at all, from whoever the connection's certificate names. Datagrams may be
+    /// lost, doubled and late, and may outlive the connection that carried them.
+    Gossip {
+        /// From whom.
+        from: NodeId,
+        /// In gossip's own encoding.
+        packet: Bytes,
+    },
     /// The disk has done, or failed, what [`Effect::Disk`](super::Effect::Disk) asked.
     DiskDone {
         /// The ticket that the request carried.
@@ -91,6 +101,8 @@ pub enum DiskOperation {
     },
     /// Read a page of ranges of a table.
     Scan(Scan),
+    /// Say how much room is used and left.
+    Measure,
     /// Merge or set something; done once it is durable (rule S1).
     Write(Write),
 }
@@ -119,6 +131,8 @@ pub enum DiskResult {
     Hints(Result<HintPage, EngineError>),
     /// Of [`DiskOperation::Scan`].
     Scanned(Result<Page, EngineError>),
+    /// Of [`DiskOperation::Measure`].
+    Measured(EngineStats),
     /// Of [`DiskOperation::Write`]: durable.
     Written(Result<Written, WriteError>),
     /// Dropped unexecuted: its deadline had passed.
@@ -143,6 +157,8 @@ pub enum Ticket {
     Hint(HintTicket),
     /// The cluster map, and what was promised about the next one.
     Map(MapTicket),
+    /// How much room there is, for gossip.
+    Vitals,
     /// What follows from another map. Nothing waits for it: it is made again at the next start if need be.
     Catalog,
     /// What is known of a peer's lives.

@@ -13,10 +13,12 @@ use super::{
 use crate::{
     coordinator::{Coordinator, ReplicaAnswer, answer, refuse},
     handoff::Handoff,
-    membership::{Agreement, Arrivals, Standings, map::Process},
+    membership::{Agreement, Arrivals, Detector, Standings, map::Process},
     recovery::{Recovery, Source},
     replica::{self, Replica},
-    wire::{ClientMessage, ClusterInfo, Failure, Frame, PROTOCOL_VERSION, RequestError},
+    wire::{
+        ClientMessage, ClusterInfo, Failure, Frame, NodesDescribed, PROTOCOL_VERSION, RequestError, Verdict,
+    },
 };
 
 /// One node of the cluster: coordinator of its clients' requests and replica of its ranges.
@@ -27,12 +29,15 @@ pub struct Node {
     pub(super) replica: Replica,
     pub(super) arrivals: Arrivals,
     pub(super) agreement: Agreement,
+    pub(super) detector: Detector,
     pub(super) standings: Standings,
     pub(super) held: Held,
     pub(super) recovery: Recovery,
     pub(super) source: Source,
     pub(super) handoff: Handoff,
     draining: bool,
+    /// How many requests of clients have begun.
+    requests: u64,
 }
 
 impl Node {
@@ -57,12 +62,14 @@ impl Node {
             replica: Replica::default(),
             arrivals: Arrivals::default(),
             agreement,
+            detector: Detector::default(),
             standings: Standings::default(),
             held: Held::default(),
             handoff: Handoff::new(std::mem::take(&mut recovered.hints)),
             recovery: Recovery::default(),
             source: Source::default(),
             draining: false,
+            requests: 0,
             surroundings: Surroundings::new(config, ring, recovered),
         }
     }
@@ -73,6 +80,7 @@ impl Node {
         let turn = &mut self.surroundings.turn(now, effects);
         self.coordinator.fire_timers(turn);
         self.agreement.tick(turn);
+        self.detector.tick(turn);
         self.handoff.fire_timers(turn);
         self.arrivals.fire_timers(turn);
         self.standings.fire_timers(turn);
@@ -91,13 +99,19 @@ impl Node {
             }
             Input::Peer { from, frame } => self.arrivals.frame(from, frame),
             Input::PeerUp { peer, life, .. } => self.peer_open(now, peer, life, effects),
+            Input::Gossip { from, packet } => {
+                self.detector.datagram(&mut self.surroundings.turn(now, effects), from, &packet);
+            }
             Input::PeerDown(peer) => self.peer_down(now, peer, effects),
             Input::DiskDone { ticket, result } => self.disk_done(now, ticket, result, effects),
             Input::Drain => {
                 self.draining = true;
-                self.coordinator.drain(&mut self.surroundings.turn(now, effects));
+                let turn = &mut self.surroundings.turn(now, effects);
+                self.coordinator.drain(turn);
+                self.detector.leave(turn);
             }
         }
+        self.follow_gossip(now, effects);
         self.follow_map(now, effects);
         self.keep_hints(now, effects);
         for row in std::mem::take(&mut self.surroundings.damaged) {
@@ -107,11 +121,13 @@ impl Node {
 
     /// When [`Input::Tick`] is due, unless something else happens before; ask after each pass.
     pub fn next_timer(&self) -> Option<Instant> {
-        let Self { coordinator, arrivals, agreement, standings, held, recovery, handoff, .. } = self;
+        let Self { coordinator, arrivals, agreement, detector, standings, held, recovery, handoff, .. } =
+            self;
         let timers = [
             coordinator.next_timer(),
             arrivals.next_timer(),
             agreement.next_timer(),
+            detector.next_timer(),
             standings.next_timer(),
             held.next_timer(),
             recovery.next_timer(),
@@ -151,6 +167,11 @@ impl Node {
         self.surroundings.up.iter().filter(|node| *node != self.surroundings.config.node).count()
     }
 
+    /// What gossip holds of a member.
+    pub fn verdict(&self, node: NodeId) -> Verdict {
+        self.detector.verdict(node)
+    }
+
     /// The map that it goes by.
     pub fn ring(&self) -> &Ring {
         &self.surroundings.ring
@@ -172,6 +193,7 @@ impl Node {
         self.surroundings.lives.validate();
         self.handoff.validate();
         self.agreement.validate();
+        self.detector.validate();
         self.held.validate();
     }
 
@@ -210,7 +232,9 @@ impl Node {
             return;
         };
         let Frame { header, message } = frame;
-        let info = matches!(message, ClientMessage::DescribeCluster(_)).then(|| self.cluster_info());
+        self.requests += 1;
+        let info = matches!(message, ClientMessage::DescribeCluster(_) | ClientMessage::DescribeNodes(_))
+            .then(|| self.cluster_info());
         let turn = &mut self.surroundings.turn(now, effects);
         match message {
             ClientMessage::Get(get) => self.coordinator.get(turn, client, header, get),
@@ -226,12 +250,19 @@ impl Node {
                     answer(turn, client, header, info.into());
                 }
             }
+            ClientMessage::DescribeNodes(_) => {
+                if let Some(cluster) = info {
+                    let nodes = self.detector.describe(turn);
+                    answer(turn, client, header, NodesDescribed { cluster, nodes }.into());
+                }
+            }
             ClientMessage::Got(_)
             | ClientMessage::Written(_)
             | ClientMessage::TableCreated(_)
             | ClientMessage::TableChanged(_)
             | ClientMessage::Tables(_)
             | ClientMessage::ClusterInfo(_)
+            | ClientMessage::NodesDescribed(_)
             | ClientMessage::RequestError(_) => {
                 let failure = Failure::BadRequest("an answer was sent as a request".to_owned());
                 refuse(turn, client, header, RequestError::not_applied(failure));
@@ -255,6 +286,12 @@ impl Node {
             Ticket::Map(ticket) => {
                 if let Err(halt) = self.agreement.disk_done(turn, ticket, &result) {
                     effects.push(Effect::Halt(halt));
+                }
+            }
+            Ticket::Vitals => {
+                if let DiskResult::Measured(stats) = result {
+                    let hints = self.handoff.backlogs().values().map(|backlog| backlog.hints).sum();
+                    self.detector.measured(turn, &stats, self.requests, hints);
                 }
             }
             Ticket::Catalog => {

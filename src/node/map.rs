@@ -28,6 +28,7 @@ impl Node {
         self.surroundings.serves = serves;
         let recovers = news.is_some_and(|map| self.install(now, &map, effects));
         let turn = &mut self.surroundings.turn(now, effects);
+        self.detector.refresh(turn);
         if has_changed || recovers {
             self.standings.publish(turn);
         }

@@ -7,7 +7,7 @@ use super::{DiskResult, Effect, Effects, Node, held::HeldFrame};
 use crate::{
     coordinator::{ReplicaAnswer, Step},
     handoff::Handoff,
-    membership::{Arrival, remember, send_standing},
+    membership::{Arrival, News, remember, send_standing},
     wire::{AfterLoss, Frame, HeldAnswer, PeerMessage, Refused, RolledBack, Standing},
 };
 
@@ -51,6 +51,7 @@ impl Node {
         self.standings.peer_down(peer);
         self.held.peer_down(peer);
         let turn = &mut self.surroundings.turn(now, effects);
+        self.detector.refresh(turn);
         self.coordinator.peer_down(turn, peer);
         self.handoff.peer_down(peer);
         self.recovery.peer_down(turn, peer);
@@ -106,6 +107,7 @@ impl Node {
             | PeerMessage::MapFetch(_)
             | PeerMessage::MapFetched(_)
             | PeerMessage::MapInstalled(_) => self.agreement.handle(turn, from, header, message),
+            PeerMessage::Gossip(gossip) => self.detector.stream(turn, from, &gossip.packet),
             PeerMessage::AskStanding(_) => send_standing(turn, from),
             PeerMessage::Standing(standing) => self.standing(now, from, standing, effects),
             PeerMessage::Pull(pull) => self.source.pull(turn, from, header, pull),
@@ -151,12 +153,15 @@ impl Node {
         self.recovery.look(turn);
         if whole {
             self.standings.publish(turn);
+            self.detector.refresh(turn);
         }
     }
 
     fn peer_up(&mut self, now: Now, peer: NodeId, effects: &mut Effects) {
         self.surroundings.up.insert(peer);
+        self.surroundings.up.is_suspected(peer, self.detector.suspects(peer));
         let turn = &mut self.surroundings.turn(now, effects);
+        self.detector.refresh(turn);
         self.agreement.peer_up(turn, peer);
         self.handoff.peer_up(turn, peer);
         self.standings.peer_up(turn, peer);
@@ -172,6 +177,23 @@ impl Node {
         self.coordinator.peer_replaced(turn, record.node);
         self.peer_down(now, record.node, effects);
         effects.push(Effect::Disconnect(record.node));
+    }
+
+    /// Does what gossip's verdicts and facts ask for. To be called after every event.
+    pub(super) fn follow_gossip(&mut self, now: Now, effects: &mut Effects) {
+        for news in self.detector.take_news() {
+            match news {
+                News::Alive(peer) => self.surroundings.up.is_suspected(peer, false),
+                News::Suspect(peer) => self.surroundings.up.is_suspected(peer, true),
+                News::Dead(peer) if self.surroundings.up.contains(peer) => {
+                    effects.push(Effect::Disconnect(peer));
+                }
+                News::Dead(_) => {}
+                News::Epoch(peer, epoch) => {
+                    self.agreement.hear_epoch(&mut self.surroundings.turn(now, effects), peer, epoch);
+                }
+            }
+        }
     }
 
     /// A peer says how far it has come.

@@ -319,6 +319,7 @@ fn look(engine: &dyn Engine, mark: &Mutex<Mark>, operation: DiskOperation) -> Di
         DiskOperation::Scan(Scan { table, ranges, after, bytes_max }) => {
             DiskResult::Scanned(scan(engine, table, &ranges, after.as_ref(), bytes_max))
         }
+        DiskOperation::Measure => DiskResult::Measured(engine.stats()),
         // Writes are never sorted here; one that were would be refused, not lost in silence.
         DiskOperation::Write(_) => DiskResult::Expired,
     };

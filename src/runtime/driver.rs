@@ -180,6 +180,7 @@ impl Loop {
             match effect {
                 Effect::ToClient { client, frame } => switchboard.send_to_client(client, &frame, now),
                 Effect::ToPeer { peer, frame } => switchboard.send_to_peer(peer, &frame, now),
+                Effect::Gossip { peer, packet } => switchboard.send_datagram(peer, packet),
                 Effect::Disk(request) => self.requests.push(request),
                 Effect::Alarm(what) => alarm(&what),
                 Effect::Observe(what) => observe(what),

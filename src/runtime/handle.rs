@@ -224,6 +224,7 @@ impl Launch {
             value_bytes_max: cluster.value_bytes_max,
             request_timeout_max: process.request_timeout_max,
             hedge_delay: process.hedge_delay,
+            gossip: process.network.gossip(),
             requests_max: process.requests_max,
             requests_per_client_max: process.requests_per_client_max,
             replica_requests_max: process.replica_requests_max,

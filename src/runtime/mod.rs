@@ -24,7 +24,7 @@ pub use error::{RunError, StartError};
 pub use handle::{Await, NodeHandle};
 #[cfg(feature = "cli")]
 pub use serve::{ServeError, serve};
-pub use settings::{ClusterSettings, ProcessSettings, RunConfig};
+pub use settings::{ClusterSettings, NetworkProfile, ProcessSettings, RunConfig};
 
 #[cfg(test)]
 #[cfg(feature = "cli")]

@@ -1,7 +1,8 @@
 //! What the node counts, as metrics in base units; what alarms it, as log lines.
 
 use metrics::{counter, gauge, histogram};
-use tracing::{error, info, warn};
+use quorate_gossip::MemberState;
+use tracing::{debug, error, info, warn};
 
 use crate::{
     node::{Alarm, Observation},
@@ -32,6 +33,33 @@ pub(super) fn observe(observation: Observation) {
             if done == 0 || done * 10 / total > (done - 1) * 10 / total {
                 info!(%table, done, total, "ranges recovered from peers");
             }
+        }
+        Observation::Member { node, state } => {
+            counter!("quorate_gossip_verdicts_total", "state" => state.to_string()).increment(1);
+            match state {
+                MemberState::Dead => warn!(%node, "gossip: the node is dead: nobody gets an answer from it"),
+                MemberState::Suspect => debug!(%node, "gossip: the node is suspected"),
+                state => info!(%node, %state, "gossip"),
+            }
+        }
+        Observation::Suspected => {
+            counter!("quorate_gossip_objections_total").increment(1);
+            info!(
+                "gossip: this node was suspected of being dead, and objected: it is slow, or badly connected"
+            );
+        }
+        Observation::Stalled(time) => {
+            counter!("quorate_stalls_total").increment(1);
+            histogram!("quorate_stall_seconds").record(time.as_secs_f64());
+            if time > STALL_MIN {
+                warn!(ms = time.as_millis() as u64, "this process was stopped, or starved");
+            }
+        }
+        Observation::LifeRaised => {
+            counter!("quorate_gossip_lives_raised_total").increment(1);
+            let advice =
+                "once after a start: its clock stepped back; again and again: two run under one name";
+            warn!("gossip: another process of this node was heard of; {advice}");
         }
         Observation::Refetched => counter!("quorate_refetched_records_total").increment(1),
         Observation::Overloaded => counter!("quorate_overloaded_total").increment(1),
@@ -84,3 +112,6 @@ pub(super) fn alarm(alarm: &Alarm) {
         }
     }
 }
+
+/// A shorter stall is counted, and no news.
+const STALL_MIN: std::time::Duration = std::time::Duration::from_secs(1);

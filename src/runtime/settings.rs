@@ -69,6 +69,8 @@ pub struct ProcessSettings {
     /// Bytes that may wait for a client to read them. From a quarter on nothing more is read from that
     /// client; beyond, its connection is dropped.
     pub client_output_bytes_max: usize,
+    /// How far apart the nodes are: how patient gossip is with them.
+    pub network: NetworkProfile,
     /// A peer that is silent for so long is down: its requests fail over. Too short and a pause looks like
     /// a crash; too long and requests wait for the dead.
     pub peer_idle_timeout: Duration,
@@ -76,6 +78,39 @@ pub struct ProcessSettings {
     pub peer_keep_alive: Duration,
     /// How long requests under way may take when the node is told to stop.
     pub drain_timeout: Duration,
+}
+
+/// How far apart the nodes of a cluster are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NetworkProfile {
+    /// Round trips of a few milliseconds: one machine, one building, one region. A dead node is called so within
+    /// four seconds, mostly.
+    Lan,
+    /// Round trips of up to half a second: several regions. A dead node is called so within twelve seconds, mostly.
+    Wan,
+}
+
+impl NetworkProfile {
+    /// Its name in a configuration.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Lan => "lan",
+            Self::Wan => "wan",
+        }
+    }
+
+    /// The profile of that name.
+    pub fn named(name: &str) -> Option<Self> {
+        [Self::Lan, Self::Wan].into_iter().find(|profile| profile.name() == name)
+    }
+
+    /// Gossip's timings.
+    pub(super) fn gossip(self) -> quorate_gossip::Config {
+        match self {
+            Self::Lan => quorate_gossip::Config::lan(),
+            Self::Wan => quorate_gossip::Config::wan(),
+        }
+    }
 }
 
 impl ClusterSettings {
@@ -105,6 +140,7 @@ impl Default for ProcessSettings {
             clients_max: 4_096,
             peer_output_bytes_max: 256 << 20,
             client_output_bytes_max: 64 << 20,
+            network: NetworkProfile::Lan,
             peer_idle_timeout: Duration::from_secs(2),
             peer_keep_alive: Duration::from_millis(300),
             drain_timeout: Duration::from_secs(5),

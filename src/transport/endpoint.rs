@@ -128,7 +128,8 @@ fn accepting_transport() -> io::Result<TransportConfig> {
     transport
         .max_concurrent_bidi_streams(VarInt::from_u32(1))
         .max_concurrent_uni_streams(VarInt::from_u32(0))
-        .datagram_receive_buffer_size(None)
+        .datagram_receive_buffer_size(Some(DATAGRAM_BUFFER_BYTES))
+        .datagram_send_buffer_size(DATAGRAM_BUFFER_BYTES)
         .initial_rtt(INITIAL_RTT)
         .max_idle_timeout(Some(IDLE_TIMEOUT_MAX.try_into().map_err(io::Error::other)?));
     tune(&mut transport);
@@ -144,6 +145,8 @@ fn dialling_transport(peers: Liveness) -> io::Result<TransportConfig> {
     Ok(transport)
 }
 
+/// Gossip that waits to be sent or read; beyond, the oldest is lost. A few hundred packets.
+const DATAGRAM_BUFFER_BYTES: usize = 256 * 1024;
 /// Long enough that no two meet by chance.
 const CONNECTION_ID_BYTES: usize = 8;
 /// Connections that wait to be accepted; more are refused.

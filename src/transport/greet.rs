@@ -174,7 +174,10 @@ impl Host {
         self.switchboard.attach_peer(theirs, &line);
         let remote = line.remote_address();
         info!(%peer, %remote, "peer up");
-        let lost = self.pump_peer(peer, &line, &mut reader).await;
+        let lost = tokio::select! {
+            lost = self.pump_peer(peer, &line, &mut reader) => lost,
+            never = self.pump_gossip(peer, &line) => never,
+        };
         close_after(&line, &lost);
         self.switchboard.detach_peer(peer, &line);
         if !self.stopping.get() {
@@ -212,6 +215,14 @@ impl Host {
                 return lost;
             }
         }
+    }
+
+    /// Takes a peer's datagrams. It does not end by itself: how a connection was lost is for its stream to say.
+    async fn pump_gossip(&self, from: NodeId, line: &Line) -> Lost {
+        while let Some(packet) = line.datagram().await {
+            self.switchboard.push(Input::Gossip { from, packet });
+        }
+        std::future::pending().await
     }
 
     async fn pump_client(

@@ -11,6 +11,7 @@ use std::{
     rc::Rc,
 };
 
+use bytes::Bytes;
 use quinn::Connection;
 use quorate_ring::{Instant, NodeId};
 use tokio::{
@@ -92,7 +93,10 @@ impl Switchboard {
     /// Closes the connection to a peer, if there is one. It is opened anew as if it had been lost.
     pub(crate) fn disconnect_peer(&self, peer: NodeId) {
         if let Some(line) = self.peers.borrow().get(&peer) {
-            line.close(CloseCode::InDoubt, "another process of this node was heard of");
+            line.close(
+                CloseCode::InDoubt,
+                "this process does not answer, or another one of this node was heard of",
+            );
         }
     }
 
@@ -129,6 +133,15 @@ impl Switchboard {
     pub(crate) fn send_to_peer(&self, peer: NodeId, frame: &Frame<PeerMessage>, now: Instant) {
         if let Some(line) = self.peers.borrow().get(&peer) {
             self.send(line, frame, now);
+        }
+    }
+
+    /// Sends a datagram to a peer, if it is connected. One that is too large for the path, or in whose way too many
+    /// others are, is lost.
+    pub(crate) fn send_datagram(&self, peer: NodeId, packet: Bytes) {
+        if let Some(line) = self.peers.borrow().get(&peer) {
+            // What gossip loses it says again.
+            let _ = line.connection.send_datagram(packet);
         }
     }
 
@@ -227,6 +240,11 @@ impl Line {
     /// The other side's address.
     pub(crate) fn remote_address(&self) -> std::net::SocketAddr {
         self.connection.remote_address()
+    }
+
+    /// Waits for a datagram; `None` once the connection is lost.
+    pub(crate) async fn datagram(&self) -> Option<Bytes> {
+        self.connection.read_datagram().await.ok()
     }
 
     /// Waits until the other side has read most of what was sent to it.

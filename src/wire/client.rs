@@ -4,7 +4,7 @@ use bytes::Bytes;
 use quorate_ring::{Consistency, Epoch, Hlc, Layout, NodeId, Table, TableId, TableKind, Tag};
 use serde::{Deserialize, Serialize};
 
-use super::{Receipt, RequestError, frame::messages};
+use super::{DescribeNodes, NodesDescribed, Receipt, RequestError, frame::messages};
 
 /// Read one key.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -244,6 +244,8 @@ messages! {
         0x47 => DropTable,
         /// Truncate a table.
         0x48 => TruncateTable,
+        /// Describe every node.
+        0x49 => DescribeNodes,
         /// Read done.
         0x60 => Got,
         /// Write or delete done.
@@ -256,6 +258,8 @@ messages! {
         0x65 => ClusterInfo,
         /// Table altered, dropped or truncated.
         0x66 => TableChanged,
+        /// Every node described.
+        0x67 => NodesDescribed,
         /// The request failed.
         0x7f => RequestError,
     }

@@ -8,6 +8,7 @@ mod frame;
 mod handshake;
 #[cfg(feature = "server")]
 mod map;
+mod nodes;
 mod outcome;
 #[cfg(feature = "server")]
 mod peer;
@@ -23,12 +24,13 @@ pub use map::{
     MapAccept, MapAccepted, MapDecided, MapFetch, MapFetched, MapInstalled, MapOutbid, MapPrepare,
     MapPromised, Parent,
 };
+pub use nodes::{About, DescribeNodes, NodeStatus, NodesDescribed, Progress, Verdict, Vitals};
 pub use outcome::{Failure, Outcome, Part, Receipt, ReplicaReport, RequestError};
 #[cfg(feature = "server")]
 pub use peer::{
-    Advance, Advanced, AfterLoss, Answer, AskStanding, Fetch, Fetched, Forward, Forwarded, HeldAnswer,
-    KeepHint, PeerMessage, PeerRefusal, Pull, PullScope, Pulled, PulledPage, Refused, RolledBack, Standing,
-    Store, Stored, Want,
+    Advance, Advanced, AfterLoss, Answer, AskStanding, Fetch, Fetched, Forward, Forwarded, Gossip,
+    HeldAnswer, KeepHint, PeerMessage, PeerRefusal, Pull, PullScope, Pulled, PulledPage, Refused, RolledBack,
+    Standing, Store, Stored, Want,
 };
 
 /// The version of frames, header and bodies together. Peers and clients of another version are refused

@@ -232,6 +232,13 @@ pub struct PulledPage {
     pub clock: Hlc,
 }
 
+/// What gossip has to say that does not fit a datagram.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Gossip {
+    /// In gossip's own encoding.
+    pub packet: Bytes,
+}
+
 /// The sender knows of a later process of the receiver than the one that it talks to: the receiver's directory
 /// was replaced by an older copy of itself, and counts as lost (rule V3).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -312,6 +319,8 @@ messages! {
         0x2b => MapFetched,
         /// The cluster map is in use.
         0x2c => MapInstalled,
+        /// Gossip.
+        0x2d => Gossip,
         /// No.
         0x2f => Refused,
     }

@@ -3,7 +3,10 @@
 
 use std::fmt;
 
-use quorate::{node::Mutant as CoreMutant, ring::TableKind};
+use quorate::{
+    node::Mutant as CoreMutant,
+    ring::{Duration, TableKind},
+};
 
 use crate::{
     mutants::Mutant,
@@ -54,6 +57,7 @@ pub(crate) struct Options {
     /// Nodes give requests no more than twice that, or 4 s, so that a damaged record is restored before long.
     pub(crate) brief: bool,
     pub(crate) hedge_delay: u64,
+    pub(crate) gossip: Gossip,
     /// What a node keeps for another at most. With no hints at all, other ways of repair have more to do.
     pub(crate) hint_bytes_max: u64,
     pub(crate) requests_max: usize,
@@ -70,6 +74,44 @@ pub(crate) struct Options {
     /// Nodes take clocks for working that are at most this far apart (rule V2).
     pub(crate) clock_tolerance: u64,
     pub(crate) faults: Plan,
+}
+
+/// How busy gossip is. It costs more events than all else, so many runs do without it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Gossip {
+    /// It says nothing for an hour.
+    Silent,
+    /// As in production.
+    Lan,
+    /// So quick that every slow frame looks like a dead node.
+    Hasty,
+}
+
+impl Gossip {
+    /// Gossip's own simulation has large clusters.
+    fn draw(seed: u64, nodes: u32) -> Self {
+        match Random::stream(seed, "gossip").below(64) {
+            _ if nodes > 7 => Self::Silent,
+            0 => Self::Hasty,
+            1..=6 => Self::Lan,
+            _ => Self::Silent,
+        }
+    }
+
+    pub(crate) fn config(self) -> quorate_gossip::Config {
+        let hour = Duration::from_secs(3_600);
+        match self {
+            Self::Silent => quorate_gossip::Config {
+                probe_interval: hour,
+                spread_interval: hour,
+                exchange_interval: hour,
+                reconnect_interval: hour,
+                ..quorate_gossip::Config::lan()
+            },
+            Self::Lan => quorate_gossip::Config::lan(),
+            Self::Hasty => quorate_gossip::Config::simulation(),
+        }
+    }
 }
 
 /// How the network behaves when nothing is broken.
@@ -154,6 +196,7 @@ impl Options {
             request_timeout: random.scale(10 * MS, 4 * SECOND),
             brief: Random::stream(seed, "brief").chance(500),
             hedge_delay: random.scale(MS / 10, 200 * MS),
+            gossip: Gossip::draw(seed, nodes),
             hint_bytes_max: *Random::stream(seed, "hints").pick(&[0, 0, 200, u64::MAX]),
             requests_max: tiny(random, 8_192),
             requests_per_client_max: tiny(random, 4_096),
@@ -195,6 +238,7 @@ impl Options {
         options.faults = Plan::default();
         options.tables = 0;
         options.hedge_delay = 25 * MS;
+        options.gossip = Gossip::Silent;
         options.hint_bytes_max = 0;
         (options.request_timeout, options.brief) = (250 * MS, true);
         (options.requests_max, options.requests_per_client_max, options.replica_requests_max) =
@@ -338,10 +382,11 @@ impl fmt::Display for Options {
         )?;
         writeln!(
             f,
-            "  duration {} request timeout {} hedge {}",
+            "  duration {} request timeout {} hedge {} gossip {:?}",
             time(self.duration),
             time(self.request_timeout),
-            time(self.hedge_delay)
+            time(self.hedge_delay),
+            self.gossip
         )?;
         writeln!(
             f,

@@ -4,7 +4,7 @@
 //!
 //! | command | does |
 //! |---|---|
-//! | `> nodes N replication R [hints] [fresh]` | starts a cluster, with or without hints, and waits until all are connected; comes first. A fresh one has neither tables nor a map yet |
+//! | `> nodes N replication R [hints] [fresh] [gossip]` | starts a cluster, with or without hints and gossip, and waits until all are connected; comes first. A fresh one has neither tables nor a map yet |
 //! | `> n1 get K LEVEL`, `put K V LEVEL`, `delete K LEVEL` | a client of n1 asks; 250 ms to answer |
 //! | ... `over c3`, `for MS`, `monotone`, `sloppy` | the same with the context of c3's answer, with a TTL, and so on |
 //! | `> siblings`, `> registers` | the table that requests concern from now on; at first that of registers |
@@ -13,6 +13,7 @@
 //! | `> wait MS` | lets time pass |
 //! | `> cut n1 n2`, `> join n1 n2` | blocks both directions, or frees them |
 //! | `> crash n2`, `> start n2`, `> wipe n2` | ends a process, starts it, ends it and replaces its disk |
+//! | `> pause n2 MS` | stops a process for so long |
 //! | `> clock n2 MS` | sets a wall clock so far from the right time, ahead or (negative) behind |
 //! | `> slow n2 F`, `> full n2`, `> room n2` | a disk takes F times as long, is full, has room again |
 //! | `> rot n2 K` | flips a bit of a record |
@@ -33,7 +34,7 @@ use quorate::{
 
 use crate::{
     invariants::{REGISTERS, SIBLINGS},
-    options::{MS, Options},
+    options::{Gossip, MS, Options, SECOND},
     render,
     world::{Event, World, encoded},
 };
@@ -67,6 +68,7 @@ pub(crate) const SCENES: &[(&str, &str)] = &[
     ("clocks_ahead_together", include_str!("transcripts/clocks_ahead_together.txt")),
     ("damaged_record", include_str!("transcripts/damaged_record.txt")),
     ("full_disks", include_str!("transcripts/full_disks.txt")),
+    ("stopped_node", include_str!("transcripts/stopped_node.txt")),
     ("forwarded_write", include_str!("transcripts/forwarded_write.txt")),
 ];
 
@@ -111,6 +113,10 @@ impl Scene {
         let mut options = Options::calm(0, nodes, replication);
         options.hint_bytes_max = if how.contains(&"hints") { u64::MAX } else { 0 };
         options.founded = !how.contains(&"fresh");
+        if how.contains(&"gossip") {
+            options.gossip = Gossip::Lan;
+            options.network.idle_timeout = 30 * SECOND;
+        }
         let mut world = World::new(options);
         world.trace.verbose = true;
         (0..nodes as usize).for_each(|node| world.agenda.push(0, Event::Start(node)));
@@ -128,6 +134,10 @@ impl Scene {
             ["cut", a, b] => self.directions(a, b, |from, to| Event::Block { from, to })?,
             ["join", a, b] => self.directions(a, b, |from, to| Event::Unblock { from, to })?,
             ["crash", node] => self.world.crash(number(node)?, u64::MAX),
+            ["pause", node, millis] => {
+                let end = self.world.now + u64::from(parse(millis)?) * MS;
+                self.world.pause(number(node)?, end);
+            }
             ["start", node] => self.world.start(number(node)?),
             ["wipe", node] => self.world.replace_disk(number(node)?, u64::MAX, None),
             ["slow", node, factor] => {

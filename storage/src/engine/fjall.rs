@@ -256,6 +256,7 @@ impl Engine for FjallEngine {
             write_buffer_bytes: self.database.write_buffer_size(),
             disk_bytes: self.database.disk_space().unwrap_or(0),
             journal_bytes: self.database.journal_disk_space().unwrap_or(0),
+            free_bytes: free_bytes(&self.path),
         }
     }
 }

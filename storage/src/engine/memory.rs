@@ -213,7 +213,7 @@ impl Engine for MemoryEngine {
         let inner = self.lock();
         let records = inner.durable.spaces.values().flatten();
         let disk_bytes = records.map(|(key, value)| (key.len() + value.len()) as u64).sum();
-        EngineStats { disk_bytes, ..EngineStats::default() }
+        EngineStats { disk_bytes, free_bytes: u64::MAX, ..EngineStats::default() }
     }
 }
 

@@ -131,6 +131,8 @@ pub struct EngineStats {
     pub disk_bytes: u64,
     /// Bytes of journals that a restart has to replay.
     pub journal_bytes: u64,
+    /// Bytes free on the file system; `u64::MAX` if it does not tell.
+    pub free_bytes: u64,
 }
 
 /// Takes records up to the one with which `bytes_max` is reached.

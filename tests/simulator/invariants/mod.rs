@@ -13,9 +13,11 @@
 //! | `sessions` | end | a session at QUORUM and ALL never goes back |
 //! | `tables` | each step, end | one cluster map per epoch, and every acknowledged change of a table in it |
 //! | `linearizable`, `linearizable_siblings` | end | QUORUM and ALL are linearizable per key |
+//! | `alive` | end | everybody is connected to everybody, and gossip calls everybody alive |
 //! | `converged` | end | replicas agree once everybody was asked, and know every acknowledged write |
 
 mod acknowledged;
+pub(crate) mod alive;
 mod causality;
 mod changes;
 mod contents;
@@ -372,6 +374,13 @@ impl Oracle {
     /// Whether the replicas of every key agree.
     pub(crate) fn converged(&self, processes: &[Process]) -> Result<(), String> {
         self.keys.iter().filter(|key| !key.may_be_gone).try_for_each(|key| converged::check(key, processes))
+    }
+
+    /// Whether nothing is left to be brought together or restored.
+    pub(crate) fn is_settled(&self, processes: &[Process]) -> bool {
+        !self.keys.iter().any(Key::is_damaged)
+            && self.converged(processes).is_ok()
+            && self.tables.check(processes).is_ok()
     }
 
     /// Judges what can only be judged when all is over.

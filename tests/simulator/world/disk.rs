@@ -6,8 +6,8 @@ use quorate::{
     node::{DiskOperation, DiskRequest, DiskResult, Scan, Ticket},
     ring::{Instant, Tag},
     storage::{
-        Committer, Content, Digests, Identity, Kept, MemoryEngine, PendingId, ReadError, Recovered, Row,
-        Seen, Slicing, Staged, State, VersionVector, Write, WriteResult, read, read_hints, read_version,
+        Committer, Content, Digests, Engine, Identity, Kept, MemoryEngine, PendingId, ReadError, Recovered,
+        Row, Seen, Slicing, Staged, State, VersionVector, Write, WriteResult, read, read_hints, read_version,
         recover, scan,
     },
 };
@@ -126,6 +126,8 @@ impl Disk {
                 let idle = !std::mem::replace(&mut self.busy, true);
                 idle.then(|| (self.random.below(STAGE_DELAY_MAX), DiskEvent::Stage))
             }
+            // It draws nothing, so that gossip shifts nothing else.
+            DiskOperation::Measure => Some((1, DiskEvent::Read(request))),
             _ => {
                 let latency = self.random.range(1, self.options.read_max) * self.slowness;
                 Some((latency, DiskEvent::Read(request)))
@@ -150,11 +152,12 @@ impl Disk {
                 DiskOperation::Scan(Scan { table, ranges, after, bytes_max }) => {
                     DiskResult::Scanned(scan(&self.engine, *table, ranges, after.as_ref(), *bytes_max))
                 }
+                DiskOperation::Measure => DiskResult::Measured(self.engine.stats()),
                 DiskOperation::Write(_) => DiskResult::Expired,
             }
         };
         let mut progress = Progress::default();
-        if self.random.chance(500) {
+        if matches!(request.operation, DiskOperation::Measure) || self.random.chance(500) {
             progress.done.push((request.ticket, result));
         } else {
             let delay = self.random.range(1, self.options.read_max);

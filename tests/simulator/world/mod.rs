@@ -6,6 +6,7 @@
 pub(crate) mod agenda;
 mod clock;
 mod disk;
+mod ending;
 pub(crate) mod faults;
 mod frames;
 mod mistakes;
@@ -20,7 +21,7 @@ use std::{
 
 use bytes::Bytes;
 use quorate::{
-    node::{Alarm, ClientId, DiskOperation, DiskRequest, Effect, Effects, Input},
+    node::{Alarm, ClientId, DiskOperation, DiskRequest, Effect, Effects, Input, Observation},
     ring::{Epoch, NodeId, Ring},
     storage::{MemoryImage, MetaWrite, Write},
     wire::{ClientMessage, Frame, PeerMessage},
@@ -50,6 +51,8 @@ use crate::{
 pub(crate) enum Event {
     /// A frame reaches a node.
     Frame { from: usize, to: usize, generation: u32, bytes: Bytes },
+    /// A datagram of gossip reaches a node.
+    Datagram { from: usize, to: usize, packet: Bytes },
     /// A node learns of a connection.
     PeerUp { node: usize, peer: usize, generation: u32 },
     /// A node learns of the loss of one.
@@ -174,24 +177,9 @@ impl World {
         if self.oracle.failure.is_none() && !(self.healed && self.clients.iter().all(Client::is_done)) {
             self.fail(format!("clients are not served {PATIENCE} ns after the last fault"));
         }
-        for _ in 0..LAST_READS_MAX {
-            self.read_all();
-            if self.oracle.failure.is_some() || self.oracle.converged(&self.processes).is_ok() {
-                break;
-            }
-        }
+        self.settle();
         self.oracle.judge(&self.processes);
         self.oracle.failure.take().map_or(Ok(()), Err)
-    }
-
-    /// Reads every key, which must succeed, and lets everything come to rest.
-    fn read_all(&mut self) {
-        self.start_last_readers();
-        self.run_until(self.now + PATIENCE, |world| world.clients.iter().all(Client::is_done));
-        if self.oracle.failure.is_none() && !self.clients.iter().all(Client::is_done) {
-            self.fail("keys cannot be read although all faults are over".to_owned());
-        }
-        self.run_until(self.now + PATIENCE, |_| false);
     }
 
     /// Lets events happen until `done`, or nothing is left to happen before `end`, or an invariant breaks.
@@ -224,6 +212,10 @@ impl World {
         self.trace.add(self.now);
         match event {
             Event::Frame { from, to, generation, bytes } => self.frame(from, to, generation, bytes),
+            Event::Datagram { from, to, packet } => {
+                self.trace.add_bytes(&packet);
+                self.input(to, Input::Gossip { from: id(from), packet });
+            }
             Event::PeerUp { node, peer, generation } => self.peer_up(node, peer, generation),
             Event::PeerDown { node, peer, generation } => {
                 if self.network.disbelieve(node, peer, generation) {
@@ -270,12 +262,16 @@ impl World {
     fn postponed(&self, event: &Event) -> Option<u64> {
         let node = match event {
             Event::Frame { to: node, .. }
+            | Event::Datagram { to: node, .. }
             | Event::PeerUp { node, .. }
             | Event::PeerDown { node, .. }
             | Event::Timer { node, .. }
             | Event::Disk { node, .. }
             | Event::Request { node, .. }
             | Event::ClientGone { node, .. } => *node,
+            // A process that does nothing lets nobody in.
+            Event::Dial { a, b } if self.processes[*a].paused_until < self.processes[*b].paused_until => *b,
+            Event::Dial { a, .. } => *a,
             _ => return None,
         };
         let until = self.processes[node].paused_until;
@@ -437,6 +433,10 @@ impl World {
                 self.network.send(self.now, (number, to), encoded(&frame, now), once, &mut self.agenda);
                 self.sent(number);
             }
+            Effect::Gossip { peer, packet } => {
+                let to = peer.0 as usize - 1;
+                self.network.send_datagram(self.now, (number, to), packet, &mut self.agenda);
+            }
             Effect::ToClient { client, frame } => {
                 let at = self.now + self.network.client_delay();
                 if !self.network.loses_client() {
@@ -460,11 +460,14 @@ impl World {
                 self.crash(number, self.now + back);
             }
             Effect::Disconnect(peer) => {
-                self.network.reset(self.now, number, peer.0 as usize - 1, &mut self.agenda);
+                self.network.disconnect(self.now, number, peer.0 as usize - 1, &mut self.agenda);
             }
             Effect::Abandon(why) => {
                 self.trace.line(|| format!("{} n{} gives its disk up: {why}", time(self.now), number + 1));
                 self.replace_disk(number, self.now + self.options.request_timeout, None);
+            }
+            Effect::Observe(Observation::Member { node, state }) => {
+                self.trace.line(|| format!("{} n{} holds {node} {state}", time(self.now), number + 1));
             }
             Effect::Observe(_) => {}
         }
@@ -487,5 +490,3 @@ pub(crate) fn id(place: usize) -> NodeId {
 
 /// How long after the last fault everything must work again.
 const PATIENCE: u64 = 60 * SECOND;
-/// Read repair may be refused by a full queue or lost with a connection; the next read repairs again.
-const LAST_READS_MAX: u32 = 8;

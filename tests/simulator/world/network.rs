@@ -10,7 +10,7 @@ use bytes::Bytes;
 
 use super::{Event, agenda::Agenda};
 use crate::{
-    options::{NetworkOptions, SECOND},
+    options::{MS, NetworkOptions, SECOND},
     random::Random,
 };
 
@@ -20,6 +20,8 @@ pub(crate) struct Network {
     nodes: usize,
     options: NetworkOptions,
     random: Random,
+    datagrams: Random,
+    calm: bool,
     /// Which directions take longer, and how many times as long.
     distances: Vec<u64>,
     connections: Vec<Connection>,
@@ -58,6 +60,8 @@ impl Network {
             distances: (0..nodes * nodes).map(|_| distance()).collect(),
             options,
             random: Random::stream(seed, "network"),
+            datagrams: Random::stream(seed, "datagrams"),
+            calm: false,
             connections: vec![Connection::default(); nodes * nodes.saturating_sub(1) / 2],
             directions: vec![Direction::default(); nodes * nodes],
         }
@@ -89,6 +93,35 @@ impl Network {
             self.transmit(now, from, to, bytes.clone(), agenda);
         }
         self.transmit(now, from, to, bytes, agenda);
+    }
+
+    /// Sends a datagram on the connection that `from` believes to have: it is lost where a frame would be held back, and
+    /// keeps no order. What arrives late does so even if the connection is gone.
+    pub(crate) fn send_datagram(
+        &mut self,
+        now: u64,
+        (from, to): (usize, usize),
+        packet: Bytes,
+        agenda: &mut Agenda<Event>,
+    ) {
+        let connection = &self.connections[pair(from, to)];
+        let direction = &self.directions[from * self.nodes + to];
+        let connected = connection.open && direction.believed == Some(connection.generation);
+        let blocked = direction.blocks > 0;
+        // Of its own dice, as everything that gossip alone draws: it shifts nothing else.
+        let dice = &mut self.datagrams;
+        let (lost, doubled) = (dice.chance(self.options.loss), dice.chance(self.options.duplication));
+        if !connected || blocked || lost {
+            return;
+        }
+        for _ in 0..1 + u32::from(doubled) {
+            let dice = &mut self.datagrams;
+            let delay = dice.range(self.options.delay_min, self.options.delay_max);
+            let delay = if dice.chance(self.options.slow) { delay * 10 } else { delay };
+            let at = now + (delay * self.distances[from * self.nodes + to]).min(DELAY_MAX);
+            let at = if self.calm { at.min(now + QUICK) } else { at };
+            agenda.push(at, Event::Datagram { from, to, packet: packet.clone() });
+        }
     }
 
     /// Whether a frame that was sent on connection `generation` still arrives: what was under way when a
@@ -126,6 +159,14 @@ impl Network {
         if direction.blocks > 0 && direction.blocked_before == block {
             self.reset(now, from, to, agenda);
         }
+    }
+
+    /// `node` closes its connection to `peer`, and knows it at once.
+    pub(crate) fn disconnect(&mut self, now: u64, node: usize, peer: usize, agenda: &mut Agenda<Event>) {
+        if let Some(generation) = self.directions[node * self.nodes + peer].believed {
+            agenda.push(now, Event::PeerDown { node, peer, generation });
+        }
+        self.reset(now, node, peer, agenda);
     }
 
     /// The connection between two nodes is lost.
@@ -214,8 +255,10 @@ impl Network {
         self.random.chance(self.options.client_loss)
     }
 
-    /// From now on frames are neither lost nor doubled nor overtaken.
+    /// From now on frames are neither lost nor doubled nor overtaken, and datagrams as quick as the hastiest gossip
+    /// expects.
     pub(crate) fn calm_down(&mut self) {
+        self.calm = true;
         let options = &mut self.options;
         (options.loss, options.duplication, options.reordering, options.client_loss) = (0, 0, 0, 0);
     }
@@ -237,6 +280,8 @@ impl Network {
     }
 }
 
+/// What the hastiest gossip takes for a usual delay.
+const QUICK: u64 = 4 * MS;
 /// No frame takes longer, however far and slow: whatever waits for all would wait for ever.
 const DELAY_MAX: u64 = SECOND;
 

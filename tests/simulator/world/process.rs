@@ -127,7 +127,7 @@ impl World {
     }
 
     /// A process does nothing until `end`.
-    pub(super) fn pause(&mut self, number: usize, end: u64) {
+    pub(crate) fn pause(&mut self, number: usize, end: u64) {
         let process = &mut self.processes[number];
         if process.node.is_none() {
             return;
@@ -168,6 +168,7 @@ fn config(options: &Options, node: NodeId, actor: Actor) -> NodeConfig {
         LAST_READ_TIMEOUT.max(timeout)
     });
     config.hedge_delay = Duration::from_nanos(options.hedge_delay);
+    config.gossip = options.gossip.config();
     config.hint_bytes_max = options.hint_bytes_max;
     config.max_clock_offset = Duration::from_nanos(options.clock_tolerance);
     config.requests_max = options.requests_max;

@@ -1,0 +1,51 @@
+//! How a run ends: the last questions, and time for what differs to come together.
+
+use super::{PATIENCE, World};
+use crate::{
+    invariants::alive,
+    options::{Gossip, SECOND},
+    workload::Client,
+};
+
+impl World {
+    /// Reads everything until it has come together, then looks whether everybody calls everybody alive.
+    pub(super) fn settle(&mut self) {
+        for _ in 0..LAST_READS_MAX {
+            self.read_all();
+            if self.oracle.failure.is_some() || self.oracle.converged(&self.processes).is_ok() {
+                break;
+            }
+        }
+        if let Err(why) = self.all_alive() {
+            self.fail(why);
+        }
+    }
+
+    /// Reads every key, which must succeed, and gives what differs time to come together. Gossip never rests, so the end
+    /// is not when nothing happens any more.
+    fn read_all(&mut self) {
+        self.start_last_readers();
+        self.run_until(self.now + PATIENCE, |world| world.clients.iter().all(Client::is_done));
+        if self.oracle.failure.is_none() && !self.clients.iter().all(Client::is_done) {
+            self.fail("keys cannot be read although all faults are over".to_owned());
+        }
+        let begin = self.now;
+        for second in 1..=PATIENCE / SECOND {
+            if self.oracle.is_settled(&self.processes) && self.all_alive().is_ok() {
+                break;
+            }
+            self.run_until(begin + second * SECOND, |_| false);
+        }
+        self.run_until(self.now + LATE, |_| false);
+    }
+
+    /// Whether gossip, unless it is silent, calls everybody alive.
+    fn all_alive(&self) -> Result<(), String> {
+        if self.options.gossip == Gossip::Silent { Ok(()) } else { alive::check(&self.processes) }
+    }
+}
+
+/// Whatever might still change what has come together does so by then.
+const LATE: u64 = 3 * SECOND;
+/// Read repair may be refused by a full queue or lost with a connection; the next read repairs again.
+const LAST_READS_MAX: u32 = 8;
