@@ -52,6 +52,20 @@ pub fn bytes_text(bytes: u64) -> String {
     }
 }
 
+/// A size to about two digits, for people.
+pub fn rounded_bytes_text(bytes: u64) -> String {
+    let units = [(1_u64 << 40, "TiB"), (1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")];
+    let Some((factor, unit)) = units.into_iter().find(|(factor, _)| bytes >= *factor) else {
+        return format!("{bytes} B");
+    };
+    let tenths = u128::from(bytes) * 10 / u128::from(factor);
+    if tenths < 100 {
+        format!("{}.{} {unit}", tenths / 10, tenths % 10)
+    } else {
+        format!("{} {unit}", tenths / 10)
+    }
+}
+
 /// The shortest exact way to write a duration, to the microsecond.
 pub fn duration_text(duration: Duration) -> String {
     let us = duration.as_micros();
@@ -90,6 +104,12 @@ mod tests {
             assert!(parse_bytes(wrong).is_err(), "{wrong}");
         }
         assert!(parse_duration("5").unwrap_err().contains("has no unit"));
+    }
+
+    #[test]
+    fn sizes_for_people_have_two_digits_or_more() {
+        let texts = [0, 1_023, 1_024, 1_536, 10 << 20, 1_023 << 30, u64::MAX].map(rounded_bytes_text);
+        assert_eq!(texts, ["0 B", "1023 B", "1.0 KiB", "1.5 KiB", "10 MiB", "1023 GiB", "16777215 TiB"]);
     }
 
     proptest! {

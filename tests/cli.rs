@@ -98,6 +98,24 @@ fn a_table_keeps_the_levels_of_requests_that_name_none() {
 }
 
 #[test]
+fn tables_are_altered_truncated_and_dropped() {
+    let statements = format!(
+        "{CREATE} {INSERT} ALTER TABLE t WITH write_consistency = 'ALL'; DESCRIBE TABLE t; {SELECT}; \
+         TRUNCATE t; {SELECT}; {INSERT} {SELECT}; DROP TABLE t; DESCRIBE TABLES; {SELECT}"
+    );
+    let done = quorate(Path::new("."), &["demo", "-e", &statements]);
+    let (code, out, error) = outcome(&done);
+    let lines: Vec<_> = out.lines().collect();
+    assert!(lines[0].starts_with("t\tregister\t1\tQUORUM\tALL\t"), "{out}");
+    assert_eq!(
+        lines[1..],
+        ["b", "b"],
+        "one value before TRUNCATE, one written after it, no table after DROP"
+    );
+    assert!(code == 2 && error.contains("unknown table 't'"), "{error}");
+}
+
+#[test]
 fn concurrent_writes_stay_until_one_replaces_them() {
     let dir = tempfile::tempdir().unwrap();
     // Each run is a session of its own, and a new process of every node.

@@ -14,7 +14,9 @@ use super::{
     policy::Nature,
     routing::Route,
 };
-use crate::wire::{self, ClientMessage, ClusterInfo, DescribeCluster, Failure, ListTables};
+use crate::wire::{
+    self, ClientMessage, ClusterInfo, DescribeCluster, DescribeNodes, Failure, ListTables, NodesDescribed,
+};
 
 impl Client {
     /// The table called `name`, to read and write it.
@@ -53,6 +55,20 @@ impl Client {
     pub async fn cluster_info(&self) -> Result<ClusterInfo, CatalogError> {
         match self.ask(DescribeCluster {}.into()).await? {
             (_, ClientMessage::ClusterInfo(info)) => Ok(info),
+            (node, _) => Err(CallError::not_applied(Cause::UnexpectedAnswer { node }).into()),
+        }
+    }
+
+    /// What one of the cluster's nodes knows of each of them: who answers, who reaches whom, and how each is. The node that
+    /// answers is the one that the contact points led to; another one while it cannot be reached.
+    ///
+    /// # Errors
+    /// See [`CatalogError`].
+    pub async fn nodes(&self) -> Result<NodesDescribed, CatalogError> {
+        let session = self.session();
+        let (route, deadline) = (Route::Node(session.contact()), session.deadline(None));
+        match session.request(DescribeNodes {}.into(), route, Nature::Read, deadline).await? {
+            (_, ClientMessage::NodesDescribed(nodes)) => Ok(nodes),
             (node, _) => Err(CallError::not_applied(Cause::UnexpectedAnswer { node }).into()),
         }
     }

@@ -53,5 +53,8 @@ pub use update::Update;
 
 pub use crate::{
     transport::{Identity, IdentityError},
-    wire::{ClusterInfo, Failure, Outcome, Part, Receipt, ReplicaReport, VersionedValue},
+    wire::{
+        About, ClusterInfo, Failure, NodeStatus, NodesDescribed, Outcome, Part, Progress, Receipt,
+        ReplicaReport, Verdict, VersionedValue, Vitals,
+    },
 };

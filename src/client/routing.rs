@@ -17,6 +17,8 @@ pub(super) struct Map {
 pub(super) enum Route<'k> {
     /// The replicas of a key: the others would only pass the request on.
     Key(&'k [u8], u8),
+    /// This node, or any other while it cannot be reached.
+    Node(NodeId),
     /// Any node.
     Anyone,
 }
@@ -41,8 +43,9 @@ impl Map {
         route: Route<'_>,
         mut usable: impl FnMut(NodeId) -> Option<N>,
     ) -> Option<N> {
-        let first = match route {
-            Route::Key(key, replication) => self.ring.replicas_of_key(key, replication),
+        let first = match &route {
+            Route::Key(key, replication) => self.ring.replicas_of_key(key, *replication),
+            Route::Node(node) => std::slice::from_ref(node),
             Route::Anyone => &[],
         };
         let others = || self.ring.members().iter().map(|member| member.id).filter(|id| !first.contains(id));

@@ -44,6 +44,8 @@ pub(super) struct Settings {
 #[derive(Debug)]
 pub(super) struct Session {
     settings: Settings,
+    /// The node that the contact points led to.
+    contact: NodeId,
     keeping: Keeping,
     cluster: RwLock<Arc<Cluster>>,
 }
@@ -85,13 +87,19 @@ impl Session {
             in_flight_max: settings.in_flight_max,
         };
         // The address that just worked is kept for that node: the cluster may know it by another.
-        let contact = Node::new(open.info.node, address);
-        contact.keep(&keeping, Some(open));
-        let cluster = Arc::new(Cluster::new(map, &BTreeMap::from([(contact.id(), contact)])));
+        let node = Node::new(open.info.node, address);
+        let contact = node.id();
+        node.keep(&keeping, Some(open));
+        let cluster = Arc::new(Cluster::new(map, &BTreeMap::from([(contact, node)])));
         let news = keeping.newest.subscribe();
-        let session = Arc::new(Self { settings, keeping, cluster: RwLock::new(cluster) });
+        let session = Arc::new(Self { settings, contact, keeping, cluster: RwLock::new(cluster) });
         tokio::spawn(follow(Arc::downgrade(&session), news));
         Ok(session)
+    }
+
+    /// The node that the contact points led to.
+    pub(super) fn contact(&self) -> NodeId {
+        self.contact
     }
 
     /// When a request that starts now must be done.

@@ -6,6 +6,8 @@ use bytes::Bytes;
 use comfy_table::{Table, presets};
 use serde_json::{Map, Value, json};
 
+use crate::units::rounded_bytes_text;
+
 /// How data is printed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Format {
@@ -44,6 +46,8 @@ pub enum Cell {
     Text(String),
     /// A number.
     Number(u64),
+    /// A number of bytes: rounded for people.
+    Size(u64),
     /// A list of words of our own.
     List(Vec<String>),
     /// Several cells in one place.
@@ -94,6 +98,7 @@ impl Grid {
         for row in &self.rows {
             table.add_row(row.iter().map(|cell| match cell {
                 Cell::Null => "null".to_owned(),
+                Cell::Size(bytes) => rounded_bytes_text(*bytes),
                 cell => printable(&cell.text()),
             }));
         }
@@ -137,7 +142,7 @@ impl Cell {
         match self {
             Self::Bytes(bytes) => bytes_text(bytes),
             Self::Text(text) => text.clone(),
-            Self::Number(number) => number.to_string(),
+            Self::Number(number) | Self::Size(number) => number.to_string(),
             Self::List(words) => words.join(" "),
             Self::Cells(cells) => cells.iter().map(Self::text).collect::<Vec<_>>().join(" "),
             Self::Null => String::new(),
@@ -146,7 +151,7 @@ impl Cell {
 
     fn json(&self) -> Value {
         match self {
-            Self::Number(number) => json!(number),
+            Self::Number(number) | Self::Size(number) => json!(number),
             Self::List(words) => json!(words),
             Self::Cells(cells) => Value::Array(cells.iter().map(Self::json).collect()),
             Self::Null => Value::Null,

@@ -7,7 +7,8 @@ use crate::{
     wire::ClusterInfo,
 };
 
-pub(super) fn tables(tables: &[Table]) -> Grid {
+/// One row for each table.
+pub fn tables(tables: &[Table]) -> Grid {
     let mut grid =
         Grid::new(&["table", "kind", "replication", "read_consistency", "write_consistency", "id"]);
     for table in tables {

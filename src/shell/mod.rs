@@ -10,13 +10,16 @@ mod copy;
 mod describe;
 mod help;
 mod interactive;
+mod overview;
 mod script;
 mod session;
 mod trace;
 
 pub use answer::Answer;
 pub use console::{Console, stderr_has_color};
+pub use describe::tables;
 pub use interactive::run_interactive;
+pub use overview::{Overview, nodes, ring};
 pub use script::{read_file, run_input, run_source};
 pub use session::{Flow, Session, ShellError};
 pub use trace::receipt_text;

@@ -5,6 +5,7 @@
 
 #![expect(clippy::disallowed_methods, reason = "this waits for real processes")]
 
+mod failures;
 mod full;
 mod lost;
 mod nodes;
@@ -189,6 +190,13 @@ const PAUSE: Duration = Duration::from_millis(100);
 impl Nodes {
     async fn client(&self) -> Client {
         let client = Client::builder().contact_points(self.addresses()).tls(self.identity()).build().await;
+        client.expect("a client")
+    }
+
+    /// A client whose questions about the cluster one node answers.
+    async fn client_of(&self, node: usize) -> Client {
+        let address = self.addresses().swap_remove(node);
+        let client = Client::builder().contact_points([address]).tls(self.identity()).build().await;
         client.expect("a client")
     }
 }

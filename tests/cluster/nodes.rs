@@ -50,6 +50,14 @@ impl Nodes {
         process.wait().expect("gone");
     }
 
+    /// Sends a signal, by its name, to a node that runs.
+    #[allow(dead_code, reason = "the tests ask, the bench does not")]
+    pub(crate) fn signal(&self, node: usize, signal: &str) {
+        let pid = self.processes[node].as_ref().expect("the node runs").id().to_string();
+        let done = Command::new("kill").args([&format!("-{signal}"), &pid]).status().expect("kill runs");
+        assert!(done.success(), "kill -{signal} of {}", name(node));
+    }
+
     /// Deletes the data directory of a node that does not run: its disk is lost.
     #[allow(dead_code, reason = "the tests ask, the bench does not")]
     pub(crate) fn wipe(&self, node: usize) {
@@ -89,6 +97,16 @@ impl Nodes {
         let mut command =
             self.command(&["shell", "--connect", &connect, "--certs", "certs", "-e", statements]);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("a shell")
+    }
+
+    /// What `quorate admin QUESTION` prints when `node` is asked.
+    #[allow(dead_code, reason = "the tests ask, the bench does not")]
+    pub(crate) fn admin(&self, question: &str, node: usize) -> String {
+        let connect = self.addresses().swap_remove(node);
+        let arguments = ["admin", question, "--connect", &connect, "--certs", "certs", "--output", "table"];
+        let done = self.command(&arguments).output().expect("quorate runs");
+        assert!(done.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&done.stderr));
+        String::from_utf8_lossy(&done.stdout).into_owned()
     }
 
     pub(crate) fn addresses(&self) -> Vec<String> {

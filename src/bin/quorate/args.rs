@@ -34,6 +34,9 @@ pub(crate) enum Command {
     Put(Put),
     /// Delete a key
     Del(Del),
+    /// Look at the cluster: who is up in whose eyes, and what it still bears
+    #[command(subcommand, after_help = ADMIN_EXAMPLES)]
+    Admin(Admin),
     /// Run a node
     #[command(after_help = SERVE_EXAMPLES)]
     Serve(Serve),
@@ -163,6 +166,18 @@ pub(crate) struct Del {
     pub(crate) request: Request,
 }
 
+#[derive(Debug, Subcommand)]
+pub(crate) enum Admin {
+    /// One screen: how the cluster is, how many failures it still bears, and problems only
+    Status(Cluster),
+    /// Every node: what it says of itself, whom it cannot reach, and what the node asked holds of it
+    Nodes(Cluster),
+    /// Every node's share of the keys, beside what its weight entitles it to
+    Ring(Cluster),
+    /// Every table with its options
+    Tables(Cluster),
+}
+
 #[derive(Debug, Args)]
 pub(crate) struct Serve {
     /// The configuration file; flags and the environment win over it
@@ -257,6 +272,15 @@ Examples:
   quorate put carts alice - < basket.bin
   quorate put sessions alice token --ttl 30m
   quorate put carts alice '3 apples' --context \"$(quorate get carts alice --output jsonl | jq -r .context)\"";
+
+const ADMIN_EXAMPLES: &str = "\
+The first node of --connect that answers tells what it knows: its own connections, and what gossip has brought it
+from the others. Ask another node to see the cluster with its eyes.
+
+Examples:
+  quorate admin status --connect 10.0.0.1:7000 --certs ./certs
+  quorate admin status --output json | jq -r '.[0].verdict'
+  quorate admin nodes --connect 10.0.0.3:7000";
 
 const SERVE_EXAMPLES: &str = "\
 Every setting of the file is also a flag and a variable QUORATE_*; flags win over the environment, the

@@ -1,5 +1,6 @@
 //! The `quorate` program.
 
+mod admin;
 mod args;
 mod cluster;
 mod demo;
@@ -44,6 +45,7 @@ fn run(command: Command, console: Console) -> Result<(), Failure> {
             Command::Get(get) => one_shot::get(get, console).await,
             Command::Put(put) => one_shot::put(put, console).await,
             Command::Del(del) => one_shot::del(del, console).await,
+            Command::Admin(question) => admin::answer(question, console).await,
             Command::Serve(node) => serve::serve(node).await,
             Command::Config(config) => serve::config(config, console),
             Command::Certs(certs) => serve::certs(certs, console),

@@ -1,0 +1,435 @@
+//! The cluster at a glance: a verdict, which failures it still bears, and problems only.
+
+use std::{collections::BTreeSet, fmt};
+
+use quorate_ring::{Epoch, NodeId, Ring, RingError, Table};
+
+use crate::{
+    cql::render::{Cell, Grid},
+    units::rounded_bytes_text,
+    wire::{NodeStatus, NodesDescribed, Verdict},
+};
+
+/// How the cluster is.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Overview {
+    cluster_name: String,
+    /// Who was asked.
+    asked: NodeId,
+    epoch: Epoch,
+    nodes: usize,
+    up: usize,
+    tables: usize,
+    /// How many more nodes may fail, whichever they are; `None` while there are no tables.
+    may_fail: Option<usize>,
+    racks: Vec<String>,
+    verdict: &'static str,
+    problems: Vec<String>,
+}
+
+impl Overview {
+    /// Judges what one node has said.
+    ///
+    /// # Errors
+    /// If the cluster's layout makes no ring: the node is of another version.
+    pub fn new(described: &NodesDescribed, tables: &[Table]) -> Result<Self, RingError> {
+        let NodesDescribed { cluster, nodes } = described;
+        let ring = Ring::new(cluster.layout.clone())?;
+        let down: BTreeSet<_> = nodes.iter().filter(|node| !is_up(node)).map(|node| node.node).collect();
+        let mut judge = Judge { ring: &ring, nodes, problems: Vec::new() };
+        judge.members(cluster.epoch);
+        let (may_fail, has_quorums) = judge.tables(tables, &down);
+        let problems = judge.problems;
+        let replication = tables.iter().map(|table| table.replication).max();
+        Ok(Self {
+            cluster_name: cluster.cluster_name.clone(),
+            asked: cluster.node,
+            epoch: cluster.epoch,
+            nodes: nodes.len(),
+            up: nodes.len() - down.len(),
+            tables: tables.len(),
+            may_fail,
+            racks: replication.map_or_else(Vec::new, |n| ring.endurance(n, &down).racks),
+            verdict: match (has_quorums, problems.is_empty()) {
+                (false, _) => "failing",
+                (true, false) => "degraded",
+                (true, true) => "well",
+            },
+            problems,
+        })
+    }
+
+    /// One row with all of it.
+    pub fn grid(&self) -> Grid {
+        let columns =
+            ["verdict", "cluster", "asked", "epoch", "nodes", "up", "tables", "may_fail", "problems"];
+        let mut grid = Grid::new(&columns);
+        grid.push(vec![
+            Cell::Text(self.verdict.to_owned()),
+            Cell::Text(self.cluster_name.clone()),
+            Cell::Text(self.asked.to_string()),
+            Cell::Number(self.epoch.0),
+            Cell::Number(self.nodes as u64),
+            Cell::Number(self.up as u64),
+            Cell::Number(self.tables as u64),
+            self.may_fail.map_or(Cell::Null, |nodes| Cell::Number(nodes as u64)),
+            Cell::List(self.problems.clone()),
+        ]);
+        grid
+    }
+}
+
+impl fmt::Display for Overview {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { cluster_name, verdict, up, nodes, epoch, asked, tables, .. } = self;
+        write!(
+            f,
+            "cluster '{cluster_name}' is {verdict}: {up} of {nodes} nodes up, {}",
+            plural(*tables, "table")
+        )?;
+        match self.may_fail {
+            None => writeln!(f)?,
+            Some(0) => writeln!(f, "; one more failure can cost keys their quorum")?,
+            Some(more) => writeln!(f, "; any {} may fail", plural(more, "node"))?,
+        }
+        if !self.racks.is_empty() {
+            writeln!(f, "racks that may fail as a whole: {}", self.racks.join(", "))?;
+        }
+        for problem in &self.problems {
+            writeln!(f, "- {problem}")?;
+        }
+        write!(f, "as {asked} sees it at {epoch}")
+    }
+}
+
+/// Collects what is wrong.
+struct Judge<'a> {
+    ring: &'a Ring,
+    nodes: &'a [NodeStatus],
+    problems: Vec<String>,
+}
+
+impl Judge<'_> {
+    fn members(&mut self, epoch: Epoch) {
+        let newest = self.nodes.iter().filter_map(|node| Some(node.progress.as_ref()?.epoch)).max();
+        let newest = newest.unwrap_or(epoch).max(epoch);
+        let down: Vec<_> = self.nodes.iter().filter(|node| !is_up(node)).map(|node| node.node).collect();
+        for node in self.nodes {
+            let name = self.name(node.node);
+            if let Some(why) = absence(node) {
+                self.problems.push(format!("{name} {why}"));
+                continue;
+            }
+            let cut: Vec<_> = node.unreachable.iter().flatten().filter(|peer| !down.contains(peer)).collect();
+            if !cut.is_empty() {
+                let cut: Vec<_> = cut.into_iter().map(|peer| self.name(*peer)).collect();
+                self.problems.push(format!("{name} cannot reach {}", cut.join(", ")));
+            }
+            self.progress(node, &name, newest);
+        }
+        let versions: BTreeSet<_> =
+            self.nodes.iter().filter_map(|node| Some(&node.about.as_ref()?.version)).collect();
+        if versions.len() > 1 {
+            let versions: Vec<_> = versions.into_iter().map(String::as_str).collect();
+            self.problems.push(format!("nodes run different versions: {}", versions.join(", ")));
+        }
+    }
+
+    fn progress(&mut self, node: &NodeStatus, name: &str, newest: Epoch) {
+        if let Some(progress) = &node.progress {
+            if !progress.serves {
+                self.problems
+                    .push(format!("{name} does not act as a member yet: it asks for the cluster map"));
+            }
+            if progress.recovering > 0 {
+                let tables = plural(progress.recovering as usize, "table");
+                self.problems.push(format!("{name} recovers {tables} from its peers after losing its disk"));
+            }
+            if progress.epoch < newest {
+                self.problems.push(format!("{name} goes by {}, the newest is {newest}", progress.epoch));
+            }
+        }
+        if let Some(vitals) = &node.vitals {
+            if vitals.hints > 0 {
+                let hints = plural(vitals.hints as usize, "hint");
+                self.problems.push(format!("{name} keeps {hints} for nodes that missed writes"));
+            }
+            if vitals.disk_free < DISK_FREE_LOW {
+                let free = rounded_bytes_text(vitals.disk_free);
+                self.problems
+                    .push(format!("{name} has {free} free on its disk: writes are refused when it is full"));
+            }
+        }
+    }
+
+    /// How many more nodes may fail, and whether every key of every table has a quorum.
+    fn tables(&mut self, tables: &[Table], down: &BTreeSet<NodeId>) -> (Option<usize>, bool) {
+        let replications: BTreeSet<_> = tables.iter().map(|table| table.replication).collect();
+        let (mut may_fail, mut has_quorums) = (None, true);
+        for n in replications {
+            let endurance = self.ring.endurance(n, down);
+            may_fail = Some(may_fail.unwrap_or(usize::MAX).min(endurance.nodes));
+            let names = tables.iter().filter(|table| table.replication == n).map(|table| table.name.as_str());
+            let names = names.collect::<Vec<_>>().join(", ");
+            if endurance.without_quorum > 0.0 {
+                has_quorums = false;
+                let percent = (endurance.without_quorum * 100.0).round().max(1.0);
+                self.problems.push(format!(
+                    "{percent} % of the keys have no quorum in tables of {n} replicas: {names}"
+                ));
+            } else if !endurance.critical.is_empty() && !down.is_empty() {
+                let critical: Vec<_> = endurance.critical.iter().map(|node| self.name(*node)).collect();
+                let critical = critical.join(", ");
+                self.problems.push(format!(
+                    "the next failure among {critical} costs quorums in tables of {n} replicas: {names}"
+                ));
+            }
+        }
+        let (members, up) = (self.nodes.len(), self.nodes.len() - down.len());
+        if up <= members / 2 {
+            self.problems.push("half of the nodes or more are down: tables cannot be changed".to_owned());
+        }
+        (may_fail, has_quorums)
+    }
+
+    fn name(&self, node: NodeId) -> String {
+        let member = self.ring.member(node).filter(|member| member.name != node.to_string());
+        member.map_or_else(|| node.to_string(), |member| format!("{node} ({})", member.name))
+    }
+}
+
+/// One row for each node: what it says of itself, and what the node that was asked holds of it.
+pub fn nodes(described: &NodesDescribed) -> Grid {
+    let columns = [
+        "node",
+        "name",
+        "address",
+        "rack",
+        "state",
+        "epoch",
+        "cannot_reach",
+        "requests_per_s",
+        "hints",
+        "disk_used",
+        "disk_free",
+        "starts",
+        "version",
+    ];
+    let mut grid = Grid::new(&columns);
+    for node in &described.nodes {
+        let member = described.cluster.layout.members.iter().find(|member| member.id == node.node);
+        let (about, progress, vitals) = (node.about.as_ref(), node.progress.as_ref(), node.vitals.as_ref());
+        let text = |text: Option<&String>| text.map_or(Cell::Null, |text| Cell::Text(text.clone()));
+        let number = |number: Option<u64>| number.map_or(Cell::Null, Cell::Number);
+        let size = |size: Option<u64>| size.map_or(Cell::Null, Cell::Size);
+        grid.push(vec![
+            Cell::Text(node.node.to_string()),
+            text(member.map(|member| &member.name)),
+            text(member.map(|member| &member.address)),
+            text(member.map(|member| &member.rack)),
+            Cell::Text(state(node).to_owned()),
+            number(progress.map(|progress| progress.epoch.0)),
+            node.unreachable
+                .as_ref()
+                .map_or(Cell::Null, |nodes| Cell::List(nodes.iter().map(NodeId::to_string).collect())),
+            number(vitals.map(|vitals| vitals.requests_per_s)),
+            number(vitals.map(|vitals| vitals.hints)),
+            size(vitals.map(|vitals| vitals.disk_used)),
+            size(vitals.map(|vitals| vitals.disk_free)),
+            number(about.map(|about| about.starts)),
+            text(about.map(|about| &about.version)),
+        ]);
+    }
+    grid
+}
+
+/// One row for each node: its tokens, and its share of the keys' replicas beside what its weight entitles it to, in
+/// thousandths of all replicas.
+///
+/// # Errors
+/// If the cluster's layout makes no ring: the node is of another version.
+pub fn ring(described: &NodesDescribed, tables: &[Table]) -> Result<Grid, RingError> {
+    let ring = Ring::new(described.cluster.layout.clone())?;
+    let usual = DEFAULT_REPLICATION.min(ring.members().len() as u8);
+    let replications: BTreeSet<_> = tables.iter().map(|table| table.replication).chain([usual]).collect();
+    let weights: u64 = ring.members().iter().map(|member| u64::from(member.weight)).sum();
+    let mut grid = Grid::new(&[
+        "node",
+        "name",
+        "rack",
+        "weight",
+        "tokens",
+        "replication",
+        "share_permille",
+        "fair_permille",
+    ]);
+    for n in replications {
+        let sets: Vec<_> = ring.ranges(n).collect();
+        for member in ring.members() {
+            let held = sets.iter().filter(|(_, replicas)| replicas.contains(&member.id));
+            let share: f64 = held.map(|(range, _)| range.fraction()).sum::<f64>() / f64::from(n);
+            grid.push(vec![
+                Cell::Text(member.id.to_string()),
+                Cell::Text(member.name.clone()),
+                Cell::Text(member.rack.clone()),
+                Cell::Number(u64::from(member.weight)),
+                Cell::Number(member.tokens.len() as u64),
+                Cell::Number(u64::from(n)),
+                Cell::Number((share * 1_000.0).round() as u64),
+                Cell::Number(u64::from(member.weight) * 1_000 / weights.max(1)),
+            ]);
+        }
+    }
+    Ok(grid)
+}
+
+fn is_up(node: &NodeStatus) -> bool {
+    node.connected && node.verdict != Verdict::Dead
+}
+
+/// In a word.
+fn state(node: &NodeStatus) -> &'static str {
+    match (node.verdict, node.connected) {
+        (Verdict::Suspect, _) => "suspect",
+        (Verdict::Dead, _) => "down",
+        (_, true) => "up",
+        (Verdict::Alive, false) => "unreachable",
+        (Verdict::Left, false) => "stopped",
+        (Verdict::Unheard, false) => "unheard",
+    }
+}
+
+/// Why a node is not all well, if it is not there at all, or hardly.
+fn absence(node: &NodeStatus) -> Option<&'static str> {
+    match (node.verdict, node.connected) {
+        (Verdict::Suspect, _) => Some("does not answer, and is asked last until it does"),
+        (Verdict::Dead, _) => Some("is down: nobody gets an answer from it"),
+        (_, true) => None,
+        (Verdict::Alive, false) => {
+            Some("cannot be reached from the node that was asked, though others reach it")
+        }
+        (Verdict::Left, false) => Some("was stopped"),
+        (Verdict::Unheard, false) => Some("was never heard of since the node that was asked started"),
+    }
+}
+
+fn plural(count: usize, noun: &str) -> String {
+    let ending = if count == 1 { "" } else { "s" };
+    format!("{count} {noun}{ending}")
+}
+
+/// What tables get that ask for nothing.
+const DEFAULT_REPLICATION: u8 = 3;
+/// Less than this is soon full.
+const DISK_FREE_LOW: u64 = 2 << 30;
+
+#[cfg(test)]
+mod tests {
+    use quorate_ring::{Consistency, Founder, TableId, TableKind};
+
+    use super::*;
+    use crate::wire::{ClusterInfo, PROTOCOL_VERSION, Progress, Vitals};
+
+    fn cluster(count: u32) -> NodesDescribed {
+        let founders: Vec<_> =
+            (1..=count).map(|n| Founder::new(format!("db{n}"), format!("host{n}:7000"))).collect();
+        let layout = Ring::found("shop", &founders).unwrap().layout().clone();
+        let up = layout.members.iter().map(|member| member.id).collect();
+        let status = |member: &quorate_ring::Member| NodeStatus {
+            node: member.id,
+            verdict: Verdict::Alive,
+            connected: true,
+            about: None,
+            progress: Some(Progress { epoch: Epoch(4), serves: true, recovering: 0 }),
+            unreachable: Some(Vec::new()),
+            vitals: Some(Vitals { disk_free: 1 << 40, ..Vitals::default() }),
+        };
+        let nodes = layout.members.iter().map(status).collect();
+        let cluster = ClusterInfo {
+            protocol: PROTOCOL_VERSION,
+            cluster_name: "shop".to_owned(),
+            node: NodeId(1),
+            epoch: Epoch(4),
+            layout,
+            up,
+            value_bytes_max: 1,
+        };
+        NodesDescribed { cluster, nodes }
+    }
+
+    fn table(replication: u8) -> Table {
+        Table {
+            id: TableId(1),
+            name: format!("t{replication}"),
+            kind: TableKind::Siblings,
+            replication,
+            read_consistency: Consistency::Quorum,
+            write_consistency: Consistency::Quorum,
+        }
+    }
+
+    fn shown(described: &NodesDescribed, tables: &[Table]) -> String {
+        Overview::new(described, tables).unwrap().to_string()
+    }
+
+    #[test]
+    fn a_cluster_without_problems_fits_two_lines() {
+        assert_eq!(
+            shown(&cluster(5), &[table(3), table(5)]),
+            "cluster 'shop' is well: 5 of 5 nodes up, 2 tables; any 1 node may fail\n\
+             as n1 sees it at e4"
+        );
+    }
+
+    #[test]
+    fn one_node_down_is_named_with_what_it_costs() {
+        let mut described = cluster(3);
+        (described.nodes[2].verdict, described.nodes[2].connected) = (Verdict::Dead, false);
+        described.nodes[0].unreachable = Some(vec![NodeId(3)]);
+        if let Some(vitals) = &mut described.nodes[1].vitals {
+            vitals.hints = 1;
+        }
+        assert_eq!(
+            shown(&described, &[table(3)]),
+            "cluster 'shop' is degraded: 2 of 3 nodes up, 1 table; one more failure can cost keys their quorum\n\
+             - n2 (db2) keeps 1 hint for nodes that missed writes\n\
+             - n3 (db3) is down: nobody gets an answer from it\n\
+             - the next failure among n1 (db1), n2 (db2) costs quorums in tables of 3 replicas: t3\n\
+             as n1 sees it at e4"
+        );
+    }
+
+    #[test]
+    fn a_lost_quorum_is_the_verdict() {
+        let mut described = cluster(3);
+        for node in &mut described.nodes[1..] {
+            (node.verdict, node.connected) = (Verdict::Dead, false);
+        }
+        let shown = shown(&described, &[table(3)]);
+        assert!(shown.starts_with("cluster 'shop' is failing: 1 of 3 nodes up"), "{shown}");
+        assert!(shown.contains("100 % of the keys have no quorum in tables of 3 replicas: t3"), "{shown}");
+        assert!(shown.contains("tables cannot be changed"), "{shown}");
+    }
+
+    #[test]
+    fn a_cut_between_two_others_is_seen_through_their_eyes() {
+        let mut described = cluster(3);
+        described.nodes[1].unreachable = Some(vec![NodeId(3)]);
+        described.nodes[2].progress = Some(Progress { epoch: Epoch(3), serves: false, recovering: 2 });
+        let shown = shown(&described, &[]);
+        for line in [
+            "n2 (db2) cannot reach n3 (db3)",
+            "n3 (db3) does not act as a member yet",
+            "n3 (db3) recovers 2 tables",
+            "n3 (db3) goes by e3, the newest is e4",
+        ] {
+            assert!(shown.contains(line), "{line} in {shown}");
+        }
+    }
+
+    #[test]
+    fn shares_of_the_ring_add_up() {
+        let grid = ring(&cluster(4), &[table(2)]).unwrap();
+        assert_eq!(grid.len(), 8);
+    }
+}
