@@ -51,6 +51,8 @@ pub enum Mutant {
     NoRecovery,
     /// What a replica acknowledged counts although it has lost its state since (R7).
     OldAcksCount,
+    /// A damaged record is replaced at once, while requests are under way for which it was counted (S3).
+    RefetchedAtOnce,
     /// A node that recovers counts on its own replica in what it coordinates (R7).
     RecoveringMints,
 }

@@ -130,6 +130,16 @@ pub(crate) const ALL: &[(&str, Mutant, &str)] = &[
     ),
     ("no-recovery", Mutant::Core(CoreMutant::NoRecovery), "R7: a node that lost its disk serves at once"),
     (
+        "old-acks-count",
+        Mutant::Core(CoreMutant::OldAcksCount),
+        "R7: what a replica acknowledged before it lost its disk counts",
+    ),
+    (
+        "refetched-at-once",
+        Mutant::Core(CoreMutant::RefetchedAtOnce),
+        "S3: a damaged record is replaced while what it was counted for is under way",
+    ),
+    (
         "recovering-mints",
         Mutant::Core(CoreMutant::RecoveringMints),
         "R7: a recovering node counts on its own replica",

@@ -38,6 +38,8 @@ pub(crate) struct Options {
     pub(crate) torn: bool,
     /// Disks of the one key's replicas are slow and get lost, and nothing else happens.
     pub(crate) losing: bool,
+    /// Replicas of the one key forget what only they have heard, and nothing else happens.
+    pub(crate) forgetting: bool,
     /// Many clients change tables while members come and go, and nothing else is of interest.
     pub(crate) racing: bool,
     /// Whether the cluster is founded, and has its tables, before anything happens.
@@ -184,6 +186,7 @@ impl Options {
             keys: KeysOptions::draw(random, seed, overrides.only),
             torn: false,
             losing: false,
+            forgetting: false,
             racing: false,
             founded: true,
             tables: if random.chance(250) { random.range(1, 4) as u32 } else { 0 },
@@ -219,6 +222,7 @@ impl Options {
         options.crowd();
         options.tear(overrides);
         options.lose(overrides);
+        options.forget(overrides);
         options.race(overrides);
         options.clients = overrides.clients.unwrap_or(options.clients);
         options.operations = overrides.operations.unwrap_or(options.operations);
@@ -282,12 +286,34 @@ impl Options {
         self.network.idle_timeout = 30 * MS;
     }
 
+    /// Five nodes, of which three are replicas of one key, and coordinators that only one replica hears before it loses its
+    /// disk or its record, if that is drawn: what it acknowledged counts no more, however it recovers (rules R7, S3).
+    fn forget(&mut self, overrides: &Overrides) {
+        let random = &mut Random::stream(self.seed, "forget");
+        let is_wanted = matches!(
+            overrides.mutant,
+            Some(Mutant::Core(CoreMutant::OldAcksCount | CoreMutant::RefetchedAtOnce))
+        );
+        let is_fixed =
+            overrides.nodes.is_some_and(|nodes| nodes != 5) || overrides.only == Some(TableKind::Siblings);
+        if !(random.chance(10) || is_wanted) || self.torn || self.losing || is_fixed {
+            return;
+        }
+        self.forgetting = true;
+        self.one_key(random, TableKind::Register);
+        (self.nodes, self.clients, self.operations) = (5, random.range(3, 8) as u32, 80);
+        self.duration = random.range(500, 3_000) * MS;
+        self.request_timeout = SECOND;
+        self.network.idle_timeout = 2 * SECOND;
+        (self.disk.sync_min, self.disk.sync_max) = (MS / 2, MS);
+    }
+
     /// Clients that create, alter, drop and truncate two tables at once, through members that die, are cut off and lose their
     /// disks, if that is drawn.
     fn race(&mut self, overrides: &Overrides) {
         let random = &mut Random::stream(self.seed, "race");
         let is_wanted = matches!(overrides.mutant, Some(Mutant::Core(CoreMutant::Map(_))));
-        if !(random.chance(30) || is_wanted) || self.torn || self.losing {
+        if !(random.chance(30) || is_wanted) || self.torn || self.losing || self.forgetting {
             return;
         }
         self.racing = true;

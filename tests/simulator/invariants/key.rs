@@ -95,6 +95,11 @@ impl Key {
         self.options.kind == TableKind::Siblings
     }
 
+    /// The nodes that hold it.
+    pub(crate) fn replicas(&self) -> &[usize] {
+        &self.replicas
+    }
+
     /// The place of a node among the replicas.
     pub(crate) fn place(&self, node: usize) -> Option<usize> {
         self.replicas.iter().position(|replica| *replica == node)

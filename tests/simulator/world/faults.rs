@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use quorate::{node::Input, ring::NodeId};
+use quorate::{node::Input, ring::NodeId, wire::Store};
 
 use super::{Event, World};
 use crate::{
@@ -51,6 +51,11 @@ pub(crate) enum FaultKind {
     BitFlip,
     /// A disk is replaced by an empty one, if all tables bear it: never more than N-Q at a time.
     Wipe,
+    /// The next write by a node that is no replica reaches one replica, which loses its disk and comes back; the others
+    /// hear of the write afterwards, one after the other. Drawn only where `forgetting` is.
+    Forget,
+    /// The same, but that a bit of the record flips.
+    ForgetOne,
     /// A disk is replaced by an older copy of itself. That is found out only sometimes, and so not promised to be
     /// borne.
     Rollback,
@@ -107,6 +112,9 @@ impl Plan {
         }
         if options.losing {
             kinds = vec![FaultKind::Wipe, FaultKind::Wipe, FaultKind::SlowDisk];
+        }
+        if options.forgetting {
+            kinds = vec![FaultKind::Forget, FaultKind::ForgetOne];
         }
         if options.racing {
             let racing = [
@@ -216,6 +224,7 @@ impl World {
             FaultKind::BitFlip => self.flip_bit(fault.node, random),
             FaultKind::Wipe if self.may_lose(fault.node) => self.replace_disk(fault.node, end, None),
             FaultKind::Wipe => self.crash(fault.node, end),
+            FaultKind::Forget | FaultKind::ForgetOne => self.forgets_next = Some(fault.kind),
             FaultKind::Rollback => {
                 let image = self.processes[fault.node].disk.engine.image();
                 self.images.insert(place, image);
@@ -298,8 +307,46 @@ impl World {
         }
     }
 
+    /// `coordinator` is about to send a write: see [`FaultKind::Forget`].
+    pub(super) fn forget(&mut self, coordinator: usize, store: &Store) {
+        let keys = &self.oracle.keys;
+        let Some(key) = keys.iter().position(|key| key.row.table == store.table && key.row.key == store.key)
+        else {
+            return;
+        };
+        let mut replicas = keys[key].replicas().to_vec();
+        let Some(kind) = self.forgets_next.take_if(|_| !replicas.contains(&coordinator)) else {
+            return;
+        };
+        let random = &mut Random::numbered(self.options.seed, "forget", self.events);
+        random.shuffle(&mut replicas);
+        let mut at = self.now + random.range(MS, 10 * MS);
+        if let Some(node) = replicas.pop() {
+            let key = (kind == FaultKind::ForgetOne).then_some(key);
+            self.agenda.push(at, Event::Forget { node, key });
+        }
+        for other in replicas {
+            self.block(coordinator, other);
+            at += random.range(5 * MS, 200 * MS);
+            self.agenda.push(at, Event::Unblock { from: coordinator, to: other });
+        }
+    }
+
+    /// A node loses its disk and is back before long, or the record of a key, if quorums bear it.
+    pub(super) fn forgets(&mut self, node: usize, key: Option<usize>) {
+        match key {
+            _ if self.healed || !self.may_lose(node) => {}
+            Some(key) => self.flip_bit_of(node, key),
+            None => self.replace_disk(node, self.now + MS, None),
+        }
+    }
+
     fn flip_bit(&mut self, node: usize, random: &mut Random) {
         let key = random.index(self.oracle.keys.len());
+        self.flip_bit_of(node, key);
+    }
+
+    fn flip_bit_of(&mut self, node: usize, key: usize) {
         let row = self.oracle.keys[key].row.clone();
         if self.may_lose(node)
             && self.oracle.keys[key].place(node).is_some()

@@ -30,6 +30,7 @@ use quorate::{
 use self::{
     agenda::Agenda,
     disk::{DiskEvent, Progress},
+    faults::FaultKind,
     network::Network,
     trace::Trace,
 };
@@ -73,6 +74,8 @@ pub(crate) enum Event {
     Disk { node: usize, life: u32, event: DiskEvent },
     /// A process starts.
     Start(usize),
+    /// A node loses its disk, or the record of a key.
+    Forget { node: usize, key: Option<usize> },
     /// A fault begins.
     FaultBegin(usize),
     /// A fault ends.
@@ -115,9 +118,11 @@ pub(crate) struct World {
     single_cuts: Vec<(usize, usize)>,
     /// What each partition under way cuts.
     cuts: BTreeMap<usize, Vec<(usize, usize)>>,
-    /// Copies of disks for faults under way.
+    /// How the next write is to be forgotten by whom it reaches first.
+    forgets_next: Option<FaultKind>,
     /// How many disks were replaced so far.
     disks_lost: u32,
+    /// Copies of disks for faults under way.
     images: BTreeMap<usize, MemoryImage>,
     effects: Effects,
 }
@@ -142,6 +147,7 @@ impl World {
             under_way: BTreeSet::new(),
             single_cuts: Vec::new(),
             cuts: BTreeMap::new(),
+            forgets_next: None,
             disks_lost: 0,
             images: BTreeMap::new(),
             effects: Effects::default(),
@@ -237,6 +243,7 @@ impl World {
             }
             Event::Disk { node, event, .. } => self.disk(node, event),
             Event::Start(node) => self.start(node),
+            Event::Forget { node, key } => self.forgets(node, key),
             Event::FaultBegin(place) => self.begin_fault(place),
             Event::FaultEnd(place) => self.end_fault(place),
             Event::Heal => self.heal(),
@@ -412,6 +419,7 @@ impl World {
         match &effect {
             Effect::ToPeer { frame: Frame { message: PeerMessage::Store(store), .. }, .. } => {
                 self.oracle.sent((store.table, &store.key), &store.state);
+                self.forget(number, store);
             }
             Effect::ToPeer { frame: Frame { message: PeerMessage::KeepHint(keep), .. }, .. } => {
                 self.oracle.sent((keep.table, &keep.key), &keep.state);
