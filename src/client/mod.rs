@@ -23,6 +23,7 @@
 //! ```
 
 mod backoff;
+mod budget;
 mod builder;
 mod catalog;
 mod change;

@@ -26,6 +26,8 @@ pub(super) enum Next {
     Elsewhere,
     /// Try again after a pause.
     After(Duration),
+    /// Try again after a pause and some more, if not too many do.
+    Later(Duration),
 }
 
 /// What to do after the `attempt`-th attempt (from 1) failed. An unknown write is repeated only if it was
@@ -40,7 +42,8 @@ pub(super) fn judge(nature: Nature, attempt: u32, error: &CallError) -> Next {
     }
     match &error.cause {
         Cause::Failed(Failure::Overloaded { retry_after_ms }) => {
-            Next::After(Duration::from_millis(u64::from(*retry_after_ms).max(1)))
+            let pause = Duration::from_millis(u64::from(*retry_after_ms).max(1));
+            Next::Later(pause * (1 << (attempt - 1).min(DOUBLINGS_MAX)))
         }
         Cause::ConnectionLost { .. } => Next::Elsewhere,
         Cause::Failed(failure) if failure.is_of_one_node() => Next::Elsewhere,
@@ -56,6 +59,8 @@ pub(super) fn judge(nature: Nature, attempt: u32, error: &CallError) -> Next {
 /// Deadlines end most retries; this ends those of nodes that fail at once.
 const ATTEMPTS_MAX: u32 = 10;
 const PAUSE: Duration = Duration::from_millis(10);
+/// A node that is overloaded still is given more time.
+const DOUBLINGS_MAX: u32 = 6;
 
 #[cfg(test)]
 mod tests {
@@ -82,7 +87,12 @@ mod tests {
     #[test]
     fn waits_as_long_as_an_overloaded_node_asks() {
         let overloaded = CallError::not_applied(Cause::Failed(Failure::Overloaded { retry_after_ms: 7 }));
-        assert_eq!(judge(WRITE, 1, &overloaded), Next::After(Duration::from_millis(7)));
+        assert_eq!(judge(WRITE, 1, &overloaded), Next::Later(Duration::from_millis(7)));
+        assert_eq!(
+            judge(WRITE, 3, &overloaded),
+            Next::Later(Duration::from_millis(28)),
+            "and longer each time"
+        );
         assert_eq!(judge(WRITE, ATTEMPTS_MAX, &overloaded), Next::GiveUp);
     }
 

@@ -16,6 +16,7 @@ use tokio::{
 
 use super::{
     BuildError, ClientBuilder,
+    budget::RetryBudget,
     connection::Connection,
     errors::{CallError, Cause},
     node::{Keeping, Node},
@@ -47,6 +48,7 @@ pub(super) struct Session {
     /// The node that the contact points led to.
     contact: NodeId,
     keeping: Keeping,
+    retries: RetryBudget,
     cluster: RwLock<Arc<Cluster>>,
 }
 
@@ -92,7 +94,8 @@ impl Session {
         node.keep(&keeping, Some(open));
         let cluster = Arc::new(Cluster::new(map, &BTreeMap::from([(contact, node)])));
         let news = keeping.newest.subscribe();
-        let session = Arc::new(Self { settings, contact, keeping, cluster: RwLock::new(cluster) });
+        let cluster = RwLock::new(cluster);
+        let session = Arc::new(Self { settings, contact, keeping, retries: RetryBudget::default(), cluster });
         tokio::spawn(follow(Arc::downgrade(&session), news));
         Ok(session)
     }
@@ -119,6 +122,7 @@ impl Session {
         let mut avoid = Vec::new();
         let mut attempt = 0;
         let mut maybe_applied = false;
+        self.retries.earn();
         loop {
             attempt += 1;
             let (node, error) = match self.attempt(&message, route, &avoid, deadline).await {
@@ -126,7 +130,12 @@ impl Session {
                 Err(failed) => failed,
             };
             maybe_applied |= error.outcome == Outcome::Unknown;
-            let next = judge(nature, attempt, &error);
+            let next = match judge(nature, attempt, &error) {
+                Next::Later(_) if !self.retries.spend() => Next::GiveUp,
+                // Those who were turned away together do not come back together.
+                Next::Later(pause) => Next::After(pause.mul_f32(1.0 + rand::random::<f32>())),
+                next => next,
+            };
             // An attempt that may have been applied is not undone by a later one that was not.
             let outcome = match nature {
                 Nature::Read => Outcome::NotApplied,

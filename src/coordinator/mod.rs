@@ -119,7 +119,7 @@ impl Coordinator {
                 }
                 Forward::Delete(_) => Intent::Delete,
             };
-            Ok((plan, Work::Write(Write::new(intent, context))))
+            Ok((plan, Work::Write(Box::new(Write::new(intent, context)))))
         });
         self.begin(turn, origin, header, planned);
     }
@@ -228,15 +228,18 @@ impl Coordinator {
             Ok(planned) => planned,
             Err(error) => return conclude(turn, origin, header, Err(error)),
         };
-        if let Err(failure) = self.admission.admit(turn.config, origin) {
-            turn.effects.push(Effect::Observe(Observation::Overloaded));
-            return conclude(turn, origin, header, Err(RequestError::not_applied(failure)));
-        }
-        let id = self.next_id;
-        self.next_id = id.next();
         let deadline = header.deadline.min(turn.now.mono + turn.config.request_timeout_max);
         let header = Header { deadline, ..header };
-        let operation = Operation::new(id, origin, header, turn.now.mono, plan, work);
+        let admitted = match self.admission.admit(turn.config, origin, turn.now.mono, deadline) {
+            Ok(admitted) => admitted,
+            Err(failure) => {
+                turn.effects.push(Effect::Observe(Observation::Overloaded));
+                return conclude(turn, origin, header, Err(RequestError::not_applied(failure)));
+            }
+        };
+        let id = self.next_id;
+        self.next_id = id.next();
+        let operation = Operation::new(id, admitted, header, plan, work);
         self.timers.set(operation.timer_at(), id);
         self.operations.insert(id, operation);
         self.advance(turn, id, Operation::start);
@@ -273,7 +276,7 @@ impl Coordinator {
             return;
         };
         let (origin, header) = (operation.origin(), operation.header());
-        self.admission.release(origin);
+        self.admission.ended(turn.now.mono, operation.task.admitted, conclusion.is_ok());
         turn.effects.push(Effect::Observe(operation.observation(turn.now.mono, &conclusion)));
         self.leave_hints(turn, id, &operation, conclusion.is_ok());
         conclude(turn, origin, header, conclusion);

@@ -5,6 +5,7 @@ use quorate_storage::{Row, State, StoreTerms, WriteError, Written};
 
 use super::{
     Failed, OperationId, Step,
+    admission::Admitted,
     comparison::Comparison,
     context,
     forward::Forwarding,
@@ -106,7 +107,7 @@ pub(super) enum Work {
     /// A read.
     Read(Read),
     /// A write.
-    Write(Write),
+    Write(Box<Write>),
     /// A write that another node carries out.
     Forward(Forwarding),
 }
@@ -136,12 +137,10 @@ pub(super) struct StoreWishes {
 pub(super) struct Task {
     /// Its name.
     pub(super) id: OperationId,
-    /// Who waits.
-    pub(super) origin: Origin,
+    /// Who waits, and since when.
+    pub(super) admitted: Admitted,
     /// Its request id, and the deadline.
     pub(super) header: Header,
-    /// When it began.
-    pub(super) started: Instant,
     /// Whom it concerns.
     pub(super) plan: Plan,
     /// When more replicas are asked, a round ends with what it has, or a write that was put off goes on.
@@ -151,15 +150,8 @@ pub(super) struct Task {
 }
 
 impl Operation {
-    pub(super) fn new(
-        id: OperationId,
-        origin: Origin,
-        header: Header,
-        started: Instant,
-        plan: Plan,
-        work: Work,
-    ) -> Self {
-        let task = Task { id, origin, header, started, plan, hedge_at: None, failures: Vec::new() };
+    pub(super) fn new(id: OperationId, admitted: Admitted, header: Header, plan: Plan, work: Work) -> Self {
+        let task = Task { id, admitted, header, plan, hedge_at: None, failures: Vec::new() };
         Self { task, work }
     }
 
@@ -260,7 +252,7 @@ impl Operation {
     }
 
     pub(super) fn origin(&self) -> Origin {
-        self.task.origin
+        self.task.admitted.origin()
     }
 
     pub(super) fn header(&self) -> Header {
@@ -278,7 +270,7 @@ impl Operation {
             Ok(_) => Some(Outcome::Applied),
             Err(error) => is_write.then_some(error.outcome),
         };
-        let nanos = u64::try_from(now.since(self.task.started).as_nanos()).unwrap_or(u64::MAX);
+        let nanos = u64::try_from(now.since(self.task.admitted.at()).as_nanos()).unwrap_or(u64::MAX);
         Observation::Request { operation, outcome, nanos }
     }
 

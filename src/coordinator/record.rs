@@ -1,6 +1,6 @@
 //! What each replica did for a write, for its receipt (rule Q12).
 
-use quorate_ring::Instant;
+use quorate_ring::{Duration, Instant};
 
 use super::{
     operation::Task,
@@ -10,7 +10,7 @@ use crate::wire::{Part, ReplicaReport};
 
 /// When replicas were asked, and how long they took.
 ///
-/// Events: [`asked`](Self::asked), [`heard`](Self::heard). Looking: [`reports`](Self::reports).
+/// Events: [`asked`](Self::asked), [`heard`](Self::heard). Looking: [`waited`](Self::waited), [`reports`](Self::reports).
 #[derive(Debug, Default)]
 pub(super) struct Record {
     /// By place.
@@ -27,9 +27,14 @@ impl Record {
         self.asked_at[place] = now;
     }
 
+    /// How long ago the replica at `place` was asked.
+    pub(super) fn waited(&self, now: Instant, place: usize) -> Duration {
+        now.since(self.asked_at[place])
+    }
+
     /// Something came back from the replica at `place`, be it a failure.
     pub(super) fn heard(&mut self, now: Instant, place: usize) {
-        let waited_us = u32::try_from(now.since(self.asked_at[place]).as_micros()).unwrap_or(u32::MAX);
+        let waited_us = u32::try_from(self.waited(now, place).as_micros()).unwrap_or(u32::MAX);
         self.slowest_us[place] = self.slowest_us[place].max(waited_us);
         self.heard.retain(|heard| usize::from(*heard) != place);
         self.heard.push(place as u8);

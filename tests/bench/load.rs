@@ -5,7 +5,8 @@
 //! - `siblings`: QUORUM writes of a `siblings` table without a context, and with one;
 //! - `repair`: QUORUM reads that agree, and reads each of which must repair a replica;
 //! - `hot-key`: `--puts N` blind QUORUM writes of one siblings key from 16 clients; memory and siblings must not grow;
-//! - `overload`: twice as many writes per second as the nodes can do, open-loop: what is still served.
+//! - `overload`: `--factor 2` times as many writes per second as the nodes can do, open-loop, and the most that they can do, in
+//!   turns, `--rounds 5` times: what is still served.
 
 #![expect(clippy::disallowed_methods, clippy::print_stdout, reason = "a bench reads the clock and prints")]
 
@@ -15,6 +16,7 @@ mod nodes;
 
 use std::{
     cell::{Cell, RefCell},
+    collections::BTreeMap,
     rc::Rc,
     time::{Duration, Instant},
 };
@@ -22,7 +24,7 @@ use std::{
 use quorate::{
     client::{Client, TableHandle},
     ring::{Consistency, TableKind},
-    wire::{Failure, Outcome},
+    wire::Outcome,
 };
 use tokio::task::LocalSet;
 
@@ -53,7 +55,7 @@ async fn main() {
         hot_key(number("--puts").unwrap_or(1_000_000)).await;
     }
     if wants("overload") {
-        overload(seconds).await;
+        overload(seconds, number("--rounds").unwrap_or(5), number("--factor").unwrap_or(2) as f64).await;
     }
 }
 
@@ -95,7 +97,7 @@ async fn siblings(seconds: Duration) {
     for round in 1..=3 {
         load.run(&format!("write without context {round}"), put).await;
         // A context is that of the write before, so that only the write itself is measured.
-        let contexts = Rc::new(RefCell::new(std::collections::BTreeMap::new()));
+        let contexts = Rc::new(RefCell::new(BTreeMap::new()));
         let with_context = move |table: TableHandle, key: String| {
             let contexts = Rc::clone(&contexts);
             async move {
@@ -142,9 +144,9 @@ async fn repair() {
 async fn hot_key(puts: u64) {
     let (nodes, table) = start(TableKind::Siblings).await;
     let most = Rc::new(Cell::new(0));
-    for part in 1..=4 {
-        let load = Load { nodes: &nodes, table: &table, clients: 16, until: Until::Operations(puts / 4) };
-        load.run(&format!("hot key, quarter {part}"), |table: TableHandle, _: String| async move {
+    for part in 1..=10 {
+        let load = Load { nodes: &nodes, table: &table, clients: 16, until: Until::Operations(puts / 10) };
+        load.run(&format!("hot key, {part}0 %"), |table: TableHandle, _: String| async move {
             table.put("hot", vec![b'v'; 100]).await.is_ok().into()
         })
         .await;
@@ -156,58 +158,97 @@ async fn hot_key(puts: u64) {
     nodes.stop();
 }
 
-async fn overload(seconds: Duration) {
+/// Peak and overload take turns, so that both see the same machine.
+async fn overload(seconds: Duration, rounds: u64, factor: f64) {
     let (nodes, table) = start(TableKind::Register).await;
-    let load = Load { nodes: &nodes, table: &table, clients: 256, until: Until::Seconds(seconds) };
-    load.run("warm up", put).await;
-    for round in 1..=3 {
-        let peak = load.run(&format!("peak, 256 clients {round}"), put).await;
-        let served = open_loop(&table, peak * 2.0, seconds).await;
+    let peak = Load { nodes: &nodes, table: &table, clients: 256, until: Until::Seconds(seconds) };
+    peak.run("warm up", put).await;
+    let mut shares = Vec::new();
+    let mut before = peak.run("peak, 256 clients", put).await;
+    for round in 1..=rounds {
+        let tally = open_loop(&nodes, &table, before * factor, seconds).await;
+        let after = peak.run(&format!("peak, 256 clients {round}"), put).await;
+        let share = 200.0 * tally.rate(seconds) / (before + after);
         println!(
-            "overload {round}: {:.0}/s asked, {served:.0}/s served, {:.0} % of the peak",
-            peak * 2.0,
-            100.0 * served / peak
+            "overload {round}: {:.0}/s asked, {:.0}/s served in time, {share:.0} % of the peak",
+            before * factor,
+            tally.rate(seconds)
         );
+        shares.push(share);
+        before = after;
     }
+    shares.sort_by(f64::total_cmp);
+    println!("served at {factor} times the peak, in % of it, sorted: {shares:.0?}");
     nodes.stop();
 }
 
-/// Asks `rate` times a second whatever comes back; how many a second were served within a second.
-async fn open_loop(table: &TableHandle, rate: f64, seconds: Duration) -> f64 {
-    let (served, overloaded, late) =
-        (Rc::new(Cell::new(0_u64)), Rc::new(Cell::new(0_u64)), Rc::new(Cell::new(0_u64)));
+/// What became of the requests of an open loop.
+#[derive(Default)]
+struct Tally {
+    /// Microseconds from the moment when each was due.
+    served: Vec<u32>,
+    unknown: u64,
+    /// The others, by what the error says.
+    failed: BTreeMap<String, u64>,
+}
+
+impl Tally {
+    fn rate(&self, seconds: Duration) -> f64 {
+        self.served.len() as f64 / seconds.as_secs_f64()
+    }
+}
+
+/// Asks `rate` times a second, whatever comes back; what was not served within a second was not served.
+async fn open_loop(nodes: &Nodes, table: &TableHandle, rate: f64, seconds: Duration) -> Tally {
     let local = LocalSet::new();
-    let began = Instant::now();
-    let counters = (Rc::clone(&served), Rc::clone(&overloaded), Rc::clone(&late));
-    let table = table.clone();
-    local
-        .run_until(async move {
-            let mut asked = 0_u64;
-            while began.elapsed() < seconds {
-                while (asked as f64) < began.elapsed().as_secs_f64() * rate {
-                    asked += 1;
-                    let (table, (served, overloaded, late)) = (table.clone(), counters.clone());
-                    tokio::task::spawn_local(async move {
-                        let key = format!("key{:013}", asked * 48_271 % KEYS);
-                        match table.put(key, vec![b'v'; 100]).timeout(Duration::from_secs(1)).await {
-                            Ok(_) => served.set(served.get() + 1),
-                            Err(error) if error.outcome() == Outcome::NotApplied => {
-                                debug_assert!(!matches!(error.failure(), Some(Failure::BadRequest(_))));
-                                overloaded.set(overloaded.get() + 1);
-                            }
-                            Err(_) => late.set(late.get() + 1),
+    let tally = Rc::new(RefCell::new(Tally::default()));
+    let (began, cpu) = (Instant::now(), nodes.cpu_micros());
+    let asking = async {
+        let mut asked = 0_u64;
+        while began.elapsed() < seconds {
+            while (asked as f64) < began.elapsed().as_secs_f64() * rate {
+                asked += 1;
+                let (table, tally) = (table.clone(), Rc::clone(&tally));
+                let due = began + Duration::from_secs_f64(asked as f64 / rate);
+                tokio::task::spawn_local(async move {
+                    let key = format!("key{:013}", asked * 48_271 % KEYS);
+                    let put = table.put(key, vec![b'v'; 100]).timeout(Duration::from_secs(1)).await;
+                    let took = due.elapsed();
+                    let mut tally = tally.borrow_mut();
+                    match put {
+                        Ok(_) if took <= Duration::from_secs(1) => tally.served.push(took.as_micros() as u32),
+                        Ok(_) => *tally.failed.entry("too late".to_owned()).or_default() += 1,
+                        Err(error) => {
+                            tally.unknown += u64::from(error.outcome() == Outcome::Unknown);
+                            let words: String =
+                                error.to_string().chars().filter(|c| !c.is_numeric()).take(60).collect();
+                            *tally.failed.entry(words).or_default() += 1;
                         }
-                    });
-                }
-                tokio::time::sleep(Duration::from_millis(1)).await;
+                    }
+                });
             }
-        })
-        .await;
-    let elapsed = began.elapsed().as_secs_f64();
-    let served_in_time = served.get() as f64 / elapsed;
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    local.run_until(asking).await;
+    let cpu = nodes.cpu_micros() - cpu;
     local.await;
-    println!("  served {}, refused {}, unknown {}", served.get(), overloaded.get(), late.get());
-    served_in_time
+    let mut tally = tally.take();
+    tally.served.sort_unstable();
+    let at = |share: f64| {
+        let place = (tally.served.len().saturating_sub(1)) as f64 * share;
+        tally.served.get(place as usize).map_or(0.0, |micros| f64::from(*micros) / 1e3)
+    };
+    println!(
+        "  served {}, p50 {:.0} ms, p99 {:.0} ms; unknown {}; failed {:?}; nodes' CPU {:.0} %",
+        tally.served.len(),
+        at(0.5),
+        at(0.99),
+        tally.unknown,
+        tally.failed,
+        cpu as f64 / 1e4 / seconds.as_secs_f64()
+    );
+    tally
 }
 
 /// What became of one operation.

@@ -21,12 +21,12 @@
 mod minting;
 
 use bytes::Bytes;
-use quorate_ring::{Duration, Hlc, TableKind, Tag};
+use quorate_ring::{Duration, Hlc, Instant, TableKind, Tag};
 use quorate_storage::{Content, State, Version, VersionVector};
 
 use self::minting::version_ahead;
 use super::{
-    context,
+    Health, context,
     operation::{Conclusion, NotMinted, ReplicaAnswer, StoreWishes, Task},
     quorum::{Places, Tracker, Verdict},
     record::Record,
@@ -36,7 +36,7 @@ use super::{
 #[cfg(feature = "mutants")]
 use crate::node::Mutant;
 use crate::{
-    node::Turn,
+    node::{Effect, Observation, Turn},
     wire::{Answer, Fetched, RequestError, Want, Written},
 };
 
@@ -74,7 +74,8 @@ enum Phase {
     /// Not started.
     New,
     /// Round 1: a quorum says what it has seen of the key.
-    Asking { tracker: Tracker, asked: Places, heard: Knowledge },
+    /// From `lost_at` on the others are asked, whatever it costs.
+    Asking { tracker: Tracker, asked: Places, lost_at: Instant, heard: Knowledge },
     /// The clock may not go on before its next reservation is durable (rule V1).
     AwaitingClock { heard: Knowledge },
     /// Readers of the key cannot agree: a new write of it waits a moment (rule Q5).
@@ -162,11 +163,14 @@ impl Write {
         let asked: Places = order.iter().copied().take(to_ask).collect();
         asked.iter().for_each(|place| self.ask(task, turn, place));
         self.asked_first = true;
+        turn.health.earn();
+        let delay = turn.config.hedge_delay;
         if asked.len() < order.len() {
-            task.hedge_after_delay(turn);
+            task.hedge_at = Some(turn.now.mono + delay);
         }
+        let lost_at = turn.now.mono + Health::lost_after(delay, delay);
         let heard = Knowledge { floor: None, seen: Some(VersionVector::new()) };
-        self.phase = Phase::Asking { tracker, asked, heard };
+        self.phase = Phase::Asking { tracker, asked, lost_at, heard };
         None
     }
 
@@ -205,10 +209,15 @@ impl Write {
             ReplicaAnswer::Fetched(Fetched { answer: Answer::Version(version), .. }) => {
                 tracker.succeed(place);
                 heard.learn(version);
+                let took = self.record.waited(turn.now.mono, place);
+                // Of one that was late this is known already.
+                if took < turn.config.hedge_delay {
+                    turn.health.answered(turn.now.mono, task.plan.replicas[place], took);
+                }
             }
             ReplicaAnswer::Failed(_) => {
                 tracker.fail(place);
-                self.hedge(task, turn);
+                self.ask_others(task, turn);
             }
             _ => return None,
         }
@@ -305,6 +314,23 @@ impl Write {
             let heard = std::mem::take(heard);
             return self.mint(task, turn, heard);
         }
+        if let Phase::Asking { lost_at, ref tracker, asked, .. } = self.phase {
+            let now = turn.now.mono;
+            for place in asked.iter().filter(|place| tracker.is_outstanding(*place)) {
+                turn.health.late(now, task.plan.replicas[place], self.record.waited(now, place));
+            }
+            if now >= lost_at || turn.health.spend() {
+                turn.effects.push(Effect::Observe(Observation::Hedge));
+                self.ask_others(task, turn);
+            } else {
+                task.hedge_at = Some(lost_at.min(now + turn.config.hedge_delay));
+            }
+        }
+        None
+    }
+
+    /// Asks every replica that was not asked yet what it has seen.
+    fn ask_others(&mut self, task: &Task, turn: &mut Turn<'_>) {
         if let Phase::Asking { asked, .. } = &mut self.phase {
             for place in task.plan.asking_order(turn) {
                 if !asked.contains(place) {
@@ -314,7 +340,6 @@ impl Write {
                 }
             }
         }
-        None
     }
 
     pub(super) fn clock_reserved(&mut self, task: &mut Task, turn: &mut Turn<'_>) -> Option<Conclusion> {
