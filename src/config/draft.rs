@@ -1,6 +1,6 @@
 //! Settings on their way to a configuration: read one by one, checked together at the end.
 
-use std::{fmt::Display, net::SocketAddr, ops::RangeInclusive, path::PathBuf};
+use std::{fmt::Display, net::SocketAddr, ops::RangeInclusive, path::PathBuf, time::Duration};
 
 use quorate_ring::Founder;
 use quorate_storage::State;
@@ -21,6 +21,7 @@ pub(super) struct Draft {
     pub(super) cluster: Option<String>,
     pub(super) founders: Option<Vec<Founder>>,
     pub(super) value_bytes_max: usize,
+    pub(super) request_timeout_max: Duration,
     pub(super) node: Option<String>,
     pub(super) listen: Option<SocketAddr>,
     pub(super) data_dir: Option<PathBuf>,
@@ -44,6 +45,7 @@ impl Default for Draft {
             cluster: None,
             founders: None,
             value_bytes_max: VALUE_BYTES_MAX,
+            request_timeout_max: Duration::from_secs(30),
             node: None,
             listen: None,
             data_dir: None,
@@ -101,6 +103,10 @@ impl Draft {
             "value_bytes_max" => {
                 self.value_bytes_max = memory_within(&text, &(1..=State::VALUE_BYTES_MAX as u64))?;
             }
+            "request_timeout_max" => {
+                let range = Duration::from_millis(10)..=Duration::from_secs(3_600);
+                self.request_timeout_max = within(parse_duration(&text)?, &range, duration_text)?;
+            }
             "node" => self.node = Some(text),
             "listen" => {
                 let usage =
@@ -129,6 +135,7 @@ impl Draft {
                 format!("[{}]", list.join(", "))
             }),
             "value_bytes_max" => Some(quoted(bytes_text(self.value_bytes_max as u64))),
+            "request_timeout_max" => Some(quoted(duration_text(self.request_timeout_max))),
             "node" => self.node.as_ref().map(quoted),
             "listen" => self.listen.map(quoted),
             "data_dir" => path(&self.data_dir),

@@ -108,7 +108,8 @@ fn finish(draft: Draft, lines: &Lines, mistakes: &mut Vec<Mistake>) -> Option<Ru
         return None;
     }
     let listen = draft.listen.or_else(|| own_address(&draft));
-    let Draft { cluster, founders, value_bytes_max, node, data_dir, ca, cert, key, process, .. } = draft;
+    let Draft { cluster, founders, value_bytes_max, request_timeout_max, .. } = draft;
+    let Draft { node, data_dir, ca, cert, key, process, .. } = draft;
     let (cluster, founders, node) = (cluster?, founders?, node?);
     let before = blame_founders(&cluster, &founders, &node, &mut blame);
     if process.peer_keep_alive * 2 > process.peer_idle_timeout {
@@ -143,7 +144,7 @@ fn finish(draft: Draft, lines: &Lines, mistakes: &mut Vec<Mistake>) -> Option<Ru
     if !mistakes.is_empty() {
         return None;
     }
-    let cluster = ClusterSettings { name: cluster, founders, value_bytes_max };
+    let cluster = ClusterSettings { name: cluster, founders, value_bytes_max, request_timeout_max };
     Some(RunConfig { cluster, node, listen: listen?, data_dir: data_dir?, identity: identity?, process })
 }
 

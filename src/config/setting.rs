@@ -52,6 +52,10 @@ pub(super) const SETTINGS: &[Setting] = &[
         "The nodes that form the cluster: NAME=HOST:PORT[@RACK][*WEIGHT],...; equal on every node",
     ),
     Setting::own("value_bytes_max", "The longest value; equal on every node"),
+    Setting::own(
+        "request_timeout_max",
+        "The longest deadline that a client can ask for; equal on every node",
+    ),
     Setting::own("node", "This node's name, one of the founders'"),
     Setting::own("listen", "The UDP address to listen on; by default this node's in the founders' list"),
     Setting::own("data_dir", "Where the node keeps its data"),
@@ -72,11 +76,6 @@ pub(super) const SETTINGS: &[Setting] = &[
         key: "disk_free_min",
         help: "Writes are refused while less than this is free on the disk; reads go on",
         field: Field::Bytes(|p| &mut p.disk_free_min, 0..=TIB),
-    },
-    Setting {
-        key: "request_timeout_max",
-        help: "The longest deadline that a client can ask for",
-        field: Field::Duration(|p| &mut p.request_timeout_max, ms(10)..=ms(3_600_000)),
     },
     Setting {
         key: "hedge_delay",

@@ -1,7 +1,7 @@
 //! From a request to its replicas and what it needs of them: a pure function of map and up-set.
 
 use bytes::Bytes;
-use quorate_ring::{Consistency, ConsistencyError, NodeId, TableId, TableKind, Token, token_of};
+use quorate_ring::{Consistency, ConsistencyError, NodeId, TableId, TableKind, token_of};
 use quorate_storage::{Row, VersionVector};
 
 use super::{context, count, quorum::Places};
@@ -28,7 +28,7 @@ pub(super) struct Plan {
     stand_ins: Vec<NodeId>,
     /// Whether fallbacks may count, and nothing is promised of the order of writes.
     sloppy: bool,
-    /// This node's place among them; none while it recovers the key (rule R7).
+    /// This node's place among them; none while it recovers the key (rules R7, S3).
     pub(super) own: Option<usize>,
     /// How many replicas the level needs.
     pub(super) required: usize,
@@ -204,13 +204,13 @@ fn check_value(turn: &Turn<'_>, value: &Bytes, ttl_ms: Option<u64>) -> Result<()
 /// A hundred years: far below where clock readings end.
 const TTL_MS_MAX: u64 = 100 * 365 * 24 * 3_600 * 1_000;
 
-/// Whether this node uses its own replica: not while it recovers (rule R7).
-fn acts_as_replica(turn: &Turn<'_>, table: TableId, token: Token) -> bool {
+/// Whether this node uses its own replica: not while it recovers (rule R7), or waits for the key's record (rule S3).
+fn acts_as_replica(turn: &Turn<'_>, row: &Row) -> bool {
     #[cfg(feature = "mutants")]
     if turn.config.mutant == Some(Mutant::RecoveringMints) {
         return true;
     }
-    turn.up.serves(turn.config.node, table, token)
+    turn.up.serves(turn.config.node, row.table, row.token) && !turn.quarantine.contains(row)
 }
 
 fn plan(
@@ -244,8 +244,8 @@ fn plan(
         Err(why) => return refuse(Failure::BadRequest(why.to_string())),
     };
     let own = replicas.iter().position(|replica| *replica == turn.config.node);
-    let own = own.filter(|_| acts_as_replica(turn, table.id, token));
     let row = Row { token, table: table.id, key: key.clone() };
+    let own = own.filter(|_| acts_as_replica(turn, &row));
     let (stand_ins, sloppy) = (Vec::new(), false);
     Ok(Plan { row, kind: table.kind, consistency, replicas, stand_ins, sloppy, own, required })
 }

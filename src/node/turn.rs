@@ -1,6 +1,6 @@
 //! What surrounds one step of the node.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use quorate_ring::{Epoch, NodeId, Now, Ring};
 use quorate_storage::{Recovered, Row};
@@ -28,6 +28,7 @@ pub(super) struct Surroundings {
     pub(super) crowded: Crowded,
     pub(super) hints: Vec<Hint>,
     pub(super) damaged: Vec<Row>,
+    pub(super) quarantine: BTreeSet<Row>,
     pub(super) own_answers: Vec<OwnAnswer>,
     pub(super) health: Health,
 }
@@ -57,6 +58,7 @@ impl Surroundings {
             crowded: Crowded::default(),
             hints: Vec::new(),
             damaged: Vec::new(),
+            quarantine: BTreeSet::new(),
             own_answers: Vec::new(),
             health: Health::default(),
             ring,
@@ -80,6 +82,7 @@ impl Surroundings {
             crowded: &mut self.crowded,
             hints: &mut self.hints,
             damaged: &mut self.damaged,
+            quarantine: &mut self.quarantine,
             own_answers: &mut self.own_answers,
             health: &mut self.health,
             effects,
@@ -116,6 +119,8 @@ pub struct Turn<'a> {
     pub hints: &'a mut Vec<Hint>,
     /// Keys whose records were found damaged (rule S3).
     pub damaged: &'a mut Vec<Row>,
+    /// Those of them that are to be restored: this node is no replica of them until then.
+    pub quarantine: &'a mut BTreeSet<Row>,
     /// What this node's handoff says to its coordinator.
     pub own_answers: &'a mut Vec<OwnAnswer>,
     /// How quickly replicas answer (rules Q1, Q9).

@@ -11,6 +11,23 @@
 //! may have had a part in has ended: then w is either held by Q-1 others, or was not acknowledged. While it waits it
 //! has no part in new ones, because it refuses the key.
 //!
+//! If all of those N-Q+1 hold nothing, nothing takes the place of the record: this replica has the key no more. Absence never
+//! beats a value (rules Q6, A2), so here is why that is none of those cases:
+//!
+//! - A write that was acknowledged by a quorum is held by one of those asked, unless its acknowledgement came later than
+//!   their word. If this replica's word was part of it, it came before: its request has ended. If not, a quorum without
+//!   this replica holds it, and every other quorum has one of those in it.
+//! - A value that a read at QUORUM has shown was held by a quorum before the read answered: the same holds.
+//! - What is left is what a lost disk may lose as well: a write that nobody acknowledged, one at ONE whose only copy was
+//!   here, one that only a hint holds yet. The hint is a merge and brings its value back.
+//! - The value itself is gone already. That the record stays would not bring it back: it would only keep this replica from
+//!   serving the key for ever, and with one more replica down, everybody.
+//! - Nobody learns of the absence but as of any replica that was never sent a write: it is no tombstone, it covers nothing, and
+//!   repair brings back whatever somebody holds. And a record that is sound by then, or that holds something else, is left alone.
+//!
+//! While it waits, requests for the key are coordinated here as by a node that is no replica of it: siblings are minted by
+//! another one.
+//!
 //! What comes back may lack a dot of this very process: one whose write reached nobody else yet, but whose hint is kept.
 //! So siblings of the key are written under another actor from then on ([`Clock::restored`](crate::node::Clock::restored)).
 
@@ -68,6 +85,7 @@ impl Refetch {
         self.last += 1;
         let timer = turn.now.mono + wait(turn);
         self.timers.set(timer, self.last);
+        turn.quarantine.insert(row.clone());
         self.keys.insert(self.last, Damaged { row, stage: Stage::Waiting, timer, tries: 0 });
     }
 
@@ -101,10 +119,11 @@ impl Refetch {
             }
         }
         sources.merged(from);
-        if sources.is_complete()
-            && let Some(state) = joined.take()
-        {
-            turn.clock.observe_stored(turn.now, state.tag().hlc);
+        if sources.is_complete() {
+            let state = joined.take();
+            if let Some(state) = &state {
+                turn.clock.observe_stored(turn.now, state.tag().hlc);
+            }
             let clocks = turn.clock.horizon(turn.now);
             let restore = Write::Restore { row: damaged.row.clone(), state, clocks };
             damaged.stage = Stage::Restoring;
@@ -122,6 +141,7 @@ impl Refetch {
             && let Some(damaged) = self.keys.remove(&number)
         {
             self.timers.cancel(damaged.timer, number);
+            turn.quarantine.remove(&damaged.row);
             turn.effects.push(Effect::Observe(Observation::Refetched));
         }
     }
@@ -139,6 +159,7 @@ impl Refetch {
             let others: Vec<_> = replicas.iter().copied().filter(|node| *node != own).collect();
             // A table that is gone, a range that is another's by now, or N = 1: there is nothing to get, or nobody to ask.
             if others.is_empty() || others.len() == replicas.len() {
+                turn.quarantine.remove(&damaged.row);
                 self.keys.remove(&number);
                 continue;
             }
@@ -174,8 +195,9 @@ impl Refetch {
     }
 }
 
-/// How long requests may be under way that this replica had a part in. Their coordinators' clocks may run a little slower
-/// than this one.
+/// How long requests may be under way that this replica had a part in, be it in an earlier process. The bound is the same on
+/// every node: those that have another one are refused as peers. Their coordinators' clocks may run a little slower than
+/// this one.
 fn wait(turn: &Turn<'_>) -> Duration {
     #[cfg(feature = "mutants")]
     if turn.config.mutant == Some(crate::node::Mutant::RefetchedAtOnce) {

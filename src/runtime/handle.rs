@@ -222,7 +222,7 @@ impl Launch {
         info!(%address, %node, name, cluster = %ring.cluster_id(), %actor, data_dir = %data_dir.display(), "listening");
         let node_config = NodeConfig {
             value_bytes_max: cluster.value_bytes_max,
-            request_timeout_max: process.request_timeout_max,
+            request_timeout_max: cluster.request_timeout_max,
             hedge_delay: process.hedge_delay,
             gossip: process.network.gossip(),
             requests_max: process.requests_max,

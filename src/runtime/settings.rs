@@ -35,6 +35,10 @@ pub struct ClusterSettings {
     pub founders: Vec<Founder>,
     /// The longest value, in bytes. Every replica must be able to take what any coordinator accepts.
     pub value_bytes_max: usize,
+    /// The longest deadline that a client can ask for. Too short and a slow disk fails requests; too long
+    /// and requests to a dead replica hold their memory, and a damaged record is long in coming back: a replica
+    /// waits for the end of every request that may have counted it, whoever coordinates it (rule S3).
+    pub request_timeout_max: Duration,
 }
 
 /// What may differ from node to node.
@@ -49,9 +53,6 @@ pub struct ProcessSettings {
     /// and for compaction. With less, writes are refused and reads go on. Too little and another program that
     /// fills the disk takes the node down; too much and writes are refused early.
     pub disk_free_min: u64,
-    /// The longest deadline that a client can ask for. Too short and a slow disk fails requests; too long
-    /// and requests to a dead replica hold their memory.
-    pub request_timeout_max: Duration,
     /// How long the replicas asked first have before others are asked too. Too short and load doubles; too
     /// long and one slow replica shows in the latency.
     pub hedge_delay: Duration,
@@ -116,13 +117,22 @@ impl NetworkProfile {
 impl ClusterSettings {
     /// A cluster with the usual bounds.
     pub fn new(name: impl Into<String>, founders: Vec<Founder>) -> Self {
-        Self { name: name.into(), founders, value_bytes_max: VALUE_BYTES_MAX }
+        Self {
+            name: name.into(),
+            founders,
+            value_bytes_max: VALUE_BYTES_MAX,
+            request_timeout_max: Duration::from_secs(30),
+        }
     }
 
     /// A digest of what must be equal beside name and founders, compared in handshakes.
     pub fn checksum(&self) -> u64 {
-        let Self { name: _, founders: _, value_bytes_max } = self;
-        token_of(format!("quorate settings 1\nvalue_bytes_max {value_bytes_max}\n").as_bytes()).0 as u64
+        let Self { name: _, founders: _, value_bytes_max, request_timeout_max } = self;
+        let timeout_ms = request_timeout_max.as_millis();
+        let text = format!(
+            "quorate settings 2\nvalue_bytes_max {value_bytes_max}\nrequest_timeout_max {timeout_ms}\n"
+        );
+        token_of(text.as_bytes()).0 as u64
     }
 }
 
@@ -132,7 +142,6 @@ impl Default for ProcessSettings {
             cache_bytes: 48 << 20,
             write_buffer_bytes: 16 << 20,
             disk_free_min: 512 << 20,
-            request_timeout_max: Duration::from_secs(30),
             hedge_delay: Duration::from_millis(25),
             requests_max: 8_192,
             requests_per_client_max: 4_096,
@@ -156,6 +165,8 @@ mod tests {
     fn the_checksum_tells_settings_apart_and_never_changes() {
         let settings = ClusterSettings::new("shop", Vec::new());
         let other = ClusterSettings { value_bytes_max: 1, ..settings.clone() };
+        assert_ne!(settings.checksum(), other.checksum());
+        let other = ClusterSettings { request_timeout_max: Duration::from_secs(31), ..settings.clone() };
         assert_ne!(settings.checksum(), other.checksum());
         assert_eq!(settings.checksum(), ClusterSettings::new("another name", Vec::new()).checksum());
     }

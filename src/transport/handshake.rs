@@ -64,7 +64,8 @@ pub(super) fn judge_peer(
     if theirs.settings != own.settings {
         return refuse(
             Refusal::Settings,
-            "settings that must be equal on every node differ: compare `value_bytes_max` in both configurations"
+            "settings that must be equal on every node differ: compare `value_bytes_max` and `request_timeout_max` in \
+             both configurations"
                 .to_owned(),
         );
     }

@@ -172,7 +172,7 @@ impl Stage<'_> {
             Write::Unhint { target, row, given } => self.unhint(*target, row, given.as_ref()),
             Write::Mint { row, dot, seen, content, horizon } => self.mint(row, *dot, seen, content, *horizon),
             Write::Quarantine { row } => self.quarantine(row),
-            Write::Restore { row, state, clocks } => self.restore(row, state, *clocks),
+            Write::Restore { row, state, clocks } => self.restore(row, state.as_ref(), *clocks),
             Write::Meta(MetaWrite::HlcBound(bound)) => {
                 self.hlc_bound = self.hlc_bound.max(*bound);
                 Ok(Written::Meta)
@@ -312,10 +312,18 @@ impl Stage<'_> {
     fn finish(mut self, results: Vec<WriteResult>, (hlc_bound, mut sequence): (Hlc, u64)) -> Staged {
         let mut changes = Vec::with_capacity(self.slots.len());
         for (key, slot) in self.slots {
-            if let Some(state) = slot.state.filter(|_| slot.dirty) {
-                let record = record::encode(&key, &state);
-                changes.extend(self.digests.change(&key, slot.hash, &record));
-                self.batch.put(Space::Data, key, record);
+            match slot.state {
+                _ if !slot.dirty => {}
+                Some(state) => {
+                    let record = record::encode(&key, &state);
+                    changes.extend(self.digests.change(&key, slot.hash, &record));
+                    self.batch.put(Space::Data, key, record);
+                }
+                // A damaged record goes: what it had been counted as nobody knows.
+                None => {
+                    changes.extend(self.digests.change(&key, None, &[]));
+                    self.batch.remove(Space::Data, key);
+                }
             }
         }
         for (key, slot) in self.hints.into_iter().filter(|(_, slot)| slot.dirty) {

@@ -163,7 +163,8 @@ pub(crate) fn write(write: &Write) -> String {
         Write::Unhint { target, row, .. } => format!("hint for {target} {} forgotten", text(&row.key)),
         Write::Quarantine { row } => format!("{} copied to quarantine", text(&row.key)),
         Write::Restore { row, state: restored, .. } => {
-            format!("{} restored: {}", text(&row.key), state(restored))
+            let restored = restored.as_ref().map_or_else(|| "nothing".to_owned(), state);
+            format!("{} restored: {restored}", text(&row.key))
         }
         Write::Meta(quorate::storage::MetaWrite::Peer(record)) => {
             format!("{} start {}", record.node, record.life.starts)

@@ -66,6 +66,7 @@ pub(crate) const SCENES: &[(&str, &str)] = &[
     ("clock_ahead_at_one", include_str!("transcripts/clock_ahead_at_one.txt")),
     ("damaged_own_write", include_str!("transcripts/damaged_own_write.txt")),
     ("clocks_ahead_together", include_str!("transcripts/clocks_ahead_together.txt")),
+    ("damaged_only_copy", include_str!("transcripts/damaged_only_copy.txt")),
     ("damaged_record", include_str!("transcripts/damaged_record.txt")),
     ("full_disks", include_str!("transcripts/full_disks.txt")),
     ("stopped_node", include_str!("transcripts/stopped_node.txt")),

@@ -24,23 +24,29 @@ impl Stage<'_> {
         Ok(Written::Quarantined(error))
     }
 
-    /// Stores `state`; if the record of `row` is damaged, in its place.
-    pub(super) fn restore(&mut self, row: &Row, state: &State, clocks: Hlc) -> WriteResult {
+    /// Stores `state`; if the record of `row` is damaged, in its place. No state takes the place of a damaged record alone, of
+    /// which the copy in quarantine stays: nobody else has what it held.
+    pub(super) fn restore(&mut self, row: &Row, state: Option<&State>, clocks: Hlc) -> WriteResult {
         let horizon = Horizon { clocks, lead: None };
         match self.slot(row).map(drop) {
             Err(WriteError::Corrupt(_)) => {}
             Err(error) => return Err(error),
             Ok(()) => {
+                let Some(state) = state else {
+                    return Ok(Written::Sound);
+                };
                 let result = self.store(row, state, StoreTerms { horizon, report: false })?;
                 self.release(row)?;
                 return Ok(result);
             }
         }
-        let held = check_state(row, state)?;
+        let held = state.map(|state| check_state(row, state)).transpose()?;
         // Nothing that was durable here is known any more, so nothing is taken for seen.
-        let slot =
-            Slot { state: Some(state.clone()), dirty: true, durable: VersionVector::new(), hash: None };
+        let slot = Slot { state: state.cloned(), dirty: true, durable: VersionVector::new(), hash: None };
         self.slots.insert(row.to_storage_key(), slot);
+        let Some(held) = held else {
+            return Ok(Written::Sound);
+        };
         self.batch.remove(Space::Quarantine, row.to_storage_key());
         self.hlc_bound = self.hlc_bound.max(horizon.seen(held.hlc));
         Ok(Written::Stored { held, more: None })

@@ -47,8 +47,9 @@ pub enum Write {
     Restore {
         /// Where.
         row: Row,
-        /// What. However far ahead its tags are, they are kept: others have accepted them.
-        state: State,
+        /// What; none if all of them hold nothing, which takes a damaged record away and nothing else. However far ahead
+        /// its tags are, they are kept: others have accepted them.
+        state: Option<State>,
         /// Up to where they are those of working clocks.
         clocks: Hlc,
     },

@@ -16,7 +16,7 @@ fn quarantine(key: u8) -> Write {
 }
 
 fn restore(key: u8, state: State) -> Write {
-    Write::Restore { row: row(key), state, clocks: Hlc(u64::MAX) }
+    Write::Restore { row: row(key), state: Some(state), clocks: Hlc(u64::MAX) }
 }
 
 fn is_corrupt(engine: &MemoryEngine) -> bool {
@@ -55,6 +55,29 @@ fn a_restored_row_holds_what_its_peers_held() {
         assert_eq!(quarantined(&engine, None, 10), Ok(vec![]));
         assert_eq!(recover(&engine).unwrap().hlc_bound, Hlc(42));
     }
+}
+
+/// Absence takes the place of a damaged record, never of a sound one; the copy in quarantine stays.
+#[test]
+fn nothing_takes_the_place_of_a_record_that_nobody_else_has() {
+    let (engine, mut committer) = damaged();
+    let nothing = |key| Write::Restore { row: row(key), state: None, clocks: Hlc(u64::MAX) };
+    committer.run(&engine, &[quarantine(1)]);
+    let results = committer.run(&engine, &[nothing(1), nothing(2), nothing(3)]);
+    assert_eq!(results, [Ok(Written::Sound), Ok(Written::Sound), Ok(Written::Sound)]);
+    assert_eq!(read(&engine, &row(1)), Ok(None));
+    assert_eq!(read(&engine, &row(2)), Ok(Some(state(5, "sound"))));
+    assert_eq!(quarantined(&engine, None, 10).unwrap().len(), 1);
+    assert!(
+        committer.run(&engine, &[store(1, state(3, "older"))])[0].is_ok(),
+        "a hint brings its value back"
+    );
+    assert_eq!(read(&engine, &row(1)), Ok(Some(state(3, "older"))));
+
+    let (engine, mut committer) = damaged();
+    let results = committer.run(&engine, &[nothing(1), store(1, state(3, "older"))]);
+    assert!(results.iter().all(Result::is_ok), "{results:?}");
+    assert_eq!(read(&engine, &row(1)), Ok(Some(state(3, "older"))), "in one batch, too");
 }
 
 /// A restore that comes late, or to a row that was never damaged, is a merge like any other.
