@@ -4,7 +4,7 @@
 //! map or its clock, has certainly not. A write that every replica it was sent to has refused so was not applied, and
 //! must leave no hint behind, or it would be applied after all.
 
-use quorate_ring::Hlc;
+use quorate_ring::{Hlc, Tag};
 
 use super::{quorum::Places, stragglers::Refused};
 use crate::{
@@ -69,7 +69,7 @@ impl From<PeerRefusal> for Failed {
 
 /// What replicas said that did not store a write.
 ///
-/// Events: [`sent`](Self::sent), [`failed`](Self::failed). The rest only looks.
+/// Events: [`sent`](Self::sent), [`failed`](Self::failed), [`superseded`](Self::superseded). The rest only looks.
 #[derive(Debug, Default)]
 pub(super) struct Refusals {
     sent: Places,
@@ -79,6 +79,8 @@ pub(super) struct Refusals {
     ahead: Places,
     /// The most that any of those accepts.
     limit: Hlc,
+    /// The greatest of the versions ahead of every clock that were kept in the write's place.
+    kept: Option<Tag>,
 }
 
 impl Refusals {
@@ -96,6 +98,17 @@ impl Refusals {
             self.ahead.insert(place);
             self.limit = self.limit.max(limit);
         }
+    }
+
+    /// The replica at `place` keeps `held` in its place, which is ahead of every clock.
+    pub(super) fn superseded(&mut self, place: usize, held: Tag) {
+        self.refused.insert(place);
+        self.kept = self.kept.max(Some(held));
+    }
+
+    /// What a write must exceed that nobody has kept, because of versions ahead of every clock.
+    pub(super) fn kept(&self) -> Option<Tag> {
+        self.kept.filter(|_| self.are_all())
     }
 
     /// Whether the replica at `place` found the tag ahead.

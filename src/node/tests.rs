@@ -330,6 +330,43 @@ fn a_peer_lost_while_a_write_is_minted_changes_nothing() {
     }
 }
 
+/// n1 writes at ONE; all three replicas hold a version that no clock has come to yet.
+#[test]
+fn a_register_is_written_above_a_version_that_is_ahead_of_every_clock() {
+    let mut node = node();
+    let put = Put::new(TableId(1), Bytes::from_static(b"k"), Bytes::from_static(b"w"), Consistency::One);
+    let header = Header { id: RequestId(1), epoch: Epoch(1), deadline: NOW.mono + Duration::from_secs(1) };
+    let frame = Frame { header, message: put.into() };
+    let effects = handle(&mut node, Input::Client { client: ClientId(1), frame });
+    // The clock's reservation comes first.
+    let sent = own_disk(&mut node, &effects);
+    let ahead = Tag { hlc: Hlc(1 << 60), actor: Actor(7) };
+    let keeps = || Stored { held: ahead, more: None };
+    for peer in [2, 3] {
+        let id = request_to(peer, &sent);
+        assert!(handle(&mut node, says(peer, id, keeps())).is_empty());
+    }
+    let own = sent.iter().find_map(|effect| match effect {
+        Effect::Disk(request) => Some(request.ticket.clone()),
+        _ => None,
+    });
+    let held = Written::Stored { held: ahead, more: None };
+    let result = DiskResult::Written(Ok(held));
+    let again = handle(&mut node, Input::DiskDone { ticket: own.expect("the own replica is asked"), result });
+    let tags = again.iter().filter_map(|effect| match effect {
+        Effect::ToPeer { frame: Frame { message: PeerMessage::Store(store), .. }, .. } => {
+            Some((store.state.tag(), store.fresh))
+        }
+        _ => None,
+    });
+    let tags: Vec<_> = tags.collect();
+    assert_eq!(tags.len(), 2, "{again:?}");
+    assert!(tags.iter().all(|(tag, fresh)| *tag > ahead && !fresh), "{tags:?}");
+    // What is said of the first time again is nobody's word on the second.
+    assert!(handle(&mut node, says(2, request_to(2, &sent), keeps())).is_empty());
+    assert!(!receipt_in(&own_disk(&mut node, &again)).answered.contains(&NodeId(2)));
+}
+
 /// Whether n1 acknowledges a write at QUORUM that n3 stored, forgot with its disk, and n1 itself stores last.
 fn acknowledges_what_was_forgotten(mut node: Node) -> bool {
     let put = Put::new(TableId(1), Bytes::from_static(b"k"), Bytes::from_static(b"w"), Consistency::Quorum);

@@ -7,7 +7,10 @@ use super::{Knowledge, MINTING, Phase, Write};
 #[cfg(feature = "mutants")]
 use crate::node::Mutant;
 use crate::{
-    coordinator::operation::{Conclusion, Task},
+    coordinator::{
+        operation::{Conclusion, Task},
+        refusal::Refusals,
+    },
     node::{Alarm, Effect, Turn},
     wire::{Failure, RequestError},
 };
@@ -30,6 +33,19 @@ impl Write {
         let mut heard = std::mem::take(heard);
         heard.floor = heard.floor.max(Some(seen));
         self.mint(task, turn, heard)
+    }
+
+    /// Every replica that a register's write was sent to keeps a version that no clock has come to yet, of which no first
+    /// round has told, and nobody has the write: it goes above them, once. Its first name is known to nobody, so this is no
+    /// retry under another tag (rule Q10).
+    pub(super) fn name_above(
+        &mut self,
+        task: &mut Task,
+        turn: &mut Turn<'_>,
+        kept: Tag,
+    ) -> Option<Conclusion> {
+        self.refusals = Refusals::default();
+        self.mint(task, turn, Knowledge { floor: Some(kept), seen: None })
     }
 
     /// Names the write by a tag above all that was `heard` and sends it, unless readers are to agree first or the

@@ -18,13 +18,14 @@
 //! Once a store or a mint was sent, the outcome of a failure is unknown: a replica may have it. Only if every replica that
 //! it was sent to has said that it certainly stored nothing is it known not to be applied, see `refusal`.
 
+mod knowledge;
 mod minting;
 
 use bytes::Bytes;
 use quorate_ring::{Duration, Hlc, Instant, TableKind, Tag};
-use quorate_storage::{Content, State, Version, VersionVector};
+use quorate_storage::{Content, State, VersionVector};
 
-use self::minting::version_ahead;
+use self::{knowledge::Knowledge, minting::version_ahead};
 use super::{
     Health, context,
     operation::{Conclusion, NotMinted, ReplicaAnswer, StoreWishes, Task},
@@ -85,30 +86,6 @@ enum Phase {
     /// Round 2: the replicas store it. `by_clock` unless its tag was named just above a version that is ahead of every
     /// clock.
     Storing { tracker: Tracker, state: State, by_clock: bool },
-}
-
-/// What is known of a key's writes before a new one.
-#[derive(Clone, Debug, Default)]
-struct Knowledge {
-    /// Of a register: the greatest tag.
-    floor: Option<Tag>,
-    /// Of siblings: what the write replaces; none for what is durable on this node.
-    seen: Option<VersionVector>,
-}
-
-impl Knowledge {
-    fn learn(&mut self, version: Option<Version>) {
-        match version {
-            Some(Version::Tag(tag)) => self.floor = self.floor.max(Some(tag)),
-            Some(Version::Vector(vector)) => self.seen.get_or_insert_default().join(&vector),
-            None => {}
-        }
-    }
-
-    /// What the new tag must exceed.
-    fn floor(&self) -> Option<Tag> {
-        self.floor.max(self.seen.as_ref().and_then(VersionVector::greatest))
-    }
 }
 
 impl Intent {
@@ -266,6 +243,7 @@ impl Write {
                     && stored.held > state.tag()
                     && turn.clock.is_ahead(turn.now, stored.held.hlc);
                 if is_lost {
+                    self.refusals.superseded(place, stored.held);
                     task.failed(place, AHEAD);
                     tracker.fail(place);
                 } else {
@@ -360,7 +338,7 @@ impl Write {
         match self.phase {
             Phase::New | Phase::Asking { .. } => ASKING,
             Phase::AwaitingClock { .. } | Phase::Deferred { .. } | Phase::Minting { .. } => MINTING,
-            Phase::Storing { .. } => STORING,
+            Phase::Storing { by_clock, .. } => storing(by_clock),
         }
     }
 
@@ -421,7 +399,7 @@ impl Write {
         self.refusals.sent(place);
         // What goes just above a version that some replica holds is not to be refused: it ends with that version.
         let wishes = StoreWishes { fresh: by_clock, ..StoreWishes::default() };
-        task.store_with(turn, place, STORING, state, wishes);
+        task.store_with(turn, place, storing(by_clock), state, wishes);
     }
 
     fn asking_judged(&mut self, task: &mut Task, turn: &mut Turn<'_>) -> Option<Conclusion> {
@@ -439,7 +417,7 @@ impl Write {
     }
 
     fn storing_judged(&mut self, task: &mut Task, turn: &mut Turn<'_>) -> Option<Conclusion> {
-        let Phase::Storing { tracker, state, .. } = &self.phase else {
+        let Phase::Storing { tracker, state, by_clock } = &self.phase else {
             return None;
         };
         match tracker.verdict() {
@@ -458,6 +436,9 @@ impl Write {
             }
             Verdict::Pending => None,
             Verdict::Impossible if tracker.outstanding() == 0 && self.refusals.are_all() => {
+                if let Some(kept) = self.refusals.kept().filter(|_| *by_clock) {
+                    return self.name_above(task, turn, kept);
+                }
                 Some(Err(RequestError::not_applied(task.replicas_failed(tracker))))
             }
             // If those that are still to answer refuse as well, it is known that nobody has it.
@@ -496,4 +477,9 @@ fn awaits_own(task: &Task, tracker: &Tracker) -> bool {
 const AHEAD: &str = "holds a version from a clock that is ahead of every other";
 const ASKING: u8 = 0;
 const MINTING: u8 = 1;
-const STORING: u8 = 2;
+
+/// A write may be sent a second time above a version that is ahead of every clock: what is said of the first time is not
+/// taken for the second.
+const fn storing(by_clock: bool) -> u8 {
+    if by_clock { 2 } else { 3 }
+}
