@@ -7,9 +7,15 @@
 
 mod failures;
 mod full;
+#[allow(dead_code, reason = "the harness cuts in more ways")]
+#[path = "../../jepsen/src/cluster/link.rs"]
+mod link;
 mod lost;
 mod nodes;
 mod promises;
+#[allow(dead_code, reason = "the harness counts, and pins clients to nodes")]
+#[path = "../../jepsen/src/cluster/relay.rs"]
+mod relay;
 
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 

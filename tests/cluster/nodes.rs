@@ -6,7 +6,7 @@ use std::{
     fmt::Write as _,
     fs::{self, File},
     io::{BufRead, BufReader},
-    net::UdpSocket,
+    net::{Ipv4Addr, SocketAddr, UdpSocket},
     path::PathBuf,
     process::{Child, Command, Stdio},
 };
@@ -17,6 +17,10 @@ use tempfile::TempDir;
 pub(crate) struct Nodes {
     dir: TempDir,
     ports: Vec<u16>,
+    /// Where others reach them.
+    advertised: Vec<String>,
+    /// Whether nodes show faults that a test wants of them.
+    pub(crate) has_faults: bool,
     processes: Vec<Option<Child>>,
 }
 
@@ -28,19 +32,41 @@ impl Nodes {
 
     /// The same in `dir`, with `settings` in each configuration.
     pub(crate) fn start_in(dir: TempDir, count: usize, settings: &str) -> Self {
+        let mut nodes = Self::prepare(dir, count);
+        let advertised = nodes.listen().iter().map(SocketAddr::to_string).collect();
+        nodes.begin(advertised, settings);
+        nodes
+    }
+
+    /// Nodes that have ports, and are started by [`Nodes::begin`].
+    pub(crate) fn prepare(dir: TempDir, count: usize) -> Self {
         let sockets: Vec<_> = (0..count).map(|_| UdpSocket::bind("127.0.0.1:0").expect("a port")).collect();
         let ports = sockets.iter().map(|s| s.local_addr().expect("an address").port()).collect();
-        drop(sockets);
-        let mut nodes = Self { dir, ports, processes: (0..count).map(|_| None).collect() };
-        nodes.quorate(&["certs", "init", "certs"]);
-        nodes.quorate(&["certs", "client", "certs", "client"]);
-        for node in 0..count {
-            nodes.quorate(&["certs", "node", "certs", &name(node)]);
-            let configuration = nodes.configuration(node) + settings;
-            fs::write(nodes.path(&format!("{}.toml", name(node))), configuration).expect("written");
-            nodes.restart(node);
+        Self {
+            dir,
+            ports,
+            advertised: Vec::new(),
+            has_faults: false,
+            processes: (0..count).map(|_| None).collect(),
         }
-        nodes
+    }
+
+    /// Starts nodes that others reach at `advertised`.
+    pub(crate) fn begin(&mut self, advertised: Vec<String>, settings: &str) {
+        self.advertised = advertised;
+        self.quorate(&["certs", "init", "certs"]);
+        self.quorate(&["certs", "client", "certs", "client"]);
+        for node in 0..self.ports.len() {
+            self.quorate(&["certs", "node", "certs", &name(node)]);
+            let configuration = self.configuration(node) + settings;
+            fs::write(self.path(&format!("{}.toml", name(node))), configuration).expect("written");
+            self.restart(node);
+        }
+    }
+
+    /// Where the nodes listen.
+    pub(crate) fn listen(&self) -> Vec<SocketAddr> {
+        self.ports.iter().map(|port| (Ipv4Addr::LOCALHOST, *port).into()).collect()
     }
 
     /// Kills a node with SIGKILL.
@@ -58,6 +84,14 @@ impl Nodes {
         assert!(done.success(), "kill -{signal} of {}", name(node));
     }
 
+    /// Sets a node's wall clock so far off.
+    #[allow(dead_code, reason = "the tests ask, the bench does not")]
+    pub(crate) fn set_clock(&self, node: usize, offset_us: i64) {
+        let fresh = self.path("faults.new");
+        fs::write(&fresh, format!("clock_offset_us {offset_us}\n")).expect("written");
+        fs::rename(fresh, self.path(&format!("{}.faults", name(node)))).expect("renamed");
+    }
+
     /// Deletes the data directory of a node that does not run: its disk is lost.
     #[allow(dead_code, reason = "the tests ask, the bench does not")]
     pub(crate) fn wipe(&self, node: usize) {
@@ -69,6 +103,9 @@ impl Nodes {
     pub(crate) fn restart(&mut self, node: usize) {
         let log = File::options().create(true).append(true).open(self.path(&format!("{}.log", name(node))));
         let mut command = self.command(&["serve", "--config", &format!("{}.toml", name(node))]);
+        if self.has_faults {
+            command.env("QUORATE_TEST_FAULTS", format!("{}.faults", name(node)));
+        }
         let mut process =
             command.stdout(Stdio::piped()).stderr(log.expect("a log")).spawn().expect("a node starts");
         let output = process.stdout.take().expect("it was piped");
@@ -110,7 +147,7 @@ impl Nodes {
     }
 
     pub(crate) fn addresses(&self) -> Vec<String> {
-        self.ports.iter().map(|port| format!("127.0.0.1:{port}")).collect()
+        self.advertised.clone()
     }
 
     pub(crate) fn identity(&self) -> Identity {
@@ -148,6 +185,7 @@ impl Nodes {
         let mut text = String::new();
         let _ = writeln!(text, "cluster = \"test\"\nnode = \"{name}\"\ndata_dir = \"{name}\"");
         let _ = writeln!(text, "founders = [{}]", founders.join(", "));
+        let _ = writeln!(text, "listen = \"127.0.0.1:{}\"", self.ports[node]);
         let _ = writeln!(
             text,
             "tls = {{ ca = \"certs/ca.crt\", cert = \"certs/{name}.crt\", key = \"certs/{name}.key\" }}"

@@ -1,0 +1,57 @@
+//! Five nodes of which the three replicas of a key die; the others take a write for them.
+
+use super::*;
+
+pub(super) struct StoodIn {
+    pub(super) nodes: Nodes,
+    pub(super) table: TableHandle,
+    pub(super) replicas: Vec<usize>,
+    pub(super) holders: Vec<usize>,
+}
+
+impl StoodIn {
+    pub(super) const KEY: &str = "k";
+
+    /// Every replica has "before", its replicas are down, and those that hold "stood in" are up.
+    pub(super) async fn start(column: Column) -> Self {
+        let mut nodes = Nodes::start(5);
+        let client = nodes.client().await;
+        let table = create(&client, "carts", TableKind::Siblings).await;
+        ALL.put(&table, Self::KEY, "before").await;
+        let seen = read(&table, Self::KEY, Consistency::Quorum).await;
+        let replicas: Vec<_> = seen.receipt().replicas.iter().map(|id| id.0 as usize - 1).collect();
+        assert_eq!(replicas.len(), 3);
+        replicas.iter().for_each(|replica| nodes.kill(*replica));
+        let holders: Vec<_> = (0..5).filter(|node| !replicas.contains(node)).collect();
+        for _ in 0..ATTEMPTS {
+            if let Ok(written) = column.write(&table, Self::KEY, "stood in").await {
+                let is_holder = |id: &quorate::ring::NodeId| holders.contains(&(id.0 as usize - 1));
+                assert!(written.receipt().answered.iter().all(is_holder), "{:?}", written.receipt());
+                return Self { nodes, table, replicas, holders };
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+        panic!("no fallback takes the write in {column:?}");
+    }
+
+    /// The holders go and the replicas come.
+    pub(super) fn swap(&mut self) {
+        self.holders.iter().for_each(|holder| self.nodes.kill(*holder));
+        self.replicas.iter().for_each(|replica| self.nodes.restart(*replica));
+    }
+
+    /// The replicas come, and the holders give them what they hold, until all replicas have it.
+    pub(super) async fn hand_over(&mut self) {
+        self.replicas.iter().for_each(|replica| self.nodes.restart(*replica));
+        let mut last = Vec::new();
+        for _ in 0..ATTEMPTS {
+            let read = read(&self.table, Self::KEY, Consistency::All).await;
+            last = texts(&read);
+            if last == ["before", "stood in"] && !read.receipt().repaired {
+                return;
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+        panic!("handoff does not bring the write to its replicas, which have {last:?}");
+    }
+}
