@@ -16,7 +16,7 @@ use tokio::task::JoinSet;
 async fn reads_back_what_it_writes() {
     let (cluster, client, table) = start(3).await;
     assert_eq!(table.get("k").await.unwrap().value(), Ok(None));
-    let written = table.put("k", "v").await.unwrap();
+    let written = table.put("k", "v").consistency(Consistency::All).await.unwrap();
     assert_eq!(written.receipt().replicas.len(), 3);
     assert_eq!(
         written.receipt().replicas[0],
@@ -289,22 +289,50 @@ async fn yield_times(turns: usize) {
 #[tokio::test]
 async fn stale_contexts_never_leave_more_than_two_siblings() {
     let cluster = demo_cluster(3, None).await.unwrap();
-    let client = client(&cluster).await;
-    client.create_table("carts").kind(TableKind::Siblings).await.unwrap();
-    let carts = client.table("carts").await.unwrap();
+    let clients = [client(&cluster).await, client(&cluster).await];
+    clients[0].create_table("carts").kind(TableKind::Siblings).await.unwrap();
+    let carts = [clients[0].table("carts").await.unwrap(), clients[1].table("carts").await.unwrap()];
     let mut seen = [None, None];
     for turn in 0..10_000_u32 {
         let one = (turn % 2) as usize;
-        let mut put = carts.put("hot", turn.to_string());
+        let mut put = carts[one].put("hot", turn.to_string());
         if let Some(context) = seen[one].take() {
             put = put.context(context);
         }
         put.await.unwrap();
-        let read = carts.get("hot").await.unwrap();
+        let read = carts[one].get("hot").await.unwrap();
         assert!(read.values().len() <= 2, "{} siblings at turn {turn}", read.values().len());
         assert!(read.values().contains(&turn.to_string().into()), "turn {turn} is not among the siblings");
         // Used in two turns, when the other client has written once more.
         seen[one] = Some(read.context());
+    }
+    cluster.shutdown().await.unwrap();
+}
+
+/// The same, each at its own speed.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_clients_at_once_never_leave_more_than_two_siblings() {
+    let cluster = demo_cluster(3, None).await.unwrap();
+    client(&cluster).await.create_table("carts").kind(TableKind::Siblings).await.unwrap();
+    let mut clients = JoinSet::new();
+    for one in 0..2 {
+        let carts = client(&cluster).await.table("carts").await.unwrap();
+        clients.spawn(async move {
+            let mut context = None;
+            for turn in 0..5_000_u32 {
+                let mut put = carts.put("hot", format!("{one} {turn}"));
+                if let Some(context) = context.take() {
+                    put = put.context(context);
+                }
+                put.await.unwrap();
+                let read = carts.get("hot").await.unwrap();
+                assert!(read.values().len() <= 2, "{} siblings at turn {turn}", read.values().len());
+                context = Some(read.context());
+            }
+        });
+    }
+    while let Some(done) = clients.join_next().await {
+        done.unwrap();
     }
     cluster.shutdown().await.unwrap();
 }
