@@ -20,6 +20,8 @@ pub mod node;
 #[cfg(feature = "server")]
 pub mod recovery;
 #[cfg(feature = "server")]
+pub mod repair;
+#[cfg(feature = "server")]
 pub mod replica;
 #[cfg(feature = "server")]
 pub mod runtime;

@@ -9,15 +9,22 @@
 //! Replay begins when the target can be reached, with a bounded number of hints under way, the next ones sent as
 //! the target acknowledges. A hint is forgotten only once the target has said that it holds it durably; what was
 //! under way when a connection broke is sent again.
+//!
+//! What is kept is bounded in bytes and in age (rule H2). A hint that is dropped, or was not taken, leaves the difference
+//! to anti-entropy, which needs no mark for it: live digests are exact, so the target differs from every replica that
+//! holds the write, and the pair finds out the next time it compares. That only needs a replica that holds it. So a
+//! hint that has grown too old is first merged into this node's own records, if it is a replica of the key, and dropped
+//! when that is durable; a node that stood in for a replica, and may have the only copy (sloppy, ANY), keeps it.
 
 mod replay;
+mod sweep;
 
 use std::collections::BTreeMap;
 
 use quorate_ring::{Instant, NodeId, token_of};
-use quorate_storage::{HintBacklog, HintPage, Row, State, Write, Written};
+use quorate_storage::{HintBacklog, HintPage, Row, State, Version, Write, Written};
 
-use self::replay::Replay;
+use self::{replay::Replay, sweep::Sweep};
 use crate::{
     coordinator::Step,
     node::{DiskOperation, DiskRequest, DiskResult, Effect, Observation, Ticket, Timers, Turn},
@@ -55,8 +62,12 @@ pub enum HintTicket {
     Keep(Box<Hint>),
     /// A page of hints for a target that is back.
     Page(NodeId),
-    /// A hint that its target now holds, or that is too old.
+    /// A hint that its target now holds, or that is of no use.
     Forget(NodeId),
+    /// A page of hints for a target, to see how old they are.
+    Sweep(NodeId),
+    /// A hint that is too old, on its way into this node's own records.
+    Own(Box<(NodeId, Row, Version)>),
 }
 
 /// The hints of this node.
@@ -65,9 +76,12 @@ pub struct Handoff {
     backlogs: BTreeMap<NodeId, HintBacklog>,
     replays: BTreeMap<NodeId, Replay>,
     timers: Timers<NodeId>,
+    /// When a target may be given more.
+    paced: BTreeMap<NodeId, Instant>,
     /// Hints on their way to the disk.
     writing: usize,
     requests_made: u64,
+    sweep: Sweep,
 }
 
 impl Handoff {
@@ -125,6 +139,7 @@ impl Handoff {
 
     /// A peer is lost: what was under way to it stays kept.
     pub fn peer_down(&mut self, peer: NodeId) {
+        self.paced.remove(&peer);
         if let Some(replay) = self.replays.remove(&peer) {
             replay.timer().into_iter().for_each(|at| self.timers.cancel(at, peer));
         }
@@ -179,6 +194,20 @@ impl Handoff {
                 let backlog = self.backlogs.entry(target).or_default();
                 backlog.apply(change.unwrap_or_default());
             }
+            HintTicket::Sweep(target) => {
+                let page = match result {
+                    DiskResult::Hints(Ok(page)) => Some(page),
+                    _ => None,
+                };
+                self.sweep.page_read(turn, target, page, &self.backlogs);
+            }
+            HintTicket::Own(hint) => {
+                let (target, row, version) = *hint;
+                if let DiskResult::Written(Ok(Written::Stored { .. } | Written::Covered { .. })) = result {
+                    turn.effects.push(Effect::Observe(Observation::HintDropped));
+                    forget(turn, target, row, Some(version));
+                }
+            }
             HintTicket::Page(target) => match result {
                 DiskResult::Hints(Ok(page)) => self.page_read(turn, target, page),
                 _ => self.start_over(turn, target),
@@ -192,11 +221,18 @@ impl Handoff {
             self.replays.remove(&target);
             self.peer_up(turn, target);
         }
+        let paced = self.paced.iter().filter(|(_, at)| **at <= turn.now.mono).map(|(target, _)| *target);
+        for target in paced.collect::<Vec<_>>() {
+            self.paced.remove(&target);
+            self.go_on(turn, target);
+        }
+        self.sweep.fire_timers(turn, &self.backlogs);
     }
 
     /// When [`Handoff::fire_timers`] is due.
     pub fn next_timer(&self) -> Option<Instant> {
-        self.timers.next()
+        let paced = self.paced.values().copied();
+        self.timers.next().into_iter().chain(paced).chain(self.sweep.next_timer()).min()
     }
 
     /// Whether no hint is on its way to the disk: a draining node may stop.
@@ -226,20 +262,17 @@ impl Handoff {
         let Some(replay) = self.replays.get_mut(&target) else {
             return;
         };
-        let oldest = turn.now.wall.0.saturating_sub(turn.config.hint_age_max.as_micros() as u64);
         for row in page.damaged {
             forget(turn, target, row, None);
         }
-        // What belongs to a table that was dropped is of no use to anybody.
-        let is_fresh = |(row, state): &(Row, State)| {
-            state.tag().hlc.wall().0 >= oldest && !turn.catalog.is_retired(row.table)
-        };
-        let (fresh, stale): (Vec<_>, Vec<_>) = page.hints.into_iter().partition(is_fresh);
-        for (row, state) in stale {
+        // What belongs to a table that was dropped is of no use to anybody; everything else is, however old it is.
+        let is_of_use = |(row, _): &(Row, State)| !turn.catalog.is_retired(row.table);
+        let (useful, useless): (Vec<_>, Vec<_>) = page.hints.into_iter().partition(is_of_use);
+        for (row, state) in useless {
             turn.effects.push(Effect::Observe(Observation::HintDropped));
             forget(turn, target, row, Some(state.version()));
         }
-        replay.page_read(fresh, page.next);
+        replay.page_read(useful, page.next);
         self.go_on(turn, target);
     }
 
@@ -250,7 +283,14 @@ impl Handoff {
         };
         let timer_before = replay.timer();
         let mut goes_on = false;
-        while let Some((row, state)) = replay.next_to_send() {
+        while replay.can_send() {
+            if let Err(at) = turn.budget.take(turn.now.mono) {
+                self.paced.insert(target, at);
+                break;
+            }
+            let Some((row, state)) = replay.next_to_send() else {
+                break;
+            };
             self.requests_made += 1;
             let id = RequestId(OWN_ID | self.requests_made);
             let deadline = turn.now.mono + REPLAY_TIMEOUT;
@@ -314,7 +354,7 @@ fn read_page(turn: &mut Turn<'_>, target: NodeId, after: Option<Row>) {
     turn.effects.push(Effect::Disk(DiskRequest { ticket, deadline: Instant::NEVER, operation }));
 }
 
-fn forget(turn: &mut Turn<'_>, target: NodeId, row: Row, given: Option<quorate_storage::Version>) {
+fn forget(turn: &mut Turn<'_>, target: NodeId, row: Row, given: Option<Version>) {
     let operation = DiskOperation::Write(Write::Unhint { target, row, given });
     let ticket = Ticket::Hint(HintTicket::Forget(target));
     turn.effects.push(Effect::Disk(DiskRequest { ticket, deadline: Instant::NEVER, operation }));

@@ -41,6 +41,11 @@ impl Replay {
         self.page = next.map_or(Page::Last, Page::More);
     }
 
+    /// Whether one more hint may be under way, and there is one.
+    pub(super) fn can_send(&self) -> bool {
+        self.under_way.len() < UNDER_WAY_MAX && !self.queue.is_empty()
+    }
+
     /// The next hint, if one more may be under way.
     pub(super) fn next_to_send(&mut self) -> Option<(Row, State)> {
         if self.under_way.len() < UNDER_WAY_MAX { self.queue.pop_front() } else { None }

@@ -105,6 +105,11 @@ impl Catalog {
         self.tables.get(&id)
     }
 
+    /// Every table, by id.
+    pub fn tables(&self) -> impl Iterator<Item = &Arc<Table>> {
+        self.tables.values()
+    }
+
     /// Whether a table had this id and has it no more.
     pub fn is_retired(&self, id: TableId) -> bool {
         self.map.as_ref().is_some_and(|map| map.is_retired(id))

@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use quorate_gossip::MemberState;
 use quorate_ring::{Duration, NodeId, TableId, Tag};
+use quorate_storage::HintBacklog;
 
 use super::{ClientId, DiskRequest};
 use crate::{
@@ -116,6 +117,11 @@ pub enum Alarm {
         /// How many ranges are left.
         left: usize,
     },
+    /// What the records of a cell add up to is not what was kept of it: a bug. It is put right.
+    WrongDigest {
+        /// The cell's number.
+        cell: u32,
+    },
     /// This node lost its state, and keys of a table that had no other replica with it.
     DataLost {
         /// The table's name.
@@ -144,10 +150,38 @@ pub enum Observation {
     Expired,
     /// A hint was given to its target.
     HintReplayed,
+    /// What is kept for a node that missed writes (rule H1).
+    HintsKept {
+        /// The node.
+        target: NodeId,
+        /// How much.
+        backlog: HintBacklog,
+        /// How long ago the oldest of it was written, as of the last look.
+        oldest: Duration,
+    },
     /// A hint was given up: too much was kept, it was too old, or the disk had no room (rule H2).
     HintDropped,
     /// A request was turned away for lack of room (rule Q11).
     Overloaded,
+    /// A peer was given a state that it lacked (rule A2).
+    Repaired,
+    /// How long ago this node and a peer last agreed on everything that both hold (rule A3).
+    AgreedAgo {
+        /// The peer.
+        peer: NodeId,
+        /// How long.
+        age: Duration,
+    },
+    /// Records were read and verified (rule S3).
+    Scrubbed {
+        /// How many bytes they have.
+        bytes: u64,
+    },
+    /// So much of what the records add up to is not known, and is being worked out (rule A1).
+    DigestsLeft {
+        /// Cells.
+        cells: u64,
+    },
     /// A damaged record was replaced by what other replicas hold (rule S3).
     Refetched,
     /// Gossip's verdict on a member has changed.

@@ -12,6 +12,7 @@ use crate::{
     handoff::HintTicket,
     membership::map::MapTicket,
     recovery::{RecoveryTicket, SourceErrand},
+    repair::RepairTicket,
     replica::Errand,
     wire::{ClientMessage, Frame, PeerMessage},
 };
@@ -103,6 +104,8 @@ pub enum DiskOperation {
     Scan(Scan),
     /// Say how much room is used and left.
     Measure,
+    /// Read the hashes of a page of ranges of a table.
+    Hashes(Scan),
     /// Merge or set something; done once it is durable (rule S1).
     Write(Write),
 }
@@ -133,6 +136,8 @@ pub enum DiskResult {
     Scanned(Result<Page, EngineError>),
     /// Of [`DiskOperation::Measure`].
     Measured(EngineStats),
+    /// Of [`DiskOperation::Hashes`].
+    Hashed(Result<Page<u64>, EngineError>),
     /// Of [`DiskOperation::Write`]: durable.
     Written(Result<Written, WriteError>),
     /// Dropped unexecuted: its deadline had passed.
@@ -167,4 +172,6 @@ pub enum Ticket {
     Source(Box<SourceErrand>),
     /// What this node recovers from its peers.
     Recovery(Box<RecoveryTicket>),
+    /// Comparisons with peers.
+    Repair(Box<RepairTicket>),
 }

@@ -15,6 +15,7 @@ use crate::{
     handoff::Handoff,
     membership::{Agreement, Arrivals, Detector, Standings, map::Process},
     recovery::{Recovery, Source},
+    repair::Repair,
     replica::{self, Replica},
     wire::{
         ClientMessage, ClusterInfo, Failure, Frame, NodesDescribed, PROTOCOL_VERSION, RequestError, Verdict,
@@ -35,6 +36,7 @@ pub struct Node {
     pub(super) recovery: Recovery,
     pub(super) source: Source,
     pub(super) handoff: Handoff,
+    pub(super) repair: Repair,
     draining: bool,
     /// How many requests of clients have begun.
     requests: u64,
@@ -68,6 +70,7 @@ impl Node {
             handoff: Handoff::new(std::mem::take(&mut recovered.hints)),
             recovery: Recovery::default(),
             source: Source::default(),
+            repair: Repair::new(config.node, &ring),
             draining: false,
             requests: 0,
             surroundings: Surroundings::new(config, ring, recovered),
@@ -85,11 +88,15 @@ impl Node {
         self.arrivals.fire_timers(turn);
         self.standings.fire_timers(turn);
         self.recovery.fire_timers(turn);
+        self.repair.fire_timers(turn);
         self.refuse_overdue(now, effects);
         self.follow_map(now, effects);
         match input {
             Input::Tick => {}
-            Input::Client { client, frame } => self.client(now, client, frame, effects),
+            Input::Client { client, frame } => {
+                self.surroundings.budget.serves_client(now.mono);
+                self.client(now, client, frame, effects);
+            }
             Input::ClientGone(client) => {
                 self.coordinator.client_gone(client);
                 self.held.client_gone(client);
@@ -121,8 +128,8 @@ impl Node {
 
     /// When [`Input::Tick`] is due, unless something else happens before; ask after each pass.
     pub fn next_timer(&self) -> Option<Instant> {
-        let Self { coordinator, arrivals, agreement, detector, standings, held, recovery, handoff, .. } =
-            self;
+        let Self { coordinator, arrivals, agreement, detector, standings, held, .. } = self;
+        let Self { recovery, handoff, repair, .. } = self;
         let timers = [
             coordinator.next_timer(),
             arrivals.next_timer(),
@@ -132,6 +139,7 @@ impl Node {
             held.next_timer(),
             recovery.next_timer(),
             handoff.next_timer(),
+            repair.next_timer(),
         ];
         timers.into_iter().flatten().min()
     }
@@ -192,6 +200,7 @@ impl Node {
         self.surroundings.catalog.validate();
         self.surroundings.lives.validate();
         self.handoff.validate();
+        self.repair.validate();
         self.agreement.validate();
         self.detector.validate();
         self.held.validate();
@@ -304,6 +313,11 @@ impl Node {
             Ticket::Peer(record) => self.peer_remembered(now, &record, result, effects),
             Ticket::Source(errand) => {
                 if let Err(halt) = self.source.disk_done(turn, *errand, result) {
+                    effects.push(Effect::Halt(halt));
+                }
+            }
+            Ticket::Repair(ticket) => {
+                if let Err(halt) = self.repair.disk_done(turn, *ticket, result) {
                     effects.push(Effect::Halt(halt));
                 }
             }

@@ -7,6 +7,7 @@
 //!
 //! The same compiled node runs in production, driven by `runtime`, and in the simulator.
 
+mod budget;
 mod clock;
 mod config;
 mod effect;
@@ -20,6 +21,7 @@ mod peers;
 mod timers;
 mod turn;
 
+pub use budget::Budget;
 pub use clock::Clock;
 pub use config::NodeConfig;
 pub use effect::{Alarm, Effect, Effects, Observation};

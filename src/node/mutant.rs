@@ -27,6 +27,8 @@ pub enum Mutant {
     NeverDefers,
     /// An absent key beats a value at a read (Q6).
     AbsenceWins,
+    /// In anti-entropy a key that the peer lacks is deleted, not given (A2).
+    RepairAbsenceWins,
     /// A slow write is sent again under a new tag (Q10).
     RetryNewTag,
     /// A write that timed out in its second round says that it was not applied (Q10).

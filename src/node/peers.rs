@@ -8,6 +8,7 @@ use crate::{
     coordinator::{ReplicaAnswer, Step},
     handoff::Handoff,
     membership::{Arrival, News, remember, send_standing},
+    repair::Repair,
     wire::{AfterLoss, Frame, HeldAnswer, PeerMessage, Refused, RolledBack, Standing},
 };
 
@@ -55,6 +56,7 @@ impl Node {
         self.coordinator.peer_down(turn, peer);
         self.handoff.peer_down(peer);
         self.recovery.peer_down(turn, peer);
+        self.repair.peer_down(peer);
     }
 
     /// A peer's request or answer.
@@ -69,11 +71,15 @@ impl Node {
         match message {
             PeerMessage::Fetch(fetch) => self.replica.fetch(turn, from, header, fetch),
             PeerMessage::Store(store) => self.replica.store(turn, from, header, store),
-            PeerMessage::Stored(_) if Handoff::is_own(header.id) => {
-                self.handoff.answered(turn, from, header.id, true);
+            PeerMessage::Stored(_) | PeerMessage::Refused(_) if Repair::is_own(header.id) => {
+                self.repair.answered(turn, from, header.id, matches!(message, PeerMessage::Stored(_)));
             }
-            PeerMessage::Refused(_) if Handoff::is_own(header.id) => {
-                self.handoff.answered(turn, from, header.id, false);
+            PeerMessage::Compare(compare) => self.repair.compare(turn, from, header, compare),
+            PeerMessage::Compared(compared) => self.repair.compared(turn, from, header.id, compared),
+            PeerMessage::CompareKeys(compare) => self.repair.compare_keys(turn, from, header, compare),
+            PeerMessage::KeysCompared(keys) => self.repair.keys_compared(turn, from, header.id, keys),
+            PeerMessage::Stored(_) | PeerMessage::Refused(_) if Handoff::is_own(header.id) => {
+                self.handoff.answered(turn, from, header.id, matches!(message, PeerMessage::Stored(_)));
             }
             PeerMessage::KeepHint(keep) => self.handoff.keep_for_peer(turn, from, header, keep),
             PeerMessage::Fetched(_)
@@ -164,6 +170,7 @@ impl Node {
         self.detector.refresh(turn);
         self.agreement.peer_up(turn, peer);
         self.handoff.peer_up(turn, peer);
+        self.repair.peer_up(turn, peer);
         self.standings.peer_up(turn, peer);
         self.standings.watch(turn);
         self.recovery.look(turn);

@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, sync::Arc};
 use quorate_ring::{Epoch, NodeId, Now, Ring};
 use quorate_storage::{Recovered, Row};
 
-use super::{Clock, Effects, NodeConfig};
+use super::{Budget, Clock, Effects, NodeConfig};
 use crate::{
     coordinator::{Crowded, Health},
     handoff::{Hint, OwnAnswer},
@@ -31,6 +31,7 @@ pub(super) struct Surroundings {
     pub(super) quarantine: BTreeSet<Row>,
     pub(super) own_answers: Vec<OwnAnswer>,
     pub(super) health: Health,
+    pub(super) budget: Budget,
 }
 
 impl Surroundings {
@@ -57,10 +58,12 @@ impl Surroundings {
             deferrals: Deferrals::default(),
             crowded: Crowded::default(),
             hints: Vec::new(),
-            damaged: Vec::new(),
+            // What an earlier process did not get back in time.
+            damaged: recovered.quarantined,
             quarantine: BTreeSet::new(),
             own_answers: Vec::new(),
             health: Health::default(),
+            budget: Budget::default(),
             ring,
             config,
         }
@@ -85,6 +88,7 @@ impl Surroundings {
             quarantine: &mut self.quarantine,
             own_answers: &mut self.own_answers,
             health: &mut self.health,
+            budget: &mut self.budget,
             effects,
         }
     }
@@ -125,6 +129,8 @@ pub struct Turn<'a> {
     pub own_answers: &'a mut Vec<OwnAnswer>,
     /// How quickly replicas answer (rules Q1, Q9).
     pub health: &'a mut Health,
+    /// How much is done beside requests of clients.
+    pub budget: &'a mut Budget,
     /// Where effects go.
     pub effects: &'a mut Effects,
 }

@@ -20,7 +20,7 @@ use std::{
 use metrics::{counter, histogram};
 use quorate_storage::{
     Committer, DigestWork, Engine, EngineError, ReadError, Write, WriteError, WriteResult, read, read_hints,
-    read_version, scan,
+    read_version, scan, scan_hashes,
 };
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tracing::{info, warn};
@@ -320,13 +320,18 @@ fn look(engine: &dyn Engine, mark: &Mutex<Mark>, operation: DiskOperation) -> Di
             DiskResult::Scanned(scan(engine, table, &ranges, after.as_ref(), bytes_max))
         }
         DiskOperation::Measure => DiskResult::Measured(engine.stats()),
+        DiskOperation::Hashes(Scan { table, ranges, after, bytes_max }) => {
+            DiskResult::Hashed(scan_hashes(engine, table, &ranges, after.as_ref(), bytes_max))
+        }
         // Writes are never sorted here; one that were would be refused, not lost in silence.
         DiskOperation::Write(_) => DiskResult::Expired,
     };
     match &result {
         DiskResult::Read(Err(ReadError::Engine(EngineError::Damaged(why))))
         | DiskResult::ReadVersion(Err(ReadError::Engine(EngineError::Damaged(why))))
-        | DiskResult::Hints(Err(EngineError::Damaged(why))) => distrust(mark, why),
+        | DiskResult::Hints(Err(EngineError::Damaged(why)))
+        | DiskResult::Scanned(Err(EngineError::Damaged(why)))
+        | DiskResult::Hashed(Err(EngineError::Damaged(why))) => distrust(mark, why),
         _ => {}
     }
     result

@@ -26,6 +26,12 @@ pub(super) fn observe(observation: Observation) {
         Observation::Hedge => counter!("quorate_hedges_total").increment(1),
         Observation::Expired => counter!("quorate_expired_total").increment(1),
         Observation::HintReplayed => counter!("quorate_hints_replayed_total").increment(1),
+        Observation::HintsKept { target, backlog, oldest } => {
+            let target = target.to_string();
+            gauge!("quorate_hints", "target" => target.clone()).set(backlog.hints as f64);
+            gauge!("quorate_hint_bytes", "target" => target.clone()).set(backlog.bytes as f64);
+            gauge!("quorate_hint_oldest_seconds", "target" => target).set(oldest.as_millis() as f64 / 1e3);
+        }
         Observation::HintDropped => counter!("quorate_hints_dropped_total").increment(1),
         Observation::Recovery { table, done, total } => {
             gauge!("quorate_recovery_ranges_left", "table" => table.to_string()).set((total - done) as f64);
@@ -61,6 +67,13 @@ pub(super) fn observe(observation: Observation) {
                 "once after a start: its clock stepped back; again and again: two run under one name";
             warn!("gossip: another process of this node was heard of; {advice}");
         }
+        Observation::Repaired => counter!("quorate_repaired_records_total").increment(1),
+        Observation::AgreedAgo { peer, age } => {
+            let seconds = age.as_millis() as f64 / 1e3;
+            gauge!("quorate_repair_agreed_seconds_ago", "peer" => peer.to_string()).set(seconds);
+        }
+        Observation::Scrubbed { bytes } => counter!("quorate_scrubbed_bytes_total").increment(bytes),
+        Observation::DigestsLeft { cells } => gauge!("quorate_digest_cells_left").set(cells as f64),
         Observation::Refetched => counter!("quorate_refetched_records_total").increment(1),
         Observation::Overloaded => counter!("quorate_overloaded_total").increment(1),
     }
@@ -105,6 +118,10 @@ pub(super) fn alarm(alarm: &Alarm) {
         Alarm::RecoveryStuck { table, left } => {
             counter!("quorate_alarms_total", "alarm" => "recovery_stuck").increment(1);
             error!(%table, left, "ranges are not recovered: bring the other replicas back; they stay refused here");
+        }
+        Alarm::WrongDigest { cell } => {
+            counter!("quorate_alarms_total", "alarm" => "wrong_digest").increment(1);
+            error!(cell, "what records add up to was not what was kept of it: a bug; it is put right");
         }
         Alarm::DataLost { table } => {
             counter!("quorate_alarms_total", "alarm" => "data_lost").increment(1);

@@ -12,6 +12,8 @@ mod nodes;
 mod outcome;
 #[cfg(feature = "server")]
 mod peer;
+#[cfg(feature = "server")]
+mod repair;
 
 pub use client::{
     AlterTable, ChangeName, ClientMessage, ClusterInfo, CreateTable, Delete, DescribeCluster, DropTable, Get,
@@ -32,6 +34,8 @@ pub use peer::{
     HeldAnswer, KeepHint, PeerMessage, PeerRefusal, Pull, PullScope, Pulled, PulledPage, Refused, RolledBack,
     Standing, Store, Stored, Want,
 };
+#[cfg(feature = "server")]
+pub use repair::{Branch, Compare, CompareKeys, Compared, Comparison, KeysCompared};
 
 /// The version of frames, header and bodies together. Peers and clients of another version are refused
 /// in the handshake.

@@ -6,8 +6,9 @@ use quorate_storage::{Life, Row, State, Version};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Delete, MapAccept, MapAccepted, MapDecided, MapFetch, MapFetched, MapInstalled, MapOutbid, MapPrepare,
-    MapPromised, Put, RequestError, Written, frame::messages,
+    Compare, CompareKeys, Compared, Delete, KeysCompared, MapAccept, MapAccepted, MapDecided, MapFetch,
+    MapFetched, MapInstalled, MapOutbid, MapPrepare, MapPromised, Put, RequestError, Written,
+    frame::messages,
 };
 
 /// How much of a key's state a coordinator wants.
@@ -275,6 +276,10 @@ messages! {
         0x10 => Fetch,
         /// Write at a replica.
         0x11 => Store,
+        /// Compare what records add up to.
+        0x12 => Compare,
+        /// Compare keys.
+        0x13 => CompareKeys,
         /// A client's write for a replica to carry out.
         0x16 => Forward,
         /// Move the clock.
@@ -299,6 +304,8 @@ messages! {
         0x20 => Fetched,
         /// Answer to a write.
         0x21 => Stored,
+        /// What records add up to.
+        0x22 => Compared,
         /// Answer to a forwarded write.
         0x23 => Forwarded,
         /// The clock has moved.
@@ -321,6 +328,8 @@ messages! {
         0x2c => MapInstalled,
         /// Gossip.
         0x2d => Gossip,
+        /// Which keys differ.
+        0x2e => KeysCompared,
         /// No.
         0x2f => Refused,
     }

@@ -40,7 +40,7 @@ pub use quarantine::{Quarantined, quarantined};
 pub use read::{ReadError, read, read_version};
 pub use record::{decode, decode_version, encode};
 pub use row::Row;
-pub use scan::{INTERVAL_STEPS, PAGE_RECORDS_MAX, Page, scan};
+pub use scan::{INTERVAL_STEPS, PAGE_RECORDS_MAX, Page, scan, scan_hashes};
 pub use siblings::{MalformedSiblings, Sibling, Siblings};
 pub use state::{Content, Register, State, Version};
 pub use version_vector::{UnorderedVector, VersionVector};

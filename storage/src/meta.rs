@@ -9,7 +9,10 @@ use bytes::{BufMut, Bytes, BytesMut};
 use quorate_ring::{Actor, ClusterId, Hlc, Incarnation, NodeId, TableId, TokenRange};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-use crate::{Batch, Engine, EngineError, HintBacklog, RecordError, Space, envelope, hints};
+use crate::{
+    Batch, Engine, EngineError, HintBacklog, RecordError, Row, Space, envelope, hints, quarantine,
+    read::{self, ReadError},
+};
 
 /// Who a data directory belongs to.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -105,6 +108,9 @@ pub struct Recovered {
     pub starts: u64,
     /// What is known of the other members, by id.
     pub peers: Vec<PeerRecord>,
+    /// Rows whose records are damaged and were not restored yet, the first [`Recovered::QUARANTINED_MAX`] of them
+    /// (rule S3).
+    pub quarantined: Vec<Row>,
 }
 
 /// Why a start cannot go on from what it finds: the directory counts as lost (rule S4).
@@ -171,10 +177,17 @@ pub fn recover(engine: &dyn Engine) -> Result<Recovered, MetaError> {
         }
     }
     recovered.hints = hints::count(engine)?;
+    let quarantined = quarantine::quarantined(engine, None, Recovered::QUARANTINED_MAX)?;
+    // Copies of what nobody else had are kept, although nothing takes the place of the record.
+    let is_damaged = |row: &Row| matches!(read::read(engine, row), Err(ReadError::Corrupt(_)));
+    recovered.quarantined = quarantined.into_iter().map(|found| found.row).filter(is_damaged).collect();
     Ok(recovered)
 }
 
 impl Recovered {
+    /// As many damaged rows as a start looks at: if there are more, they are met again by reads and scrubs.
+    pub const QUARANTINED_MAX: usize = 1_024;
+
     /// Begins a process on the directory: what must be durable before the process is heard of. `identity` is
     /// asked for only if the directory is fresh.
     pub fn begin(&mut self, identity: impl FnOnce() -> Identity) -> Vec<MetaWrite> {

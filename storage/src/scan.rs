@@ -5,17 +5,23 @@ use std::ops::Bound;
 use bytes::Bytes;
 use quorate_ring::{TableId, Token, TokenRange};
 
-use crate::{Engine, EngineError, Row, Space, State, record};
+use crate::{Engine, EngineError, RecordError, Row, Space, State, envelope, merkle, record};
 
 /// Some rows of a table.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Page {
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Page<T = State> {
     /// Keys and what they hold, in the order of the scan.
-    pub states: Vec<(Bytes, State)>,
+    pub states: Vec<(Bytes, T)>,
     /// Keys whose records are damaged (rule S3).
     pub damaged: Vec<Bytes>,
     /// Where the next page goes on; `None` if nothing is left.
     pub next: Option<Row>,
+}
+
+impl<T> Default for Page<T> {
+    fn default() -> Self {
+        Self { states: Vec::new(), damaged: Vec::new(), next: None }
+    }
 }
 
 /// The rows of `table` in `ranges`, which share no token, behind the place `after`: range by range, and of one
@@ -33,6 +39,45 @@ pub fn scan(
     after: Option<&Row>,
     bytes_max: usize,
 ) -> Result<Page, EngineError> {
+    let state = |key: &Bytes, record: Bytes| {
+        let len = record.len();
+        Ok((record::decode(key, record)?, len))
+    };
+    scan_with(engine, table, ranges, after, bytes_max, state)
+}
+
+/// As [`scan`], of each row no more than the hash of what it holds: equal states have equal hashes on every node. It may
+/// select what is looked at, never decide agreement (rule Q7).
+///
+/// # Errors
+///
+/// As [`scan`].
+pub fn scan_hashes(
+    engine: &dyn Engine,
+    table: TableId,
+    ranges: &[TokenRange],
+    after: Option<&Row>,
+    bytes_max: usize,
+) -> Result<Page<u64>, EngineError> {
+    let hash = |key: &Bytes, record: Bytes| {
+        envelope::open(key, &record)?;
+        // What is read is bounded, too, where values are long.
+        Ok((merkle::hash(key, &record), size_of::<u64>() + record.len() / 8))
+    };
+    scan_with(engine, table, ranges, after, bytes_max, hash)
+}
+
+/// What is made of a record, and what it takes of a page.
+type Made<T> = Result<(T, usize), RecordError>;
+
+fn scan_with<T>(
+    engine: &dyn Engine,
+    table: TableId,
+    ranges: &[TokenRange],
+    after: Option<&Row>,
+    bytes_max: usize,
+    make: impl Fn(&Bytes, Bytes) -> Made<T>,
+) -> Result<Page<T>, EngineError> {
     let mut page = Page::default();
     let mut room = Room { steps: PAGE_RECORDS_MAX, bytes: bytes_max };
     let mut after = after;
@@ -49,7 +94,7 @@ pub fn scan(
             Some(next) => Bound::Excluded(first_key(Token(next))),
             None => Bound::Unbounded,
         };
-        if room.steps == 0 || !scan_interval(engine, table, (from, to), &mut room, &mut page)? {
+        if room.steps == 0 || !scan_interval(engine, table, (from, to), &mut room, &mut page, &make)? {
             return Ok(page);
         }
         room.steps = room.steps.saturating_sub(INTERVAL_STEPS);
@@ -66,12 +111,13 @@ struct Room {
 }
 
 /// Scans one interval; false if the page is full before its end.
-fn scan_interval(
+fn scan_interval<T>(
     engine: &dyn Engine,
     table: TableId,
     (mut from, to): (Bound<Bytes>, Bound<Bytes>),
     room: &mut Room,
-    page: &mut Page,
+    page: &mut Page<T>,
+    make: &impl Fn(&Bytes, Bytes) -> Made<T>,
 ) -> Result<bool, EngineError> {
     while room.steps > 0 {
         let limit = room.steps.min(CHUNK_RECORDS);
@@ -84,15 +130,16 @@ fn scan_interval(
             let Some(row) = Row::from_storage_key(&key) else {
                 continue;
             };
-            let len = key.len() + bytes.len() + RECORD_OVERHEAD;
             let is_first = page.states.is_empty() && page.damaged.is_empty();
             if row.table == table {
+                let made = make(&key, bytes);
+                let len = key.len() + made.as_ref().map_or(0, |(_, len)| *len) + RECORD_OVERHEAD;
                 if len > room.bytes && !is_first {
                     return Ok(false);
                 }
                 room.bytes = room.bytes.saturating_sub(len);
-                match record::decode(&key, bytes) {
-                    Ok(state) => page.states.push((row.key.clone(), state)),
+                match made {
+                    Ok((made, _)) => page.states.push((row.key.clone(), made)),
                     Err(_) => page.damaged.push(row.key.clone()),
                 }
             }
@@ -160,6 +207,15 @@ mod tests {
             let range = TokenRange::new(Token(start), Token(end));
             let cut = cut.and_then(|cut| range.split(Token(cut)));
             let ranges = cut.map_or(vec![range], |(before, behind)| vec![before, behind]);
+            let (mut hashed, mut after) = (Vec::new(), None);
+            loop {
+                let page = scan_hashes(&engine, TableId(1), &ranges, after.as_ref(), bytes_max).unwrap();
+                hashed.extend(page.states.into_iter().map(|(key, _)| key));
+                match page.next {
+                    Some(next) => after = Some(next),
+                    None => break,
+                }
+            }
             let (mut found, mut bad, mut after) = (Vec::new(), Vec::new(), None);
             loop {
                 let page = scan(&engine, TableId(1), &ranges, after.as_ref(), bytes_max).unwrap();
@@ -182,7 +238,8 @@ mod tests {
                 .filter(|(row, _)| !is_bad(row))
                 .map(|(row, len)| (row.key.clone(), state(**len)))
                 .collect();
-            prop_assert_eq!(found, good);
+            prop_assert_eq!(&found, &good);
+            prop_assert_eq!(hashed, good.iter().map(|(key, _)| key.clone()).collect::<Vec<_>>());
             let wanted_bad: Vec<_> =
                 wanted.iter().filter(|(row, _)| is_bad(row)).map(|(row, _)| row.key.clone()).collect();
             prop_assert_eq!(bad, wanted_bad);

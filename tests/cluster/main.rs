@@ -7,6 +7,7 @@
 
 mod failures;
 mod full;
+mod heals;
 #[allow(dead_code, reason = "the harness cuts in more ways")]
 #[path = "../../jepsen/src/cluster/link.rs"]
 mod link;

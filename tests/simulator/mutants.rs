@@ -19,6 +19,10 @@ pub(crate) enum Mutant {
     SiblingDropped,
     /// A store of siblings leaves what it supersedes.
     SupersededKept,
+    /// What records add up to is not brought up to date with some commits (A1).
+    DigestForgotten,
+    /// Repair gives peers what it reads, whatever the checksum says (S3, A4).
+    BadChecksumGiven,
 }
 
 /// Every mutant: its name, itself, and what it breaks.
@@ -82,6 +86,13 @@ pub(crate) const ALL: &[(&str, Mutant, &str)] = &[
         "Q4: a write with a context is made as if it had none",
     ),
     ("sibling-dropped", Mutant::SiblingDropped, "merge: a store drops what is held beside it"),
+    ("digest-forgotten", Mutant::DigestForgotten, "A1: a digest is not updated with a commit"),
+    ("bad-checksum-given", Mutant::BadChecksumGiven, "S3: repair gives a record with a bad checksum"),
+    (
+        "repair-absence-wins",
+        Mutant::Core(CoreMutant::RepairAbsenceWins),
+        "A2: in anti-entropy a key that the peer lacks is deleted",
+    ),
     ("superseded-kept", Mutant::SupersededKept, "merge: a store leaves what it supersedes"),
     (
         "promise-forgotten",

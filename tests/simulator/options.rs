@@ -42,6 +42,8 @@ pub(crate) struct Options {
     pub(crate) forgetting: bool,
     /// Many clients change tables while members come and go, and nothing else is of interest.
     pub(crate) racing: bool,
+    /// Records rot on a node that restarts and falls behind, and nothing else happens.
+    pub(crate) rotting: bool,
     /// Whether the cluster is founded, and has its tables, before anything happens.
     pub(crate) founded: bool,
     /// Attempts to create, alter, drop and truncate tables, under two names.
@@ -62,6 +64,8 @@ pub(crate) struct Options {
     pub(crate) gossip: Gossip,
     /// What a node keeps for another at most. With no hints at all, other ways of repair have more to do.
     pub(crate) hint_bytes_max: u64,
+    /// How old a hint gets.
+    pub(crate) hint_age_max: u64,
     pub(crate) requests_max: usize,
     pub(crate) requests_per_client_max: usize,
     pub(crate) replica_requests_max: usize,
@@ -188,6 +192,7 @@ impl Options {
             losing: false,
             forgetting: false,
             racing: false,
+            rotting: false,
             founded: true,
             tables: if random.chance(250) { random.range(1, 4) as u32 } else { 0 },
             creations: *Random::stream(seed, "creations").pick(&[300, 500, 1000]),
@@ -201,6 +206,7 @@ impl Options {
             hedge_delay: random.scale(MS / 10, 200 * MS),
             gossip: Gossip::draw(seed, nodes),
             hint_bytes_max: *Random::stream(seed, "hints").pick(&[0, 0, 200, u64::MAX]),
+            hint_age_max: *Random::stream(seed, "hint age").pick(&[10_800 * SECOND, 10_800 * SECOND, SECOND]),
             requests_max: tiny(random, 8_192),
             requests_per_client_max: tiny(random, 4_096),
             replica_requests_max: tiny(random, 16_384),
@@ -224,6 +230,7 @@ impl Options {
         options.lose(overrides);
         options.forget(overrides);
         options.race(overrides);
+        options.rot(overrides);
         options.clients = overrides.clients.unwrap_or(options.clients);
         options.operations = overrides.operations.unwrap_or(options.operations);
         options.duration = overrides.millis.map_or(options.duration, |millis| millis * MS);
@@ -329,6 +336,24 @@ impl Options {
         self.network.idle_timeout = random.range(30, 300) * MS;
         (self.disk.sync_min, self.disk.sync_max) = (MS / 10, random.range(1, 20) * MS);
         (self.requests_max, self.requests_per_client_max, self.replica_requests_max) = (8_192, 4_096, 16_384);
+    }
+
+    /// Three replicas that keep no hints, of which one restarts again and again and whose records rot, if that is drawn:
+    /// what anti-entropy compares is half damaged.
+    fn rot(&mut self, overrides: &Overrides) {
+        let random = &mut Random::stream(self.seed, "rot");
+        let wanted = [Mutant::BadChecksumGiven, Mutant::Core(CoreMutant::RepairAbsenceWins)];
+        let is_wanted = overrides.mutant.is_some_and(|mutant| wanted.contains(&mutant));
+        let is_taken =
+            self.torn || self.losing || self.racing || overrides.nodes.is_some_and(|nodes| nodes != 3);
+        if !(random.chance(30) || is_wanted) || is_taken {
+            return;
+        }
+        self.rotting = true;
+        (self.nodes, self.replication, self.tables, self.hint_bytes_max) = (3, 3, 0, 0);
+        self.duration = random.range(3, 12) * SECOND;
+        self.request_timeout = random.range(50, 500) * MS;
+        self.reads = *random.pick(&[100, 500]);
     }
 
     /// A few clients that all read and write one key of three replicas, and are answered within milliseconds.

@@ -8,7 +8,7 @@ use quorate::{
     },
     ring::{NodeId, Tag},
     storage::{State, Version, Write},
-    wire::{Answer, ClientMessage, Forward, HeldAnswer, Parent, PeerMessage, PullScope},
+    wire::{Answer, ClientMessage, Comparison, Forward, HeldAnswer, Parent, PeerMessage, PullScope},
 };
 
 use crate::workload::context_entries;
@@ -70,7 +70,47 @@ pub(crate) fn peer(message: &PeerMessage) -> String {
         }
         PeerMessage::Advance(advance) => format!("advance to {}", advance.to),
         PeerMessage::Advanced(advanced) => format!("advanced to {}", advanced.to),
+        PeerMessage::Compare(_)
+        | PeerMessage::Compared(_)
+        | PeerMessage::CompareKeys(_)
+        | PeerMessage::KeysCompared(_) => repair_message(message),
         about_the_map => map_message(about_the_map),
+    }
+}
+
+fn repair_message(message: &PeerMessage) -> String {
+    match message {
+        PeerMessage::Compare(compare) => {
+            let branches = compare.branches.iter();
+            let branches: Vec<_> =
+                branches.map(|b| format!("{}+{} of set {} of {}", b.at, b.span, b.set, b.table)).collect();
+            format!("compare {}", branches.join(", "))
+        }
+        PeerMessage::Compared(compared) => {
+            let verdicts = compared.comparisons.iter().map(|verdict| match verdict {
+                Comparison::Same => "same",
+                Comparison::Differs(_) => "differs",
+                Comparison::Unknown => "unknown",
+            });
+            verdicts.collect::<Vec<_>>().join(", ")
+        }
+        PeerMessage::CompareKeys(compare) => {
+            let keys: Vec<_> = compare.keys.iter().map(|(key, _)| text(key)).collect();
+            format!(
+                "has {} of {}",
+                if keys.is_empty() { "no key".to_owned() } else { keys.join(", ") },
+                compare.table
+            )
+        }
+        PeerMessage::KeysCompared(compared) => {
+            let wanted: Vec<_> = compared.wanted.iter().map(text).collect();
+            format!(
+                "wants {}, gives {}",
+                if wanted.is_empty() { "nothing".to_owned() } else { wanted.join(", ") },
+                compared.given
+            )
+        }
+        _ => "something".to_owned(),
     }
 }
 

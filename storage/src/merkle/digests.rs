@@ -247,7 +247,7 @@ impl Digests {
             pending.settled = self.settleable().into_iter().filter(quiet).take(most).collect();
             for page in &pending.settled {
                 let key = self.key(*page);
-                let record = page::encode(&key, &self.leaves_of(*page));
+                let record = page::encode(&key, &self.leaves_in(cells_of(*page)).collect::<Vec<_>>());
                 batch.put(Space::Digests, key, record);
             }
             self.touched.clear();
@@ -357,34 +357,28 @@ impl Digests {
         let passed = begin..walk.cell();
         self.scrub = (walk.cell() < end).then_some(walk);
         let step = step?;
-        let mut found: BTreeMap<u32, Option<BTreeMap<TableId, u64>>> = BTreeMap::new();
-        for walk::Walked { cell, sums, damaged } in step.walked {
-            found.insert(cell, (!damaged).then_some(sums));
+        let mut unsure = self.dirty.clone();
+        let mut sums = BTreeMap::<_, u64>::new();
+        for walk::Walked { cell, sums: found, damaged } in step.walked {
+            sums.extend(found.into_iter().map(|(table, sum)| ((cell, table), sum)));
+            if damaged {
+                unsure.insert(cell..cell + 1);
+            }
+        }
+        for (table, cell, leaf) in self.leaves_in(passed) {
+            *sums.entry((cell, table)).or_default() ^= leaf;
         }
         let mut report = Walked { records: step.records, bytes: step.bytes, ..Walked::default() };
         report.damaged = step.damaged;
-        report.wrong = passed.clone().filter(|cell| !self.is_right(*cell, found.get(cell))).collect();
+        let wrong = sums.into_iter().filter(|((cell, _), rest)| *rest != 0 && !unsure.contains(*cell));
+        report.wrong = wrong.map(|((cell, _), _)| cell).collect();
+        report.wrong.dedup();
         for cell in report.wrong.clone() {
             self.mark_dirty(cell);
         }
         report.dirty = self.dirty.len();
         report.next = self.scrub.as_ref().map_or(0, Walk::cell);
         Ok(report)
-    }
-
-    /// Whether the leaves of `cell` are what was found in it, as far as that can be told.
-    fn is_right(&self, cell: u32, found: Option<&Option<BTreeMap<TableId, u64>>>) -> bool {
-        let none = BTreeMap::new();
-        let found = match found {
-            Some(None) => return true,
-            Some(Some(sums)) => sums,
-            None => &none,
-        };
-        let leaf = |table: &TableId| self.digest(*table, cell..cell + 1);
-        let tables = self.leaves.keys().chain(found.keys());
-        tables
-            .into_iter()
-            .all(|table| leaf(table).is_none_or(|leaf| leaf == found.get(table).copied().unwrap_or(0)))
     }
 
     /// The table and the cell of a storage key.
@@ -422,15 +416,15 @@ impl Digests {
         pages.into_iter().filter(is_open).collect()
     }
 
-    fn leaves_of(&self, page: u32) -> Vec<(TableId, u32, u64)> {
-        let cells = cells_of(page);
-        let blocks = cells.start / BLOCK as u32..cells.end / BLOCK as u32;
-        let all = self.leaves.iter().flat_map(|(table, tree)| {
+    /// The leaves of `cells` that are not zero.
+    fn leaves_in(&self, cells: Range<u32>) -> impl Iterator<Item = (TableId, u32, u64)> {
+        let blocks = cells.start / BLOCK as u32..cells.end.div_ceil(BLOCK as u32);
+        let all = self.leaves.iter().flat_map(move |(table, tree)| {
             tree.range(blocks.clone()).flat_map(|(block, leaves)| {
                 (block * BLOCK as u32..).zip(leaves).map(|(cell, leaf)| (*table, cell, *leaf))
             })
         });
-        all.filter(|(_, _, leaf)| *leaf != 0).collect()
+        all.filter(move |(_, cell, leaf)| *leaf != 0 && cells.contains(cell))
     }
 }
 

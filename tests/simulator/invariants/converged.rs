@@ -9,6 +9,15 @@ use super::{
 };
 use crate::world::Process;
 
+/// Whether the replicas of `key` know what its cell adds up to, and agree on it (rule A1).
+pub(crate) fn check_digests(key: &Key, processes: &[Process]) -> Result<(), String> {
+    let digests: Vec<_> = key.replicas.iter().map(|node| processes[*node].disk.digest(&key.row)).collect();
+    match digests.first() {
+        Some(Some(_)) if digests.windows(2).all(|pair| pair[0] == pair[1]) => Ok(()),
+        _ => Err(format!("converged: digests around {:?} differ: {digests:?}", key.row.key)),
+    }
+}
+
 /// Whether the replicas of `key` agree. One whose record is still damaged has no say: the run may have ended before it came back.
 pub(crate) fn check(key: &Key, processes: &[Process]) -> Result<(), String> {
     if key.is_damaged() {

@@ -383,6 +383,15 @@ impl Oracle {
             && self.tables.check(processes).is_ok()
     }
 
+    /// Whether what replicas keep of their records' digests is known and the same.
+    pub(crate) fn digests_agree(&self, processes: &[Process]) -> Result<(), String> {
+        let mut keys = self.keys.iter().filter(|key| !key.may_be_gone);
+        if self.keys.iter().any(Key::is_damaged) {
+            return Ok(());
+        }
+        keys.try_for_each(|key| converged::check_digests(key, processes))
+    }
+
     /// Judges what can only be judged when all is over.
     pub(crate) fn judge(&mut self, processes: &[Process]) {
         let judged = |key: &Key| key.judge().map_err(|why| format!("key {:?}: {why}", key.row.key));

@@ -6,9 +6,9 @@ use quorate::{
     node::{DiskOperation, DiskRequest, DiskResult, Scan, Ticket},
     ring::{Instant, Tag},
     storage::{
-        Committer, Content, Digests, Engine, Identity, Kept, MemoryEngine, PendingId, ReadError, Recovered,
-        Row, Seen, Slicing, Staged, State, VersionVector, Write, WriteResult, read, read_hints, read_version,
-        recover, scan,
+        Committer, Content, DigestWork, Digests, Engine, Identity, Kept, MemoryEngine, PendingId, ReadError,
+        Recovered, Row, Seen, Slicing, Staged, State, VersionVector, Write, WriteResult, read, read_hints,
+        read_version, recover, scan, scan_hashes,
     },
 };
 
@@ -153,8 +153,15 @@ impl Disk {
                     DiskResult::Scanned(scan(&self.engine, *table, ranges, after.as_ref(), *bytes_max))
                 }
                 DiskOperation::Measure => DiskResult::Measured(self.engine.stats()),
+                DiskOperation::Hashes(Scan { table, ranges, after, bytes_max }) => {
+                    DiskResult::Hashed(scan_hashes(&self.engine, *table, ranges, after.as_ref(), *bytes_max))
+                }
                 DiskOperation::Write(_) => DiskResult::Expired,
             }
+        };
+        let result = match self.mutant {
+            Some(Mutant::BadChecksumGiven) => mistakes::given(&self.engine, &request, result),
+            _ => result,
         };
         let mut progress = Progress::default();
         if matches!(request.operation, DiskOperation::Measure) || self.random.chance(500) {
@@ -220,7 +227,10 @@ impl Disk {
         match self.engine.finish(id) {
             Ok(()) => {
                 if let Some(staged) = staged {
+                    let forgets = self.mutant == Some(Mutant::DigestForgotten) && self.random.chance(100);
+                    let before = forgets.then(|| self.committer.digests().clone());
                     let results = self.committer.committed(staged);
+                    before.into_iter().for_each(|digests| self.committer.keep(digests));
                     progress.done = zip(tickets, mistakes::results(&writes, mistaken.as_ref(), results));
                 }
                 progress.durable = writes;
@@ -233,6 +243,19 @@ impl Disk {
             }
         }
         progress
+    }
+
+    /// The process ends as it should, if nothing is under way: what the records add up to is written down.
+    pub(crate) fn stop(&mut self) {
+        if !self.busy {
+            self.committer.run(&self.engine, &[Write::Digest(DigestWork::Settle { all: true })]);
+        }
+    }
+
+    /// What the records of `row`'s table add up to in its cell, if that is known.
+    pub(crate) fn digest(&self, row: &Row) -> Option<u64> {
+        let cell = self.slicing.cell(row.token);
+        self.committer.digests().digest(row.table, cell..cell + 1)
     }
 
     /// The process dies; the disk keeps what it happens to keep of a batch that was not synced.

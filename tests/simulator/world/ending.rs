@@ -10,6 +10,7 @@ use crate::{
 impl World {
     /// Reads everything until it has come together, then looks whether everybody calls everybody alive.
     pub(super) fn settle(&mut self) {
+        self.await_repair();
         for _ in 0..LAST_READS_MAX {
             self.read_all();
             if self.oracle.failure.is_some() || self.oracle.converged(&self.processes).is_ok() {
@@ -18,6 +19,25 @@ impl World {
         }
         if let Err(why) = self.all_alive() {
             self.fail(why);
+        }
+    }
+
+    /// Waits until all replicas are the same, and know it, although nobody reads (rules A2, A3).
+    fn await_repair(&mut self) {
+        let (begin, mut verdict) = (self.now, Ok(()));
+        for second in 1..=REPAIR_SECONDS {
+            if self.oracle.failure.is_some() {
+                return;
+            }
+            let converged = self.oracle.converged(&self.processes);
+            verdict = converged.and_then(|()| self.oracle.digests_agree(&self.processes));
+            if verdict.is_ok() {
+                return;
+            }
+            self.run_until(begin + second * SECOND, |_| false);
+        }
+        if let Err(why) = verdict {
+            self.fail(format!("{REPAIR_SECONDS} s after the last request: {why}"));
         }
     }
 
@@ -45,6 +65,8 @@ impl World {
     }
 }
 
+/// How long after the last request anti-entropy alone has made all replicas equal.
+const REPAIR_SECONDS: u64 = 90;
 /// Whatever might still change what has come together does so by then.
 const LATE: u64 = 3 * SECOND;
 /// Read repair may be refused by a full queue or lost with a connection; the next read repairs again.

@@ -116,6 +116,9 @@ impl Plan {
         if options.forgetting {
             kinds = vec![FaultKind::Forget, FaultKind::ForgetOne];
         }
+        if options.rotting {
+            kinds = vec![FaultKind::BitFlip, FaultKind::BitFlip, FaultKind::Crash, FaultKind::Isolate];
+        }
         if options.racing {
             let racing = [
                 FaultKind::Crash,
@@ -143,6 +146,7 @@ impl Plan {
             let drawn = random.below(nodes) as usize;
             let (node, lasts) = match kind {
                 FaultKind::BitFlip => (damaged, lasts),
+                FaultKind::Crash if options.rotting => (damaged, lasts / 32),
                 // Where most requests are, and back before they are forgotten.
                 FaultKind::CrashMidway => (if options.favour > 0 { 0 } else { drawn }, lasts / 16),
                 // Back before those are done that are slow.
@@ -242,7 +246,12 @@ impl World {
         }
         let Fault { kind, node, lasts, .. } = self.options.faults.0[place];
         match kind {
-            FaultKind::Drain => self.crash(node, self.now + lasts),
+            FaultKind::Drain => {
+                if self.processes[node].node.is_some() {
+                    self.processes[node].disk.stop();
+                }
+                self.crash(node, self.now + lasts);
+            }
             FaultKind::SlowDisk => self.processes[node].disk.slowness = 1,
             FaultKind::DiskFull => self.processes[node].disk.engine.set_full(false),
             FaultKind::FailedSync => self.processes[node].disk.next_sync_fails = false,

@@ -2,6 +2,7 @@
 
 use bytes::{Bytes, BytesMut};
 use quorate::{
+    node::Effect,
     ring::Instant,
     wire::{self, Frame, Message},
 };
@@ -22,3 +23,12 @@ pub(crate) fn decoded<M: Message>(bytes: Bytes, now: Instant) -> Result<Frame<M>
 }
 
 const FRAME_BYTES_MAX: usize = wire::frame_bytes_max(wire::VALUE_BYTES_MAX);
+
+/// Effects keep their order among those of one destination; destinations may go in any order.
+pub(super) fn destination(effect: &Effect) -> u64 {
+    match effect {
+        Effect::ToPeer { peer, .. } => 2 + u64::from(peer.0),
+        Effect::Disk(_) => 1,
+        _ => 0,
+    }
+}

@@ -1,6 +1,12 @@
-//! Mistakes of a commit step with siblings, for the mutants.
+//! Mistakes of a disk, for the mutants.
 
-use quorate::storage::{Row, Seen, Sibling, Siblings, State, VersionVector, Write, WriteResult, Written};
+use quorate::{
+    node::{DiskOperation, DiskRequest, DiskResult, Ticket},
+    storage::{
+        Engine, MemoryEngine, ReadError, Row, Seen, Sibling, Siblings, Space, State, VersionVector, Write,
+        WriteResult, Written, decode,
+    },
+};
 
 use crate::mutants::Mutant;
 
@@ -51,6 +57,36 @@ pub(super) fn mistaken(mutant: Mutant, write: &Write, held: Option<&State>) -> O
         }
         _ => None,
     }
+}
+
+/// What repair reads if nobody looks at checksums.
+pub(super) fn given(engine: &MemoryEngine, request: &DiskRequest, result: DiskResult) -> DiskResult {
+    match (&request.ticket, &request.operation, result) {
+        (Ticket::Repair(_), DiskOperation::Hashes(_), DiskResult::Hashed(Ok(mut page))) => {
+            let damaged = std::mem::take(&mut page.damaged);
+            page.states.extend(damaged.into_iter().map(|key| (key, 1)));
+            DiskResult::Hashed(Ok(page))
+        }
+        (Ticket::Repair(_), DiskOperation::Read(row), DiskResult::Read(Err(ReadError::Corrupt(why)))) => {
+            let read = unverified(engine, row).map(Some).ok_or(ReadError::Corrupt(why));
+            DiskResult::Read(read)
+        }
+        (_, _, result) => result,
+    }
+}
+
+/// What the record of `row` says, with a checksum that fits.
+fn unverified(engine: &MemoryEngine, row: &Row) -> Option<State> {
+    let key = row.to_storage_key();
+    let mut record = engine.get(Space::Data, &key).ok().flatten()?.to_vec();
+    let (head, content) = record.split_at_mut_checked(6)?;
+    let mut hasher = crc32fast::Hasher::new();
+    hasher.update(&head[..2]);
+    hasher.update(&(key.len() as u32).to_be_bytes());
+    hasher.update(&key);
+    hasher.update(content);
+    head[2..].copy_from_slice(&hasher.finalize().to_be_bytes());
+    decode(&key, record.into()).ok()
 }
 
 /// What a node hears of writes in whose place others were done.

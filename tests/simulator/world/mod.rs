@@ -31,6 +31,7 @@ use self::{
     agenda::Agenda,
     disk::{DiskEvent, Progress},
     faults::FaultKind,
+    frames::destination,
     network::Network,
     trace::Trace,
 };
@@ -349,7 +350,9 @@ impl World {
         let life = process.life;
         progress.minted.into_iter().for_each(|minted| self.oracle.minted(node, minted));
         for write in &progress.durable {
-            self.trace.line(|| format!("{} n{} disk {}", time(self.now), node + 1, render::write(write)));
+            if !matches!(write, Write::Digest(_)) {
+                self.trace.line(|| format!("{} n{} disk {}", time(self.now), node + 1, render::write(write)));
+            }
             match write {
                 Write::Store { row, .. } | Write::Mint { row, .. } => {
                     self.oracle.durable(node, row, &self.processes[node].disk);
@@ -479,15 +482,6 @@ impl World {
             }
             Effect::Observe(_) => {}
         }
-    }
-}
-
-/// Effects keep their order among those of one destination; destinations may go in any order.
-fn destination(effect: &Effect) -> u64 {
-    match effect {
-        Effect::ToPeer { peer, .. } => 2 + u64::from(peer.0),
-        Effect::Disk(_) => 1,
-        _ => 0,
     }
 }
 

@@ -170,6 +170,7 @@ fn config(options: &Options, node: NodeId, actor: Actor) -> NodeConfig {
     config.hedge_delay = Duration::from_nanos(options.hedge_delay);
     config.gossip = options.gossip.config();
     config.hint_bytes_max = options.hint_bytes_max;
+    config.hint_age_max = Duration::from_nanos(options.hint_age_max);
     config.max_clock_offset = Duration::from_nanos(options.clock_tolerance);
     config.requests_max = options.requests_max;
     config.requests_per_client_max = options.requests_per_client_max;

@@ -1,0 +1,158 @@
+//! The cells that two replicas share.
+
+use std::{collections::BTreeMap, ops::Range, sync::Arc};
+
+use quorate_ring::{Epoch, NodeId, Ring, TokenRange};
+use quorate_storage::Slicing;
+
+/// Nodes that hold ranges together, this one among them, and the cells of those ranges.
+#[derive(Debug)]
+pub(super) struct ReplicaSet {
+    members: Vec<NodeId>,
+    pub(super) ranges: Vec<TokenRange>,
+    /// Ascending; neighbours joined.
+    cells: Vec<Range<u32>>,
+    len: u32,
+}
+
+/// The sets that this node is in, by replication, worked out when they are first needed.
+#[derive(Debug)]
+pub(super) struct Sets {
+    own: NodeId,
+    epoch: Epoch,
+    slicing: Arc<Slicing>,
+    by_replication: BTreeMap<u8, Arc<Vec<ReplicaSet>>>,
+}
+
+impl Sets {
+    pub(super) fn new(own: NodeId, ring: &Ring) -> Self {
+        let slicing = Arc::new(Slicing::of(ring));
+        Self { own, epoch: ring.epoch(), slicing, by_replication: BTreeMap::new() }
+    }
+
+    pub(super) fn slicing(&self) -> &Slicing {
+        &self.slicing
+    }
+
+    /// Whether the cells are those of `ring`.
+    pub(super) fn fit(&self, ring: &Ring) -> bool {
+        self.epoch == ring.epoch()
+    }
+
+    pub(super) fn of(&mut self, ring: &Ring, replication: u8) -> Arc<Vec<ReplicaSet>> {
+        let Self { own, slicing, by_replication, .. } = self;
+        let sets = by_replication.entry(replication).or_insert_with(|| {
+            let sets = ring.replica_sets(replication).into_iter();
+            let sets = sets.filter(|(members, _)| members.contains(own));
+            Arc::new(sets.map(|(members, ranges)| ReplicaSet::new(members, ranges, slicing)).collect())
+        });
+        Arc::clone(sets)
+    }
+}
+
+/// Those of `sets` that `peer` is in, by the numbers that both give them.
+pub(super) fn shared(sets: &[ReplicaSet], peer: NodeId) -> impl Iterator<Item = (u32, &ReplicaSet)> {
+    (0..).zip(sets.iter().filter(move |set| set.members.contains(&peer)))
+}
+
+impl ReplicaSet {
+    fn new(members: Vec<NodeId>, ranges: Vec<TokenRange>, slicing: &Slicing) -> Self {
+        let mut cells: Vec<_> = ranges.iter().flat_map(|range| slicing.cells_of(*range)).collect();
+        cells.sort_unstable_by_key(|run| run.start);
+        let mut joined: Vec<Range<u32>> = Vec::with_capacity(cells.len());
+        for run in cells {
+            match joined.last_mut() {
+                Some(last) if last.end == run.start => last.end = run.end,
+                _ => joined.push(run),
+            }
+        }
+        let len = joined.iter().map(|run| run.end - run.start).sum();
+        Self { members, ranges, cells: joined, len }
+    }
+
+    /// How many cells it has.
+    pub(super) fn len(&self) -> u32 {
+        self.len
+    }
+
+    /// The cells from the one numbered `at` within the set on, `span` of them; fewer if it has fewer.
+    pub(super) fn cells(&self, at: u32, span: u32) -> Vec<Range<u32>> {
+        let (mut skip, mut left, mut found) = (at, span, Vec::new());
+        for run in &self.cells {
+            let len = run.end - run.start;
+            if skip >= len {
+                skip -= len;
+                continue;
+            }
+            let start = run.start + skip;
+            let end = run.end.min(start.saturating_add(left));
+            (skip, left) = (0, left - (end - start));
+            found.push(start..end);
+            if left == 0 {
+                break;
+            }
+        }
+        found
+    }
+}
+
+/// The parts in which a branch of `span` cells is compared: up to sixteen, by first cell and number of cells.
+pub(super) fn parts(at: u32, span: u32) -> impl Iterator<Item = (u32, u32)> {
+    let size = span.div_ceil(FAN_OUT).max(1);
+    (0..span.div_ceil(size)).map(move |part| (at + part * size, size.min(span - part * size)))
+}
+
+/// More, and every difference costs more digests; fewer, and it takes more round trips.
+const FAN_OUT: u32 = 16;
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use quorate_ring::Founder;
+
+    use super::*;
+
+    fn ring(nodes: u16) -> Ring {
+        let founders: Vec<_> =
+            (1..=nodes).map(|n| Founder::new(format!("n{n}"), format!("127.0.0.1:{}", 7000 + n))).collect();
+        Ring::found("sets", &founders).unwrap()
+    }
+
+    #[test]
+    fn two_members_number_the_same_cells_alike_and_together_they_cover_the_circle() {
+        let ring = ring(5);
+        let mut covered = BTreeMap::<u32, u32>::new();
+        for a in 1..=5 {
+            let mut own = Sets::new(NodeId(a), &ring);
+            let sets = own.of(&ring, 3);
+            for set in sets.iter() {
+                set.cells.iter().cloned().flatten().for_each(|cell| *covered.entry(cell).or_default() += 1);
+            }
+            for b in (1..=5).filter(|b| *b != a) {
+                let other = Sets::new(NodeId(b), &ring).of(&ring, 3);
+                let mine: Vec<_> = shared(&sets, NodeId(b)).map(|(n, set)| (n, &set.cells)).collect();
+                let theirs: Vec<_> = shared(&other, NodeId(a)).map(|(n, set)| (n, &set.cells)).collect();
+                assert_eq!(mine, theirs);
+                assert!(!mine.is_empty());
+            }
+        }
+        assert_eq!(covered.len() as u32, Sets::new(NodeId(1), &ring).slicing().cells());
+        assert!(covered.values().all(|holders| *holders == 3), "each cell has three replicas");
+    }
+
+    proptest! {
+        #[test]
+        fn parts_are_the_branch(at in 0_u32..100, span in 1_u32..100_000) {
+            let mut next = at;
+            let mut count = 0;
+            for (first, size) in parts(at, span) {
+                prop_assert_eq!(first, next);
+                prop_assert!(size > 0 && (size < span || span == 1));
+                next += size;
+                count += 1;
+            }
+            prop_assert_eq!(next, at + span);
+            prop_assert!(count <= FAN_OUT);
+        }
+    }
+}
