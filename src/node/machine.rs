@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use quorate_ring::{Hlc, Instant, NodeId, Now, Ring};
+use quorate_ring::{Epoch, Hlc, Instant, NodeId, Now, Ring};
 use quorate_storage::{HintBacklog, Life, Recovered, WriteError};
 
 use super::{
@@ -173,6 +173,11 @@ impl Node {
             return 0;
         }
         self.surroundings.up.iter().filter(|node| *node != self.surroundings.config.node).count()
+    }
+
+    /// The epoch of the cluster map by which it acts as a member; none before it does (rule M1).
+    pub fn serves_by(&self) -> Option<Epoch> {
+        self.surroundings.serves.then(|| self.surroundings.catalog.epoch())
     }
 
     /// What gossip holds of a member.

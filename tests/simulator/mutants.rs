@@ -120,6 +120,11 @@ pub(crate) const ALL: &[(&str, Mutant, &str)] = &[
         "M1: an accept is taken although a later ballot was promised",
     ),
     (
+        "serves-stale",
+        Mutant::Core(CoreMutant::Map(MapMutant::ServesStale)),
+        "M1: a restarted member serves before it has asked for the newest map",
+    ),
+    (
         "lost-disk-votes",
         Mutant::Core(CoreMutant::Map(MapMutant::LostDiskVotes)),
         "M1: a member that lost its disk votes on",

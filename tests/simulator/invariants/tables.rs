@@ -1,5 +1,5 @@
 //! One cluster map per epoch, each a child of the one before; every change of a table that was acknowledged in it, none
-//! that was called impossible; in the end all nodes go by the same map and have recovered what it holds.
+//! that was called impossible; nobody serves by less than all others knew when its process started; in the end all nodes go by the same map and have recovered what it holds.
 
 use std::{
     cell::RefCell,
@@ -72,6 +72,11 @@ impl OnDisk {
             incarnation: recovered.identity.map(|identity| identity.incarnation),
             left: recovered.recoveries.into_iter().map(|record| (record.table, record.left)).collect(),
         }
+    }
+
+    /// The epoch of the map that it holds; 0 for none.
+    pub(crate) fn epoch(&self) -> Epoch {
+        self.record.as_ref().map_or(Epoch(0), |record| record.map.epoch())
     }
 
     /// Whether the node does not serve what lies at `token`, because it lost its disk.

@@ -395,6 +395,7 @@ impl World {
         node.validate();
         let carried =
             process.clock.carried_along(self.now, self.options.clock_tolerance, node.clock_reading());
+        let stale = node.serves_by().filter(|epoch| *epoch < process.floor);
         let timer = node.next_timer().map(|instant| process.clock.when(instant).max(self.now));
         if let Some(at) = timer.filter(|at| *at < process.timer) {
             process.timer = at;
@@ -406,6 +407,12 @@ impl World {
             let salt = self.events;
             shuffled.sort_by_key(|effect| Random::numbered(salt, "order", destination(effect)).next());
             shuffled.into_iter().for_each(|effect| effects.push(effect));
+        }
+        if let Some(epoch) = stale {
+            self.fail(format!(
+                "tables: n{} serves by {epoch}, and all others knew more when it started",
+                number + 1
+            ));
         }
         if let Some(why) = carried {
             self.fail(format!("n{}'s {why}", number + 1));

@@ -5,13 +5,13 @@ use std::sync::Arc;
 use bytes::Bytes;
 use quorate::{
     node::{Input, Node, NodeConfig},
-    ring::{Actor, ClusterId, Duration, Hlc, Incarnation, NodeId},
+    ring::{Actor, ClusterId, Duration, Epoch, Hlc, Incarnation, NodeId},
     storage::{Identity, Life, MemoryImage, MetaWrite, Write},
 };
 
 use super::{Event, World, clock::Clock, disk::Disk};
 use crate::{
-    invariants::first_life,
+    invariants::{OnDisk, first_life},
     mutants::Mutant,
     options::{MS, Options, SECOND, time},
     random::Random,
@@ -33,6 +33,8 @@ pub(crate) struct Process {
     pub(crate) timer: u64,
     /// After how many more frames it dies, and for how long.
     pub(crate) crash_midway: Option<(u32, u64)>,
+    /// What every other disk knew of the cluster map when the process started.
+    pub(crate) floor: Epoch,
     /// What the process says of itself.
     pub(crate) said: Life,
     actors: Random,
@@ -49,6 +51,7 @@ impl Process {
             disk: Disk::new(options, number),
             timer: u64::MAX,
             crash_midway: None,
+            floor: Epoch(0),
             said: Life { incarnation: Incarnation(0), starts: 0, actor: Actor(0) },
             actors: Random::numbered(options.seed, "actor", u64::from(number)),
             incarnations: Random::numbered(options.seed, "incarnation", u64::from(number)),
@@ -74,6 +77,7 @@ impl Process {
 impl World {
     /// Starts a process that is down.
     pub(crate) fn start(&mut self, number: usize) {
+        let floor = self.others_know(number);
         let process = &mut self.processes[number];
         if process.node.is_some() {
             return;
@@ -94,11 +98,19 @@ impl World {
         let config = config(&self.options, NodeId(number as u32 + 1), actor);
         process.node = Some(Node::new(config, Arc::clone(&self.ring), recovered));
         process.timer = u64::MAX;
+        process.floor = floor;
         self.trace.line(|| format!("{} n{} starts", time(self.now), number + 1));
         for peer in (0..self.processes.len()).filter(|peer| *peer != number) {
             self.network.redial(self.now, number, peer, &mut self.agenda);
         }
         self.input(number, Input::Tick);
+    }
+
+    /// The newest epoch of the cluster map that the disks of all other nodes hold.
+    fn others_know(&self, number: usize) -> Epoch {
+        let others = self.processes.iter().enumerate().filter(|(other, _)| *other != number);
+        let known = others.map(|(_, process)| OnDisk::read(&process.disk.engine).epoch());
+        known.min().unwrap_or(Epoch(0))
     }
 
     /// A process dies, and starts again at `back`.
