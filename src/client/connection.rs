@@ -69,6 +69,12 @@ impl Connection {
         }
     }
 
+    /// Whether requests have waited for so long without an answer to any of them that others should go elsewhere: a dead
+    /// node's connection is given up later only.
+    pub(super) fn is_silent(&self) -> bool {
+        self.pending.silent_since().is_some_and(|since| since.elapsed() > SILENCE)
+    }
+
     /// Tells everyone who waits that no answer will come.
     pub(super) fn close(&self) {
         self.pending.lose("closed by this client");
@@ -94,3 +100,5 @@ impl Connection {
 
 /// The node gives up a little before we do, so that its own, more exact error arrives in time.
 const MARGIN: std::time::Duration = std::time::Duration::from_millis(20);
+/// Far longer than a request takes to be answered, far shorter than until its connection is given up.
+const SILENCE: std::time::Duration = std::time::Duration::from_millis(500);

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tokio::sync::oneshot;
+use tokio::{sync::oneshot, time::Instant};
 
 use crate::wire::{ClientMessage, RequestId};
 
@@ -20,6 +20,9 @@ pub(super) struct Pending {
 struct Slots {
     slots: Vec<Slot>,
     free: Vec<u32>,
+    /// How many wait, and since when nobody has heard anything.
+    waiting: usize,
+    silent_since: Option<Instant>,
     /// Why the connection is gone.
     lost: Option<String>,
 }
@@ -58,17 +61,27 @@ impl Pending {
         let slot = &mut slots.slots[index as usize];
         slot.waiter = Some(waiter);
         let id = RequestId(u64::from(slot.generation) << 32 | u64::from(index));
+        slots.waiting += 1;
+        slots.silent_since.get_or_insert_with(Instant::now);
         drop(slots);
         Ok(Ticket { pending: self.clone(), id, answer })
     }
 
     /// Hands an answer to whoever waits for it; nobody may.
     pub(super) fn complete(&self, id: RequestId, message: ClientMessage) {
-        let waiter = self.lock().take(id);
+        let mut slots = self.lock();
+        let waiter = slots.take(id);
+        slots.silent_since = (slots.waiting > 0).then(Instant::now);
+        drop(slots);
         if let Some(waiter) = waiter {
             // The waiter may have gone in this moment.
             let _ = waiter.send(Ok(message));
         }
+    }
+
+    /// Since when requests wait without an answer to any of them; none while nobody waits.
+    pub(super) fn silent_since(&self) -> Option<Instant> {
+        self.lock().silent_since
     }
 
     /// The connection is gone: everyone who waits learns it, and so does everyone who comes.
@@ -95,6 +108,10 @@ impl Slots {
         let waiter = slot.waiter.take()?;
         slot.generation = slot.generation.wrapping_add(1);
         self.free.push(index);
+        self.waiting -= 1;
+        if self.waiting == 0 {
+            self.silent_since = None;
+        }
         Some(waiter)
     }
 }
@@ -131,6 +148,21 @@ mod tests {
         pending.complete(RequestId(u64::MAX), ListTables {}.into());
         assert!(reused.answer.try_recv().is_err(), "the late answer was taken for another's");
         assert!(pending.lock().slots.len() <= 2, "dropped requests free their slots");
+    }
+
+    #[test]
+    fn silence_lasts_from_the_first_that_waits_to_any_answer() {
+        let pending = Arc::new(Pending::default());
+        assert!(pending.silent_since().is_none());
+        let first = pending.register().expect("a place");
+        let since = pending.silent_since().expect("somebody waits");
+        let second = pending.register().expect("a place");
+        assert_eq!(pending.silent_since(), Some(since), "the second changes nothing");
+        pending.complete(first.id, tables());
+        assert!(pending.silent_since().is_some_and(|now| now >= since), "an answer begins it anew");
+        drop(second);
+        assert!(pending.silent_since().is_none(), "nobody waits any more");
+        drop(first);
     }
 
     #[test]

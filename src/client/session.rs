@@ -170,7 +170,7 @@ impl Session {
         }
     }
 
-    /// The best node's connection that is up; one to avoid only if there is no other. Waits for the first to
+    /// The best node's connection that is up; one that does not answer or is to be avoided only if there is no other. Waits for the first to
     /// come up if none is.
     async fn connection(
         &self,
@@ -184,7 +184,9 @@ impl Session {
             let up =
                 |id| cluster.nodes.get(&id)?.connection(&self.keeping).map(|connection| (id, connection));
             let fresh = |id| if avoid.contains(&id) { None } else { up(id) };
-            let chosen = cluster.map.choose(route, fresh).or_else(|| cluster.map.choose(route, up));
+            let lively = |id| fresh(id).filter(|(_, connection)| !connection.is_silent());
+            let chosen = cluster.map.choose(route, lively).or_else(|| cluster.map.choose(route, fresh));
+            let chosen = chosen.or_else(|| cluster.map.choose(route, up));
             if let Some((id, connection)) = chosen {
                 return Ok((id, self.newest_epoch(), connection));
             }

@@ -237,8 +237,8 @@ fn answer_bytes_max(value_bytes_max: usize) -> usize {
 const OUTPUT_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// A cluster map of 4,096 members of ordinary weight has 6 MB.
 const INFO_BYTES_MAX: usize = 16 * 1024 * 1024;
-/// A node that is silent for so long is given up.
-const IDLE_TIMEOUT: Duration = Duration::from_secs(4);
-const KEEP_ALIVE: Duration = Duration::from_millis(800);
+/// A node that is silent for so long is given up: as long as a peer waits for one.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(2);
+const KEEP_ALIVE: Duration = Duration::from_millis(400);
 /// First guess of the round trip, so that a lost first packet is sent again soon.
 const INITIAL_RTT: Duration = Duration::from_millis(30);
