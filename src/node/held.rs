@@ -123,14 +123,16 @@ impl Held {
 impl Node {
     /// Holds a request back if it must wait for the map; else gives it back.
     pub(super) fn hold(&mut self, now: Now, frame: HeldFrame, effects: &mut Effects) -> Option<HeldFrame> {
-        if !self.must_wait(&frame) {
+        let must_wait = self.must_wait(&frame);
+        let turn = &mut self.surroundings.turn(now, effects);
+        let is_news = frame.epoch() > turn.epoch && frame.concern().is_some();
+        if turn.serves && is_news && matches!(frame, HeldFrame::Client(..)) {
+            self.agreement.look_for_news(turn);
+        }
+        if !must_wait {
             return Some(frame);
         }
         let turn = &mut self.surroundings.turn(now, effects);
-        match &frame {
-            HeldFrame::Client(..) if turn.serves => self.agreement.look_for_news(turn),
-            _ => {}
-        }
         if self.held.frames.len() < HELD_MAX {
             self.held.hold(frame.deadline().min(now.mono + HELD_FOR), frame);
         } else {

@@ -99,6 +99,7 @@ impl Node {
             }
             Input::ClientGone(client) => {
                 self.coordinator.client_gone(client);
+                self.agreement.client_gone(client);
                 self.held.client_gone(client);
             }
             Input::Peer { from, frame } if self.surroundings.up.contains(from) => {

@@ -11,10 +11,10 @@ use quorate_ring::{Duration, Epoch, Instant, NodeId};
 
 use super::{Agreement, Timer};
 use crate::{
-    coordinator::answer,
+    coordinator::{answer, refuse},
     membership::map::MapMessage,
     node::{ClientId, Turn},
-    wire::{Header, RequestId, Tables},
+    wire::{Failure, Header, RequestError, RequestId, Tables},
 };
 
 /// A client that waits for a list.
@@ -31,6 +31,10 @@ pub(super) struct Listing {
 impl Agreement {
     /// A client wants to know which tables there are.
     pub fn list(&mut self, turn: &mut Turn<'_>, client: ClientId, header: Header) {
+        if self.listings.len() >= LISTINGS_MAX {
+            let failure = Failure::Overloaded { retry_after_ms: RETRY_AFTER_MS };
+            return refuse(turn, client, header, RequestError::not_applied(failure));
+        }
         self.last_listing += 1;
         let id = RequestId(self.last_listing);
         let until = header.deadline.min(turn.now.mono + PATIENCE);
@@ -52,6 +56,17 @@ impl Agreement {
         if !self.is_majority(turn.peers().filter(|peer| turn.up.contains(*peer)).count() + 1) {
             self.end_listing(turn, id);
         }
+    }
+
+    /// Nobody waits there any more.
+    pub fn client_gone(&mut self, client: ClientId) {
+        let Self { listings, timers, .. } = self;
+        listings.retain(|id, listing| {
+            if listing.client == client {
+                timers.cancel(listing.until, Timer::Listing(*id));
+            }
+            listing.client != client
+        });
     }
 
     /// A peer has answered a question of this id.
@@ -88,5 +103,8 @@ impl Agreement {
     }
 }
 
+/// Clients that wait for a list at a time; each has asked every peer.
+const LISTINGS_MAX: usize = 256;
+const RETRY_AFTER_MS: u32 = 50;
 /// How long a majority is waited for.
 const PATIENCE: Duration = Duration::from_millis(500);

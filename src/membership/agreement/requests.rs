@@ -26,6 +26,9 @@ pub(super) struct Waiting {
     replication: Option<u8>,
     /// The epoch that the change made, what the clients are to hear, and when that became known.
     decided: Option<(Epoch, ClientMessage, Instant)>,
+    /// Whether it was in force when so many members went by it, by the map of that epoch: it takes a look at each of
+    /// hundreds of replica sets to tell.
+    looked: Option<(Epoch, usize, bool)>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,11 +82,19 @@ impl Agreement {
         };
         let ChangeName { since, number } = change;
         let id = ChangeId { since, number };
+        let overloaded = RequestError::not_applied(Failure::Overloaded { retry_after_ms: RETRY_AFTER_MS });
         if let Some(waiting) = self.waiting.get_mut(&id) {
+            if waiting.clients.len() >= ASKED_MAX {
+                return refuse(turn, client, header, overloaded);
+            }
             return waiting.clients.push((client, header));
         }
+        if self.waiting.len() >= WAITING_MAX {
+            return refuse(turn, client, header, overloaded);
+        }
         let replication = self.keeper.newest().table(&name).map(|table| table.replication);
-        let waiting = Waiting { clients: vec![(client, header)], name, kind, replication, decided: None };
+        let waiting =
+            Waiting { clients: vec![(client, header)], name, kind, replication, decided: None, looked: None };
         if let Some(reason) = self.too_few(turn) {
             return refuse(turn, client, header, RequestError::not_applied(waiting.failure(reason)));
         }
@@ -139,17 +150,35 @@ impl Agreement {
 
     /// Answers the changes that are in force.
     pub(super) fn look_at_installed(&mut self, turn: &mut Turn<'_>) {
+        self.look_again();
         let in_force = |waiting: &Waiting| {
             let decided = waiting.decided.as_ref();
             let decided = decided.filter(|(epoch, _, since)| {
                 let is_patient = turn.now.mono < *since + PATIENCE;
-                self.is_in_force(*epoch, waiting) && !(is_patient && self.lets_wait(turn, *epoch))
+                let is_in_force = matches!(waiting.looked, Some((_, _, true)));
+                is_in_force && !(is_patient && self.lets_wait(turn, *epoch))
             });
             decided.map(|(_, message, _)| message.clone())
         };
         let done: Vec<_> = self.waiting.iter().filter_map(|(id, w)| Some((*id, in_force(w)?))).collect();
         for (id, message) in done {
             self.end(turn, id, &message);
+        }
+    }
+
+    /// Tells of each change whether it is in force, if anything has happened since the last look.
+    fn look_again(&mut self) {
+        let newest = self.keeper.newest().epoch();
+        let look = |(id, waiting): (&ChangeId, &Waiting)| {
+            let (epoch, ..) = waiting.decided.as_ref()?;
+            let informed = self.keeper.installed_on(*epoch).count();
+            let is_known = waiting.looked.is_some_and(|(by, among, _)| (by, among) == (newest, informed));
+            (!is_known).then(|| (*id, (newest, informed, self.is_in_force(*epoch, waiting))))
+        };
+        for (id, looked) in self.waiting.iter().filter_map(look).collect::<Vec<_>>() {
+            if let Some(waiting) = self.waiting.get_mut(&id) {
+                waiting.looked = Some(looked);
+            }
         }
     }
 
@@ -244,5 +273,8 @@ fn names(what: &str, nodes: impl IntoIterator<Item = NodeId>) -> String {
 
 /// How long members that are up are waited for beyond those that must go by a change.
 const PATIENCE: Duration = Duration::from_secs(1);
+/// Changes that clients wait for at a time, and how often one may be asked for; more are refused.
+const WAITING_MAX: usize = 256;
+const ASKED_MAX: usize = 16;
 const REPLICATION_DEFAULT: usize = 3;
 const RETRY_AFTER_MS: u32 = 50;
