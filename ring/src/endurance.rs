@@ -14,7 +14,8 @@ pub struct Endurance {
     pub nodes: usize,
     /// Nodes that are up and any one of which takes the quorum of some part of the circle with it, by id.
     pub critical: Vec<NodeId>,
-    /// Racks that may fail as a whole without any part losing its quorum, by name. Empty if all nodes are in one.
+    /// Racks with nodes that are up, and that may fail as a whole without any part losing its quorum, by name. Empty if all
+    /// nodes are in one.
     pub racks: Vec<String>,
 }
 
@@ -40,8 +41,11 @@ impl Ring {
         }
         let racks: BTreeSet<_> = self.members().iter().map(|member| &member.rack).collect();
         let bears = |rack: &str| {
-            let fails = self.members().iter().filter(|member| member.rack == rack).map(|member| member.id);
-            let down: BTreeSet<_> = down.iter().copied().chain(fails).collect();
+            let fails = || self.members().iter().filter(|member| member.rack == rack).map(|member| member.id);
+            if fails().all(|node| down.contains(&node)) {
+                return false;
+            }
+            let down: BTreeSet<_> = down.iter().copied().chain(fails()).collect();
             self.ranges(n).all(|(_, replicas)| {
                 let up = replicas.iter().filter(|node| !down.contains(node)).count();
                 up >= needed
@@ -100,5 +104,11 @@ mod tests {
         let lopsided = ring(&["a", "a", "b"]);
         assert_eq!(lopsided.endurance(3, &BTreeSet::new()).racks, ["b"]);
         assert_eq!(lopsided.endurance(3, &BTreeSet::from([NodeId(1)])).racks, Vec::<String>::new());
+        let one_gone = spread.endurance(3, &BTreeSet::from([NodeId(1), NodeId(4)]));
+        assert_eq!(
+            one_gone.racks,
+            Vec::<String>::new(),
+            "neither another one nor the one that is gone: {one_gone:?}"
+        );
     }
 }

@@ -17,8 +17,10 @@
 //! What gossip carries is what operators ask for: the facts in [`crate::wire`] under [`About`], [`Progress`] and [`Vitals`],
 //! and whom a node cannot reach. Nothing else in the house reads them.
 
+use std::collections::BTreeSet;
+
 use quorate_gossip::{Effect as GossipEffect, Event, Gossip, Input as GossipInput, Life, MemberState};
-use quorate_ring::{Duration, Epoch, Instant, NodeId};
+use quorate_ring::{Duration, Epoch, Instant, Member, NodeId};
 use quorate_storage::EngineStats;
 use serde::{Serialize, de::DeserializeOwned};
 
@@ -39,6 +41,8 @@ pub struct Detector {
     todo: Vec<GossipEffect>,
     news: Vec<News>,
     vitals: Vitals,
+    /// Whom gossip heard of and this node did not reach when it looked last.
+    missing: BTreeSet<NodeId>,
     /// When vitals were taken last, and how many requests of clients had begun by then.
     taken: (Instant, u64),
     vitals_at: Option<Instant>,
@@ -51,7 +55,7 @@ pub struct Detector {
 pub enum News {
     /// A member answers.
     Alive(NodeId),
-    /// A member is suspected.
+    /// A member is suspected, or says goodbye.
     Suspect(NodeId),
     /// A member does not answer this node's own last call either.
     Dead(NodeId),
@@ -69,7 +73,8 @@ impl Detector {
             self.input(turn, GossipInput::Tick);
         }
         if self.vitals_at.is_some_and(|at| at <= turn.now.mono) {
-            self.vitals_at = None;
+            self.vitals_at = Some(turn.now.mono + vitals_every(turn));
+            self.look_around(turn);
             let (ticket, operation) = (Ticket::Vitals, DiskOperation::Measure);
             turn.effects.push(Effect::Disk(DiskRequest { ticket, deadline: Instant::NEVER, operation }));
         }
@@ -85,14 +90,11 @@ impl Detector {
         self.input(turn, GossipInput::Stream { from, bytes });
     }
 
-    /// Whom this node reaches, or how far it has come, may have changed.
+    /// How far this node has come may have changed.
     pub fn refresh(&mut self, turn: &mut Turn<'_>) {
         let progress =
             Progress { epoch: turn.epoch, serves: turn.serves, recovering: turn.catalog.left().len() as u64 };
-        let unreachable = turn.peers().filter(|peer| !turn.up.contains(*peer));
-        let unreachable: Vec<_> = unreachable.take(UNREACHABLE_MAX).collect();
         self.say(turn.now.mono, PROGRESS, &progress);
-        self.say(turn.now.mono, UNREACHABLE, &unreachable);
     }
 
     /// The disk has said how much room there is; clients have begun `requests` requests since the process started, and
@@ -109,7 +111,18 @@ impl Detector {
         };
         let vitals = self.vitals.clone();
         self.say(now, VITALS, &vitals);
-        self.vitals_at = Some(now + VITALS_EVERY);
+    }
+
+    /// Says whom this node does not reach although gossip hears of them, twice in a row: a cut in the network. The dead are
+    /// no news of every node's.
+    fn look_around(&mut self, turn: &Turn<'_>) {
+        let is_cut_off = |peer: &NodeId| {
+            !turn.up.contains(*peer) && matches!(self.verdict(*peer), Verdict::Alive | Verdict::Suspect)
+        };
+        let missing: BTreeSet<_> = turn.peers().filter(is_cut_off).collect();
+        let before = std::mem::replace(&mut self.missing, missing);
+        let unreachable: Vec<_> = self.missing.intersection(&before).copied().take(UNREACHABLE_MAX).collect();
+        self.say(turn.now.mono, UNREACHABLE, &unreachable);
     }
 
     /// Says goodbye: this node is about to stop, and nobody needs to find out.
@@ -123,9 +136,9 @@ impl Detector {
         std::mem::take(&mut self.news)
     }
 
-    /// Whether a member is suspected.
-    pub fn suspects(&self, node: NodeId) -> bool {
-        self.gossip.as_ref().and_then(|gossip| gossip.state(node)) == Some(MemberState::Suspect)
+    /// Whether a member is in doubt: suspected, or called dead and not heard objecting yet.
+    pub fn doubts(&self, node: NodeId) -> bool {
+        matches!(self.verdict(node), Verdict::Suspect | Verdict::Dead)
     }
 
     /// What is held of a member.
@@ -175,12 +188,19 @@ impl Detector {
         self.gossip = gossip.ok();
         assert!(self.gossip.is_some(), "settings of gossip are checked by whoever makes a node");
         let own = turn.lives.own();
-        let address = turn.ring.member(config.node).map_or("", |member| &member.address).to_owned();
-        let version = env!("CARGO_PKG_VERSION").to_owned();
-        let about = About { address, incarnation: own.incarnation, starts: own.starts, version };
+        let member = turn.ring.member(config.node);
+        let word = |word: fn(&Member) -> &String| member.map(word).cloned().unwrap_or_default();
+        let about = About {
+            address: word(|member| &member.address),
+            rack: word(|member| &member.rack),
+            incarnation: own.incarnation,
+            starts: own.starts,
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+        };
         self.say(now.mono, ABOUT, &about);
         self.taken = (now.mono, 0);
-        self.vitals_at = Some(now.mono + VITALS_EVERY);
+        self.say(now.mono, UNREACHABLE, &Vec::<NodeId>::new());
+        self.vitals_at = Some(now.mono + vitals_every(turn));
     }
 
     /// Bytes that are no packet are dropped, as any datagram may be.
@@ -221,9 +241,9 @@ impl Detector {
             Event::MemberDown { node, .. } => {
                 self.news.push(News::Dead(member(node, MemberState::Dead)));
             }
-            // It closes its connections itself.
+            // It closes its connections itself, and is asked last until then.
             Event::MemberLeft { node, .. } => {
-                member(node, MemberState::Left);
+                self.news.push(News::Suspect(member(node, MemberState::Left)));
             }
             Event::EntryChanged(entry) if &*entry.key.subject == PROGRESS => {
                 let progress: Option<Progress> = rmp_serde::from_slice(&entry.value).ok();
@@ -264,8 +284,14 @@ const UNREACHABLE: &str = "unreachable";
 const VITALS: &str = "vitals";
 /// The most nodes that one says it cannot reach: enough to see that it is cut off.
 const UNREACHABLE_MAX: usize = 64;
-/// How often a node says how it is: news for every node each time.
+/// How often a node says how it is. It is news for every node each time, so the more of them there are the more seldom:
+/// what a node hears and passes on stays the same.
+fn vitals_every(turn: &Turn<'_>) -> Duration {
+    VITALS_EVERY.max(VITALS_EVERY_PER_MEMBER * turn.ring.members().len() as u32)
+}
+
 const VITALS_EVERY: Duration = Duration::from_secs(5);
+const VITALS_EVERY_PER_MEMBER: Duration = Duration::from_millis(200);
 
 #[cfg(test)]
 mod tests {

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use quorate_ring::{NodeId, TableId, Token, TokenRange};
+use quorate_ring::{Duration, Instant, NodeId, TableId, Token, TokenRange};
 
 /// The members that can be reached, this node always among them, whether each acts as a member (rule M1) and answers gossip, and
 /// what each of them does not serve yet because it is recovering (rule R7). A wrong entry costs latency or a refusal, never safety: quorums are
@@ -10,7 +10,8 @@ use quorate_ring::{NodeId, TableId, Token, TokenRange};
 #[derive(Clone, Debug)]
 pub struct UpSet {
     own: NodeId,
-    peers: BTreeSet<NodeId>,
+    /// Since when each can be reached.
+    peers: BTreeMap<NodeId, Instant>,
     absent: BTreeSet<NodeId>,
     suspects: BTreeSet<NodeId>,
     recovering: BTreeMap<NodeId, Vec<(TableId, Vec<TokenRange>)>>,
@@ -23,10 +24,10 @@ impl UpSet {
         Self { own, peers, absent, suspects, recovering: BTreeMap::new() }
     }
 
-    /// A peer can be reached.
-    pub fn insert(&mut self, peer: NodeId) {
+    /// A peer can be reached from `now` on.
+    pub fn insert(&mut self, peer: NodeId, now: Instant) {
         if peer != self.own {
-            self.peers.insert(peer);
+            self.peers.insert(peer, now);
         }
     }
 
@@ -39,10 +40,10 @@ impl UpSet {
     }
 
     /// A peer that is up does not answer gossip, or does again.
-    pub fn is_suspected(&mut self, peer: NodeId, suspected: bool) {
+    pub fn set_suspected(&mut self, peer: NodeId, suspected: bool) {
         if !suspected {
             self.suspects.remove(&peer);
-        } else if self.peers.contains(&peer) {
+        } else if self.peers.contains_key(&peer) {
             self.suspects.insert(peer);
         }
     }
@@ -51,7 +52,7 @@ impl UpSet {
     pub fn acts_as_member(&mut self, peer: NodeId, serves: bool) {
         if serves {
             self.absent.remove(&peer);
-        } else if self.peers.contains(&peer) {
+        } else if self.peers.contains_key(&peer) {
             self.absent.insert(peer);
         }
     }
@@ -67,7 +68,12 @@ impl UpSet {
 
     /// Whether a member is up.
     pub fn contains(&self, node: NodeId) -> bool {
-        node == self.own || self.peers.contains(&node)
+        node == self.own || self.peers.contains_key(&node)
+    }
+
+    /// Whether a peer is up, and has been for longer than `age`.
+    pub fn is_older(&self, peer: NodeId, now: Instant, age: Duration) -> bool {
+        self.peers.get(&peer).is_some_and(|since| now.since(*since) > age)
     }
 
     /// Whether a member is up and serves its part of the table around `token`.
@@ -98,7 +104,7 @@ impl UpSet {
 
     /// The members that are up, in the order of their ids.
     pub fn iter(&self) -> impl Iterator<Item = NodeId> {
-        let mut up: Vec<_> = self.peers.iter().copied().chain([self.own]).collect();
+        let mut up: Vec<_> = self.peers.keys().copied().chain([self.own]).collect();
         up.sort_unstable();
         up.into_iter()
     }

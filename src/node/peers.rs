@@ -52,7 +52,6 @@ impl Node {
         self.standings.peer_down(peer);
         self.held.peer_down(peer);
         let turn = &mut self.surroundings.turn(now, effects);
-        self.detector.refresh(turn);
         self.coordinator.peer_down(turn, peer);
         self.handoff.peer_down(peer);
         self.recovery.peer_down(turn, peer);
@@ -164,10 +163,9 @@ impl Node {
     }
 
     fn peer_up(&mut self, now: Now, peer: NodeId, effects: &mut Effects) {
-        self.surroundings.up.insert(peer);
-        self.surroundings.up.is_suspected(peer, self.detector.suspects(peer));
+        self.surroundings.up.insert(peer, now.mono);
+        self.surroundings.up.set_suspected(peer, self.detector.doubts(peer));
         let turn = &mut self.surroundings.turn(now, effects);
-        self.detector.refresh(turn);
         self.agreement.peer_up(turn, peer);
         self.handoff.peer_up(turn, peer);
         self.repair.peer_up(turn, peer);
@@ -188,11 +186,13 @@ impl Node {
 
     /// Does what gossip's verdicts and facts ask for. To be called after every event.
     pub(super) fn follow_gossip(&mut self, now: Now, effects: &mut Effects) {
+        let suspicion = self.surroundings.config.gossip.suspicion_min;
         for news in self.detector.take_news() {
             match news {
-                News::Alive(peer) => self.surroundings.up.is_suspected(peer, false),
-                News::Suspect(peer) => self.surroundings.up.is_suspected(peer, true),
-                News::Dead(peer) if self.surroundings.up.contains(peer) => {
+                News::Alive(peer) => self.surroundings.up.set_suspected(peer, false),
+                News::Suspect(peer) => self.surroundings.up.set_suspected(peer, true),
+                // One that has just connected was alive then: the verdict is on an earlier process of it.
+                News::Dead(peer) if self.surroundings.up.is_older(peer, now.mono, suspicion) => {
                     effects.push(Effect::Disconnect(peer));
                 }
                 News::Dead(_) => {}

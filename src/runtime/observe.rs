@@ -43,7 +43,9 @@ pub(super) fn observe(observation: Observation) {
         Observation::Member { node, state } => {
             counter!("quorate_gossip_verdicts_total", "state" => state.to_string()).increment(1);
             match state {
-                MemberState::Dead => warn!(%node, "gossip: the node is dead: nobody gets an answer from it"),
+                MemberState::Dead => {
+                    warn!(%node, "gossip: the node is dead: no answer to this node, nor to those it asked to try")
+                }
                 MemberState::Suspect => debug!(%node, "gossip: the node is suspected"),
                 state => info!(%node, %state, "gossip"),
             }

@@ -35,21 +35,26 @@ impl Overview {
     pub fn new(described: &NodesDescribed, tables: &[Table]) -> Result<Self, RingError> {
         let NodesDescribed { cluster, nodes } = described;
         let ring = Ring::new(cluster.layout.clone())?;
-        let down: BTreeSet<_> = nodes.iter().filter(|node| !is_up(node)).map(|node| node.node).collect();
+        // Who recovers counts for nothing where it does.
+        let useless: BTreeSet<_> =
+            nodes.iter().filter(|node| !is_whole(node)).map(|node| node.node).collect();
         let mut judge = Judge { ring: &ring, nodes, problems: Vec::new() };
         judge.members(cluster.epoch);
-        let (may_fail, has_quorums) = judge.tables(tables, &down);
+        let (may_fail, has_quorums) = judge.tables(tables, &useless);
         let problems = judge.problems;
-        let replication = tables.iter().map(|table| table.replication).max();
+        let replications: BTreeSet<_> = tables.iter().map(|table| table.replication).collect();
+        let racks = replications.iter().map(|n| ring.endurance(*n, &useless).racks);
+        let racks =
+            racks.reduce(|all, of_one| all.into_iter().filter(|rack| of_one.contains(rack)).collect());
         Ok(Self {
             cluster_name: cluster.cluster_name.clone(),
             asked: cluster.node,
             epoch: cluster.epoch,
             nodes: nodes.len(),
-            up: nodes.len() - down.len(),
+            up: nodes.iter().filter(|node| is_up(node)).count(),
             tables: tables.len(),
             may_fail,
-            racks: replication.map_or_else(Vec::new, |n| ring.endurance(n, &down).racks),
+            racks: racks.unwrap_or_default(),
             verdict: match (has_quorums, problems.is_empty()) {
                 (false, _) => "failing",
                 (true, false) => "degraded",
@@ -61,8 +66,18 @@ impl Overview {
 
     /// One row with all of it.
     pub fn grid(&self) -> Grid {
-        let columns =
-            ["verdict", "cluster", "asked", "epoch", "nodes", "up", "tables", "may_fail", "problems"];
+        let columns = [
+            "verdict",
+            "cluster",
+            "asked",
+            "epoch",
+            "nodes",
+            "up",
+            "tables",
+            "may_fail",
+            "racks_may_fail",
+            "problems",
+        ];
         let mut grid = Grid::new(&columns);
         grid.push(vec![
             Cell::Text(self.verdict.to_owned()),
@@ -73,6 +88,7 @@ impl Overview {
             Cell::Number(self.up as u64),
             Cell::Number(self.tables as u64),
             self.may_fail.map_or(Cell::Null, |nodes| Cell::Number(nodes as u64)),
+            Cell::List(self.racks.clone()),
             Cell::List(self.problems.clone()),
         ]);
         grid
@@ -163,11 +179,11 @@ impl Judge<'_> {
     }
 
     /// How many more nodes may fail, and whether every key of every table has a quorum.
-    fn tables(&mut self, tables: &[Table], down: &BTreeSet<NodeId>) -> (Option<usize>, bool) {
+    fn tables(&mut self, tables: &[Table], useless: &BTreeSet<NodeId>) -> (Option<usize>, bool) {
         let replications: BTreeSet<_> = tables.iter().map(|table| table.replication).collect();
         let (mut may_fail, mut has_quorums) = (None, true);
         for n in replications {
-            let endurance = self.ring.endurance(n, down);
+            let endurance = self.ring.endurance(n, useless);
             may_fail = Some(may_fail.unwrap_or(usize::MAX).min(endurance.nodes));
             let names = tables.iter().filter(|table| table.replication == n).map(|table| table.name.as_str());
             let names = names.collect::<Vec<_>>().join(", ");
@@ -177,7 +193,7 @@ impl Judge<'_> {
                 self.problems.push(format!(
                     "{percent} % of the keys have no quorum in tables of {n} replicas: {names}"
                 ));
-            } else if !endurance.critical.is_empty() && !down.is_empty() {
+            } else if !endurance.critical.is_empty() && !useless.is_empty() {
                 let critical: Vec<_> = endurance.critical.iter().map(|node| self.name(*node)).collect();
                 let critical = critical.join(", ");
                 self.problems.push(format!(
@@ -185,7 +201,7 @@ impl Judge<'_> {
                 ));
             }
         }
-        let (members, up) = (self.nodes.len(), self.nodes.len() - down.len());
+        let (members, up) = (self.nodes.len(), self.nodes.iter().filter(|node| is_up(node)).count());
         if up <= members / 2 {
             self.problems.push("half of the nodes or more are down: tables cannot be changed".to_owned());
         }
@@ -212,6 +228,7 @@ pub fn nodes(described: &NodesDescribed) -> Grid {
         "hints",
         "disk_used",
         "disk_free",
+        "incarnation",
         "starts",
         "version",
     ];
@@ -236,6 +253,7 @@ pub fn nodes(described: &NodesDescribed) -> Grid {
             number(vitals.map(|vitals| vitals.hints)),
             size(vitals.map(|vitals| vitals.disk_used)),
             size(vitals.map(|vitals| vitals.disk_free)),
+            about.map_or(Cell::Null, |about| Cell::Text(about.incarnation.to_string())),
             number(about.map(|about| about.starts)),
             text(about.map(|about| &about.version)),
         ]);
@@ -287,6 +305,11 @@ fn is_up(node: &NodeStatus) -> bool {
     node.connected && node.verdict != Verdict::Dead
 }
 
+/// Whether it counts as a replica for all that it holds.
+fn is_whole(node: &NodeStatus) -> bool {
+    is_up(node) && node.progress.as_ref().is_none_or(|progress| progress.serves && progress.recovering == 0)
+}
+
 /// In a word.
 fn state(node: &NodeStatus) -> &'static str {
     match (node.verdict, node.connected) {
@@ -303,7 +326,7 @@ fn state(node: &NodeStatus) -> &'static str {
 fn absence(node: &NodeStatus) -> Option<&'static str> {
     match (node.verdict, node.connected) {
         (Verdict::Suspect, _) => Some("does not answer, and is asked last until it does"),
-        (Verdict::Dead, _) => Some("is down: nobody gets an answer from it"),
+        (Verdict::Dead, _) => Some("is down: it answers neither the node that was asked nor its helpers"),
         (_, true) => None,
         (Verdict::Alive, false) => {
             Some("cannot be reached from the node that was asked, though others reach it")
@@ -393,7 +416,7 @@ mod tests {
             shown(&described, &[table(3)]),
             "cluster 'shop' is degraded: 2 of 3 nodes up, 1 table; one more failure can cost keys their quorum\n\
              - n2 (db2) keeps 1 hint for nodes that missed writes\n\
-             - n3 (db3) is down: nobody gets an answer from it\n\
+             - n3 (db3) is down: it answers neither the node that was asked nor its helpers\n\
              - the next failure among n1 (db1), n2 (db2) costs quorums in tables of 3 replicas: t3\n\
              as n1 sees it at e4"
         );
@@ -409,6 +432,15 @@ mod tests {
         assert!(shown.starts_with("cluster 'shop' is failing: 1 of 3 nodes up"), "{shown}");
         assert!(shown.contains("100 % of the keys have no quorum in tables of 3 replicas: t3"), "{shown}");
         assert!(shown.contains("tables cannot be changed"), "{shown}");
+    }
+
+    #[test]
+    fn a_node_that_recovers_counts_for_nothing() {
+        let mut described = cluster(3);
+        described.nodes[2].progress = Some(Progress { epoch: Epoch(4), serves: true, recovering: 1 });
+        let shown = shown(&described, &[table(3)]);
+        let head = "cluster 'shop' is degraded: 3 of 3 nodes up, 1 table; one more failure can cost keys their quorum";
+        assert!(shown.starts_with(head), "{shown}");
     }
 
     #[test]

@@ -32,7 +32,7 @@ pub struct NodeStatus {
     pub about: Option<About>,
     /// How far it has come, in its own words.
     pub progress: Option<Progress>,
-    /// Whom it cannot reach, in its own words; the first 64.
+    /// Whom it has not reached for some seconds although gossip hears of them, in its own words; the first 64.
     pub unreachable: Option<Vec<NodeId>>,
     /// How it is, in its own words.
     pub vitals: Option<Vitals>,
@@ -58,6 +58,8 @@ pub enum Verdict {
 pub struct About {
     /// The address at which it expects to be found.
     pub address: String,
+    /// Its rack.
+    pub rack: String,
     /// Which life of its disk.
     pub incarnation: Incarnation,
     /// How often processes have started on that disk, this one counted.
@@ -77,7 +79,7 @@ pub struct Progress {
     pub recovering: u64,
 }
 
-/// How a node is. Refreshed every few seconds.
+/// How a node is. Refreshed every five seconds, more seldom in clusters of more than 25 nodes.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Vitals {
     /// Requests of clients per second, of late.

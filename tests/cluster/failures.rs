@@ -1,12 +1,6 @@
 //! What clients feel when a node dies or stops for a while, and what the others make of it.
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering::Relaxed},
-    },
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use quorate::{
     client::{Client, NodesDescribed, TableHandle, Verdict},
@@ -16,41 +10,34 @@ use quorate::{
 
 use crate::{ATTEMPTS, Nodes, PAUSE, create_table, put};
 
-/// A request that ended: when it began, how long it took, and what went wrong.
+/// A request that ended: when it was to begin, how long it took from then on, and what went wrong.
 struct Ended {
     began: Instant,
     took: Duration,
     error: Option<String>,
 }
 
-/// One of five nodes is killed under load. For a moment requests that were under way to it fail or wait; two seconds
-/// later nobody fails or waits any more.
+/// One of five nodes is killed under load. Requests that were under way to it fail or wait; two seconds later nobody who
+/// asks fails or waits for it any more. They come one every ten milliseconds, whether the earlier ones are answered or
+/// not: those that hang must not keep others from being asked.
 #[tokio::test]
 async fn a_killed_node_is_forgotten_within_two_seconds() {
     let mut nodes = Nodes::start(5);
     let client = nodes.client().await;
     let table = create_table(&client, "t").await;
     put(&table, "k", "v", Consistency::All).await;
-    let stop = Arc::new(AtomicBool::new(false));
-    let workers: Vec<_> = (0..WORKERS).map(|n| tokio::spawn(work(table.clone(), n, stop.clone()))).collect();
-    tokio::time::sleep(Duration::from_secs(3)).await;
+    let load = tokio::spawn(load(table.clone(), Duration::from_secs(8)));
+    tokio::time::sleep(Duration::from_secs(2)).await;
     let killed = Instant::now();
     nodes.kill(2);
-    tokio::time::sleep(Duration::from_secs(6)).await;
-    stop.store(true, Relaxed);
-    let mut ended = Vec::new();
-    for worker in workers {
-        ended.extend(worker.await.expect("a worker ends"));
-    }
-    let (before, after): (Vec<_>, Vec<_>) = ended.iter().partition(|request| request.began < killed);
-    let late: Vec<_> = after.into_iter().filter(|ended| ended.began >= killed + FORGOTTEN).collect();
-    assert!(before.len() > 500 && late.len() > 500, "{} before, {} after", before.len(), late.len());
+    let ended = load.await.expect("the load ends");
+    let late: Vec<_> = ended.iter().filter(|ended| ended.began >= killed + FORGOTTEN).collect();
+    assert!(late.len() > 300, "{} requests of {}", late.len(), ended.len());
     let failed: Vec<_> = late.iter().filter_map(|ended| ended.error.as_ref()).collect();
     assert!(failed.is_empty(), "{} requests failed two seconds later: {}", failed.len(), failed[0]);
-    // Whoever waits for a dead replica does so for longer than the usual request takes at its slowest.
-    let bound = slowest_but_one_percent(&before) * 10 + Duration::from_millis(100);
-    let slowest = slowest_but_one_percent(&late);
-    assert!(slowest <= bound, "two seconds later one in a hundred takes {slowest:?}, not {bound:?}");
+    let slowest = late.iter().map(|ended| ended.took).max().unwrap_or_default();
+    assert!(slowest < WAITS_FOR_THE_DEAD, "two seconds later a request takes {slowest:?}");
+
     let mut refused = 0;
     for n in 0..50 {
         if let Err(error) = table.put(format!("all {n}"), "v").consistency(Consistency::All).await {
@@ -63,10 +50,12 @@ async fn a_killed_node_is_forgotten_within_two_seconds() {
         }
     }
     assert!((1..50).contains(&refused), "of 50 keys {refused} have the killed node among their replicas");
+    let dead = |nodes: &NodesDescribed| verdict(nodes, NodeId(3)) == (Verdict::Dead, false);
+    until(&nodes.client_of(1).await, "the killed node is called dead", dead).await;
     let status = nodes.admin("status", 1);
     for line in [
         "cluster 'test' is degraded: 4 of 5 nodes up, 1 table; one more failure can cost keys their quorum",
-        "- n3 is down: nobody gets an answer from it",
+        "- n3 is down: it answers neither the node that was asked nor its helpers",
         "as n2 sees it",
     ] {
         assert!(status.contains(line), "{line} in {status}");
@@ -111,30 +100,30 @@ async fn a_stopped_node_comes_back_without_a_restart() {
     nodes.stop();
 }
 
-/// Writes and reads at QUORUM until told to stop.
-async fn work(table: TableHandle, worker: usize, stop: Arc<AtomicBool>) -> Vec<Ended> {
-    let mut ended = Vec::new();
-    for n in 0_u64.. {
-        if stop.load(Relaxed) {
+/// Writes and reads at QUORUM, one every ten milliseconds for so long.
+async fn load(table: TableHandle, lasts: Duration) -> Vec<Ended> {
+    let (begin, mut under_way) = (Instant::now(), Vec::new());
+    for n in 0_u32.. {
+        let began = begin + EVERY * n;
+        if began >= begin + lasts {
             break;
         }
-        let key = format!("w{worker} {}", n % 50);
-        let began = Instant::now();
-        let error = if n % 2 == 0 {
-            table.put(key, format!("{n}")).await.err().map(|error| error.to_string())
-        } else {
-            table.get(key).await.err().map(|error| error.to_string())
-        };
-        ended.push(Ended { began, took: began.elapsed(), error });
+        tokio::time::sleep_until(began.into()).await;
+        let (table, key) = (table.clone(), format!("w{}", n % 400));
+        under_way.push(tokio::spawn(async move {
+            let error = if n % 2 == 0 {
+                table.put(key, format!("{n}")).await.err().map(|error| error.to_string())
+            } else {
+                table.get(key).await.err().map(|error| error.to_string())
+            };
+            Ended { began, took: began.elapsed(), error }
+        }));
+    }
+    let mut ended = Vec::new();
+    for request in under_way {
+        ended.push(request.await.expect("a request ends"));
     }
     ended
-}
-
-/// The 99th percentile.
-fn slowest_but_one_percent(ended: &[&Ended]) -> Duration {
-    let mut took: Vec<_> = ended.iter().map(|ended| ended.took).collect();
-    took.sort_unstable();
-    took[took.len() * 99 / 100]
 }
 
 async fn until(client: &Client, what: &str, holds: impl Fn(&NodesDescribed) -> bool) {
@@ -170,6 +159,9 @@ fn starts_of(nodes: &NodesDescribed, node: NodeId) -> Option<u64> {
     nodes.nodes.iter().find(|status| status.node == node)?.about.as_ref().map(|about| about.starts)
 }
 
-const WORKERS: usize = 8;
+const EVERY: Duration = Duration::from_millis(10);
 /// After this nobody waits for a dead node any more.
 const FORGOTTEN: Duration = Duration::from_secs(2);
+/// Who begins with a dead node waits until its connection is given up: two seconds. Half of it is far more than any
+/// other request takes.
+const WAITS_FOR_THE_DEAD: Duration = Duration::from_secs(1);
