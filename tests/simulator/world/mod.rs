@@ -349,10 +349,8 @@ impl World {
         };
         let life = process.life;
         progress.minted.into_iter().for_each(|minted| self.oracle.minted(node, minted));
-        for write in &progress.durable {
-            if !matches!(write, Write::Digest(_)) {
-                self.trace.line(|| format!("{} n{} disk {}", time(self.now), node + 1, render::write(write)));
-            }
+        for write in progress.durable.iter().filter(|write| !matches!(write, Write::Digest(_))) {
+            self.trace.line(|| format!("{} n{} disk {}", time(self.now), node + 1, render::write(write)));
             match write {
                 Write::Store { row, .. } | Write::Mint { row, .. } => {
                     self.oracle.durable(node, row, &self.processes[node].disk);
