@@ -23,6 +23,7 @@
 mod letters;
 mod listing;
 mod requests;
+mod settings;
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -63,6 +64,8 @@ pub struct Agreement {
     resumed: u32,
     ask_at: Option<Instant>,
     remind_at: Option<Instant>,
+    /// When this node's settings may be proposed again.
+    settings_at: Option<Instant>,
     /// Until when each peer is not asked for its map again.
     asked: BTreeMap<NodeId, Instant>,
     /// A ballot of each peer that goes by a map which is not here yet.
@@ -105,6 +108,7 @@ impl Agreement {
             resumed: 0,
             ask_at: None,
             remind_at: None,
+            settings_at: None,
             asked: BTreeMap::new(),
             parked: BTreeMap::new(),
         }
@@ -234,6 +238,7 @@ impl Agreement {
     pub fn conclude(&mut self, turn: &mut Turn<'_>) {
         self.look_at_installed(turn);
         self.look_at_listings(turn);
+        self.look_at_settings(turn);
     }
 
     /// Panics if the state contradicts itself.

@@ -2,6 +2,8 @@
 
 use quorate_ring::{Actor, Duration, NodeId};
 
+use crate::membership::map::Settings;
+
 /// Settings of one node's core. Whoever makes one has checked the bounds.
 #[derive(Clone, Debug)]
 pub struct NodeConfig {
@@ -11,6 +13,8 @@ pub struct NodeConfig {
     pub actor: Actor,
     /// The cluster's name.
     pub cluster_name: String,
+    /// What is set alike on all nodes, for the cluster map to say; empty to leave the map as it is.
+    pub settings: Settings,
     /// The longest value it takes, in bytes; equal across the cluster.
     pub value_bytes_max: usize,
     /// The longest deadline that a client can ask for. Too short and slow disks fail requests; too long
@@ -52,6 +56,7 @@ impl NodeConfig {
             node,
             actor,
             cluster_name: cluster_name.into(),
+            settings: Settings::default(),
             value_bytes_max: crate::wire::VALUE_BYTES_MAX,
             request_timeout_max: Duration::from_secs(30),
             hedge_delay: Duration::from_millis(25),

@@ -14,7 +14,7 @@ use quorate_storage::{
 use super::*;
 use crate::{
     membership::{
-        map::{Change, ChangeId, ClusterMap, MapRecord, NewTable, TableOptions},
+        map::{Change, ChangeId, ClusterMap, MapRecord, NewTable, Settings, TableOptions},
         synod::Ballot,
     },
     replica::Deferrals,
@@ -404,4 +404,24 @@ fn an_acknowledgement_of_a_lost_life_counts_no_more() {
         config.mutant = Some(Mutant::OldAcksCount);
         assert!(acknowledges_what_was_forgotten(configured_node(TableKind::Register, 3, config)));
     }
+}
+
+/// The first member proposes what it runs with, once, if the map says otherwise; nobody else does.
+#[test]
+fn the_first_member_writes_its_settings_into_the_map() {
+    let settings = Settings::new([("value_bytes_max".to_owned(), "1".to_owned())]).unwrap();
+    let prepares = |effects: &[Effect]| {
+        let is_prepare = |effect: &&Effect| matches!(effect, Effect::ToPeer { frame, .. } if matches!(frame.message, PeerMessage::MapPrepare(_)));
+        effects.iter().filter(is_prepare).count()
+    };
+    let config = NodeConfig { settings, ..NodeConfig::new(NodeId(1), Actor(1), "test") };
+    let mut node = configured_node(TableKind::Register, 3, config);
+    // It has proposed as soon as it served.
+    let proposed = node.agreement.keeper().wants_round();
+    assert!(proposed, "the first member proposes");
+    assert_eq!(prepares(&handle(&mut node, Input::Tick)), 0, "not at every event");
+
+    let mut other = configured_node(TableKind::Register, 3, NodeConfig::new(NodeId(1), Actor(1), "test"));
+    assert!(!other.agreement.keeper().wants_round(), "who has no settings leaves the map as it is");
+    assert_eq!(prepares(&handle(&mut other, Input::Tick)), 0);
 }

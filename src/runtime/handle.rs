@@ -221,6 +221,7 @@ impl Launch {
         };
         info!(%address, %node, name, cluster = %ring.cluster_id(), %actor, data_dir = %data_dir.display(), "listening");
         let node_config = NodeConfig {
+            settings: cluster.settings(),
             value_bytes_max: cluster.value_bytes_max,
             request_timeout_max: cluster.request_timeout_max,
             hedge_delay: process.hedge_delay,

@@ -2,9 +2,9 @@
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
-use quorate_ring::{Founder, token_of};
+use quorate_ring::Founder;
 
-use crate::{transport::Identity, wire::VALUE_BYTES_MAX};
+use crate::{membership::map::Settings, transport::Identity, wire::VALUE_BYTES_MAX};
 
 /// Everything that a node needs to run.
 #[derive(Clone, Debug)]
@@ -125,14 +125,20 @@ impl ClusterSettings {
         }
     }
 
-    /// A digest of what must be equal beside name and founders, compared in handshakes.
-    pub fn checksum(&self) -> u64 {
+    /// What must be equal beside name and founders, as the cluster map says it.
+    pub fn settings(&self) -> Settings {
         let Self { name: _, founders: _, value_bytes_max, request_timeout_max } = self;
-        let timeout_ms = request_timeout_max.as_millis();
-        let text = format!(
-            "quorate settings 2\nvalue_bytes_max {value_bytes_max}\nrequest_timeout_max {timeout_ms}\n"
-        );
-        token_of(text.as_bytes()).0 as u64
+        let words = [
+            ("value_bytes_max", value_bytes_max.to_string()),
+            ("request_timeout_max_ms", request_timeout_max.as_millis().to_string()),
+        ];
+        let settings = Settings::new(words.map(|(name, value)| (name.to_owned(), value)));
+        settings.expect("the names are well formed and numbers are short")
+    }
+
+    /// A digest of the same, compared in handshakes.
+    pub fn checksum(&self) -> u64 {
+        self.settings().checksum()
     }
 }
 

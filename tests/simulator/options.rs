@@ -62,6 +62,8 @@ pub(crate) struct Options {
     pub(crate) brief: bool,
     pub(crate) hedge_delay: u64,
     pub(crate) gossip: Gossip,
+    /// Whether the first node has settings for the cluster map.
+    pub(crate) has_settings: bool,
     /// What a node keeps for another at most. With no hints at all, other ways of repair have more to do.
     pub(crate) hint_bytes_max: u64,
     /// How old a hint gets.
@@ -205,6 +207,7 @@ impl Options {
             brief: Random::stream(seed, "brief").chance(500),
             hedge_delay: random.scale(MS / 10, 200 * MS),
             gossip: Gossip::draw(seed, nodes),
+            has_settings: Random::stream(seed, "settings").chance(100),
             hint_bytes_max: *Random::stream(seed, "hints").pick(&[0, 0, 200, u64::MAX]),
             hint_age_max: *Random::stream(seed, "hint age").pick(&[10_800 * SECOND, 10_800 * SECOND, SECOND]),
             requests_max: tiny(random, 8_192),
@@ -249,7 +252,7 @@ impl Options {
         options.faults = Plan::default();
         options.tables = 0;
         options.hedge_delay = 25 * MS;
-        options.gossip = Gossip::Silent;
+        (options.gossip, options.has_settings) = (Gossip::Silent, false);
         options.hint_bytes_max = 0;
         (options.request_timeout, options.brief) = (250 * MS, true);
         (options.requests_max, options.requests_per_client_max, options.replica_requests_max) =

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use quorate::{
+    membership::map::Settings,
     node::{Input, Node, NodeConfig},
     ring::{Actor, ClusterId, Duration, Epoch, Hlc, Incarnation, NodeId},
     storage::{Identity, Life, MemoryImage, MetaWrite, Write},
@@ -181,6 +182,10 @@ fn config(options: &Options, node: NodeId, actor: Actor) -> NodeConfig {
     });
     config.hedge_delay = Duration::from_nanos(options.hedge_delay);
     config.gossip = options.gossip.config();
+    if options.has_settings {
+        let words = [("value_bytes_max".to_owned(), config.value_bytes_max.to_string())];
+        config.settings = Settings::new(words).expect("one setting, well named");
+    }
     config.hint_bytes_max = options.hint_bytes_max;
     config.hint_age_max = Duration::from_nanos(options.hint_age_max);
     config.max_clock_offset = Duration::from_nanos(options.clock_tolerance);
