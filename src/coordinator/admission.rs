@@ -105,10 +105,14 @@ struct Pace {
 }
 
 impl Pace {
-    /// A request took so long among so many.
+    /// A request took so long among so many. Among a few it took mostly what any request takes, however few there are: that
+    /// is no less than what each adds, so it may bring the figure down and never up.
     fn learn(&mut self, took: Duration, among: usize) {
         let nanos = u64::try_from(took.as_nanos()).unwrap_or(u64::MAX);
         let each = (nanos / among as u64).max(1);
+        if among < MANY && each >= self.each {
+            return;
+        }
         self.each = match self.each {
             0 => each,
             known => known - known / SMOOTHING + each / SMOOTHING,
@@ -128,6 +132,8 @@ fn overloaded(retry_after: Duration) -> Failure {
 /// So many are always taken, if the bounds on requests allow it: what is measured among a few says little of many, and
 /// without any there would be nothing to measure by.
 const FEW: usize = 128;
+/// So many share what is shared, the disk's sync above all.
+const MANY: usize = FEW / 2;
 /// A request is let in if it is expected to take this part of its time at most. What is expected is what requests take on
 /// average; those that wait longest take a few times that.
 const PATIENCE: u32 = 4;
@@ -248,12 +254,28 @@ mod tests {
     #[test]
     fn a_few_are_always_taken() {
         let mut admission = Admission::default();
-        let slow = admission.admit(&config(), CLIENT, START, Instant::NEVER).unwrap();
+        let slow: Vec<_> =
+            (0..FEW).map(|_| admission.admit(&config(), CLIENT, START, Instant::NEVER).unwrap()).collect();
         let late = START + Duration::from_secs(60);
-        admission.ended(late, slow, true);
+        slow.into_iter().for_each(|request| admission.ended(late, request, true));
         let taken = (0..1_000)
             .take_while(|_| admission.admit(&config(), CLIENT, late, late + Duration::from_secs(1)).is_ok());
         assert_eq!(taken.count(), FEW);
+    }
+
+    /// A node that has nothing to do answers one request after the other, each in the time of a slow sync. That says
+    /// nothing of two thousand at once, which share their syncs.
+    #[test]
+    fn a_burst_on_an_idle_node_is_taken() {
+        let mut admission = Admission::default();
+        let (mut now, config) = (START, config());
+        for _ in 0..100 {
+            let request = admission.admit(&config, CLIENT, now, now + Duration::from_secs(5)).unwrap();
+            now = now + Duration::from_millis(30);
+            admission.ended(now, request, true);
+        }
+        let burst = (0..2_000).map(|_| admission.admit(&config, CLIENT, now, now + Duration::from_secs(5)));
+        assert!(burst.into_iter().all(|admitted| admitted.is_ok()));
     }
 
     proptest! {
