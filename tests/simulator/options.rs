@@ -23,6 +23,9 @@ pub(crate) const MS: u64 = 1_000_000;
 /// Nanoseconds of virtual time.
 pub(crate) const SECOND: u64 = 1_000 * MS;
 
+/// How seldom wall clocks may tick.
+const CLOCK_TICKS: [u64; 6] = [1_000, 1_000, 1_000, 16 * MS, SECOND, 30 * SECOND];
+
 /// Everything drawn for one run. Times are in nanoseconds of virtual time, rates per mille.
 #[derive(Clone, Debug)]
 pub(crate) struct Options {
@@ -217,14 +220,7 @@ impl Options {
             disk: DiskOptions::draw(random),
             clock_offset_max: if random.chance(500) { random.scale(MS, 10 * SECOND) } else { 0 },
             clock_drift_max: *random.pick(&[0, 0, 100, 50_000]),
-            clock_tick: *Random::stream(seed, "tick").pick(&[
-                1_000,
-                1_000,
-                1_000,
-                16 * MS,
-                SECOND,
-                30 * SECOND,
-            ]),
+            clock_tick: *Random::stream(seed, "tick").pick(&CLOCK_TICKS),
             clock_tolerance: *Random::stream(seed, "tolerance").pick(&[500 * MS, 60 * SECOND]),
             faults: Plan::default(),
         };
