@@ -15,7 +15,7 @@
 //! believes to be alive.* Nor does a verdict touch the map: members are decided by majorities (M1), never by silence.
 //!
 //! What gossip carries is what operators ask for: the facts in [`crate::wire`] under [`About`], [`Progress`] and [`Vitals`],
-//! and whom a node cannot reach. Nothing else in the house reads them.
+//! and whom a node cannot reach. Of these the node itself reads the epoch alone.
 
 use std::collections::BTreeSet;
 
@@ -40,7 +40,6 @@ pub struct Detector {
     gossip: Option<Gossip>,
     todo: Vec<GossipEffect>,
     news: Vec<News>,
-    vitals: Vitals,
     /// Whom gossip heard of and this node did not reach when it looked last.
     missing: BTreeSet<NodeId>,
     /// When vitals were taken last, and how many requests of clients had begun by then.
@@ -103,13 +102,12 @@ impl Detector {
         let now = turn.now.mono;
         let (before, requests_before) = std::mem::replace(&mut self.taken, (now, requests));
         let millis = now.since(before).as_millis().max(1) as u64;
-        self.vitals = Vitals {
+        let vitals = Vitals {
             requests_per_s: rounded((requests - requests_before) * 1_000 / millis),
             hints,
             disk_used: rounded(stats.disk_bytes),
             disk_free: rounded(stats.free_bytes),
         };
-        let vitals = self.vitals.clone();
         self.say(now, VITALS, &vitals);
     }
 
@@ -272,6 +270,12 @@ impl Detector {
     }
 }
 
+/// How often a node says how it is. It is news for every node each time, so the more of them there are the more seldom: a
+/// node hears of five such changes a second at most, however many members there are.
+fn vitals_every(turn: &Turn<'_>) -> Duration {
+    VITALS_EVERY.max(VITALS_EVERY_PER_MEMBER * turn.ring.members().len() as u32)
+}
+
 /// To two digits: what changes no more than that is no news.
 fn rounded(number: u64) -> u64 {
     let unit = 10_u64.pow(number.checked_ilog10().unwrap_or(0).saturating_sub(1));
@@ -284,12 +288,6 @@ const UNREACHABLE: &str = "unreachable";
 const VITALS: &str = "vitals";
 /// The most nodes that one says it cannot reach: enough to see that it is cut off.
 const UNREACHABLE_MAX: usize = 64;
-/// How often a node says how it is. It is news for every node each time, so the more of them there are the more seldom:
-/// what a node hears and passes on stays the same.
-fn vitals_every(turn: &Turn<'_>) -> Duration {
-    VITALS_EVERY.max(VITALS_EVERY_PER_MEMBER * turn.ring.members().len() as u32)
-}
-
 const VITALS_EVERY: Duration = Duration::from_secs(5);
 const VITALS_EVERY_PER_MEMBER: Duration = Duration::from_millis(200);
 

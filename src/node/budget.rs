@@ -54,8 +54,8 @@ impl Budget {
 const TOKEN: u64 = 1_000_000_000;
 /// States a second while no client is served.
 const RATE: u64 = 40_000;
-/// States a second while clients are: a node that was down for a minute of 5,000 writes a second is given what it missed by
-/// two others within 20 s.
+/// States a second while clients are. Two nodes that each have half of a minute's 5,000 writes a second for a third one
+/// would give them in 15 s at this rate.
 const RATE_BUSY: u64 = 10_000;
 /// States at once.
 const BURST: u64 = 64;
