@@ -147,7 +147,7 @@ impl Handoff {
 
     /// Whether a request id is one of handoff's.
     pub fn is_own(id: RequestId) -> bool {
-        id.0 & OWN_ID != 0
+        id.0 >> OWN_ID_SHIFT == OWN_ID
     }
 
     /// A target said what it made of a hint.
@@ -292,7 +292,7 @@ impl Handoff {
                 break;
             };
             self.requests_made += 1;
-            let id = RequestId(OWN_ID | self.requests_made);
+            let id = RequestId((OWN_ID << OWN_ID_SHIFT) | self.requests_made);
             let deadline = turn.now.mono + REPLAY_TIMEOUT;
             replay.sent(id, row.clone(), state.version(), deadline);
             let header = Header { id, epoch: turn.epoch, deadline };
@@ -360,8 +360,9 @@ fn forget(turn: &mut Turn<'_>, target: NodeId, row: Row, given: Option<Version>)
     turn.effects.push(Effect::Disk(DiskRequest { ticket, deadline: Instant::NEVER, operation }));
 }
 
-/// Marks the request ids of handoff; those of the coordinator have this bit clear.
-const OWN_ID: u64 = 1 << 63;
+/// The first bits of the request ids of handoff; those of the coordinator begin with 0, those of anti-entropy with 11.
+const OWN_ID: u64 = 0b10;
+const OWN_ID_SHIFT: u32 = 62;
 /// How much of the hints is in memory per target.
 const PAGE_BYTES: usize = 256 * 1024;
 /// How long a target has to store a hint.
