@@ -406,14 +406,12 @@ fn an_acknowledgement_of_a_lost_life_counts_no_more() {
     }
 }
 
-/// The first member proposes what it runs with, once, if the map says otherwise; nobody else does.
+/// The first member proposes what it runs with, once, if the map says otherwise. Whether it gets there is the simulator's.
 #[test]
-fn the_first_member_writes_its_settings_into_the_map() {
+fn the_first_member_proposes_its_settings_for_the_map() {
     let settings = Settings::new([("value_bytes_max".to_owned(), "1".to_owned())]).unwrap();
-    let prepares = |effects: &[Effect]| {
-        let is_prepare = |effect: &&Effect| matches!(effect, Effect::ToPeer { frame, .. } if matches!(frame.message, PeerMessage::MapPrepare(_)));
-        effects.iter().filter(is_prepare).count()
-    };
+    let is_prepare = |effect: &&Effect| matches!(effect, Effect::ToPeer { frame, .. } if matches!(frame.message, PeerMessage::MapPrepare(_)));
+    let prepares = |effects: &[Effect]| effects.iter().filter(is_prepare).count();
     let config = NodeConfig { settings, ..NodeConfig::new(NodeId(1), Actor(1), "test") };
     let mut node = configured_node(TableKind::Register, 3, config);
     // It has proposed as soon as it served.

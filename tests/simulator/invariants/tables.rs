@@ -144,6 +144,11 @@ impl Tables {
         Ok(())
     }
 
+    /// Whether the newest map says what all nodes are set to.
+    pub(crate) fn has_settings(&self) -> bool {
+        self.newest.as_ref().is_some_and(|map| !map.settings().is_empty())
+    }
+
     /// A client asks for a change, perhaps once more.
     pub(crate) fn asked(&mut self, id: ChangeId) {
         self.asked.entry(id).or_default();

@@ -17,7 +17,7 @@ impl World {
                 break;
             }
         }
-        if let Err(why) = self.all_alive() {
+        if let Err(why) = self.all_alive().and_then(|()| self.settings_are_told()) {
             self.fail(why);
         }
     }
@@ -51,7 +51,8 @@ impl World {
         }
         let begin = self.now;
         for second in 1..=PATIENCE / SECOND {
-            if self.oracle.is_settled(&self.processes) && self.all_alive().is_ok() {
+            let is_well = self.all_alive().and_then(|()| self.settings_are_told()).is_ok();
+            if is_well && self.oracle.is_settled(&self.processes) {
                 break;
             }
             self.run_until(begin + second * SECOND, |_| false);
@@ -62,6 +63,14 @@ impl World {
     /// Whether gossip, unless it is silent, calls everybody alive.
     fn all_alive(&self) -> Result<(), String> {
         if self.options.gossip == Gossip::Silent { Ok(()) } else { alive::check(&self.processes) }
+    }
+
+    /// Whether the cluster map has what the nodes are set to, where they are set to anything.
+    fn settings_are_told(&self) -> Result<(), String> {
+        match self.options.has_settings && !self.oracle.tables.has_settings() {
+            true => Err("tables: the map does not say what all nodes are set to".to_owned()),
+            false => Ok(()),
+        }
     }
 }
 
