@@ -28,7 +28,7 @@ use self::{replay::Replay, sweep::Sweep};
 use crate::{
     coordinator::Step,
     node::{DiskOperation, DiskRequest, DiskResult, Effect, Observation, Ticket, Timers, Turn},
-    wire::{Frame, Header, KeepHint, PeerMessage, PeerRefusal, Refused, RequestId, Stored},
+    wire::{Frame, Header, HintsFor, KeepHint, PeerMessage, PeerRefusal, Refused, RequestId, Stored},
 };
 
 /// A state that a node is to be given later.
@@ -243,6 +243,18 @@ impl Handoff {
     /// What is kept for each target.
     pub fn backlogs(&self) -> &BTreeMap<NodeId, HintBacklog> {
         &self.backlogs
+    }
+
+    /// What is kept, and since when.
+    pub fn describe(&self, turn: &Turn<'_>) -> Vec<HintsFor> {
+        let kept = self.backlogs.iter().filter(|(_, backlog)| backlog.hints > 0);
+        let describe = |(target, backlog): (&NodeId, &HintBacklog)| HintsFor {
+            target: *target,
+            hints: backlog.hints,
+            bytes: backlog.bytes,
+            oldest_ms: self.sweep.oldest_age(turn, *target).map(|age| age.as_millis() as u64),
+        };
+        kept.map(describe).collect()
     }
 
     /// Panics if the state contradicts itself.

@@ -46,6 +46,12 @@ impl Sweep {
         self.next.into_iter().chain([self.tell_at]).min()
     }
 
+    /// How old the oldest of what is kept for a target is, as of the last round.
+    pub(super) fn oldest_age(&self, turn: &Turn<'_>, target: NodeId) -> Option<Duration> {
+        let micros = turn.now.wall.0.saturating_sub(*self.oldest.get(&target)?);
+        Some(Duration::from_millis(micros / 1_000))
+    }
+
     /// A page for `target` is here, or could not be read.
     pub(super) fn page_read(
         &mut self,
@@ -95,13 +101,9 @@ impl Sweep {
             backlogs.iter().filter(|(target, backlog)| backlog.hints > 0 || self.told.contains(target));
         let mut told = Vec::new();
         for (target, backlog) in kept {
-            let written = self.oldest.get(target).filter(|_| backlog.hints > 0);
-            let age = written.map_or(0, |written| turn.now.wall.0.saturating_sub(*written));
-            turn.effects.push(Effect::Observe(Observation::HintsKept {
-                target: *target,
-                backlog: *backlog,
-                oldest: Duration::from_millis(age / 1_000),
-            }));
+            let oldest = self.oldest_age(turn, *target).filter(|_| backlog.hints > 0).unwrap_or_default();
+            let kept = Observation::HintsKept { target: *target, backlog: *backlog, oldest };
+            turn.effects.push(Effect::Observe(kept));
             told.extend((backlog.hints > 0).then_some(*target));
         }
         self.told = told;

@@ -96,15 +96,21 @@ impl Detector {
         self.say(turn.now.mono, PROGRESS, &progress);
     }
 
-    /// The disk has said how much room there is; clients have begun `requests` requests since the process started, and
-    /// `hints` are kept for others.
-    pub fn measured(&mut self, turn: &Turn<'_>, stats: &EngineStats, requests: u64, hints: u64) {
+    /// The disk has said how much room there is; clients have begun `requests` requests since the process started.
+    pub fn measured(
+        &mut self,
+        turn: &Turn<'_>,
+        stats: &EngineStats,
+        requests: u64,
+        (hints, agreed_ago): (u64, Duration),
+    ) {
         let now = turn.now.mono;
         let (before, requests_before) = std::mem::replace(&mut self.taken, (now, requests));
         let millis = now.since(before).as_millis().max(1) as u64;
         let vitals = Vitals {
             requests_per_s: rounded((requests - requests_before) * 1_000 / millis),
             hints,
+            agreed_ago_s: rounded(agreed_ago.as_secs()),
             disk_used: rounded(stats.disk_bytes),
             disk_free: rounded(stats.free_bytes),
         };

@@ -165,10 +165,12 @@ pub enum Observation {
     Overloaded,
     /// A peer was given a state that it lacked (rule A2).
     Repaired,
-    /// How long ago this node and a peer last agreed on everything that both hold (rule A3).
+    /// How long ago this node and a peer last held the same of a table (rule A3).
     AgreedAgo {
         /// The peer.
         peer: NodeId,
+        /// The table.
+        table: TableId,
         /// How long.
         age: Duration,
     },

@@ -7,6 +7,7 @@ use quorate_storage::{
     WriteError, Written,
 };
 
+use super::Inspection;
 use crate::{
     coordinator::Step,
     handoff::HintTicket,
@@ -174,4 +175,6 @@ pub enum Ticket {
     Recovery(Box<RecoveryTicket>),
     /// Comparisons with peers.
     Repair(Box<RepairTicket>),
+    /// Somebody wants to see what this node holds of a key.
+    Inspect(Box<Inspection>),
 }

@@ -6,7 +6,7 @@ use quorate_ring::{Epoch, Hlc, Instant, NodeId, Now, Ring};
 use quorate_storage::{HintBacklog, Life, Recovered, WriteError};
 
 use super::{
-    ClientId, DiskResult, Effect, Effects, Input, NodeConfig, Ticket,
+    ClientId, DiskResult, Effect, Effects, Input, NodeConfig, Ticket, healing,
     held::{Held, HeldFrame},
     turn::Surroundings,
 };
@@ -271,6 +271,11 @@ impl Node {
                     answer(turn, client, header, NodesDescribed { cluster, nodes }.into());
                 }
             }
+            ClientMessage::DescribeHealing(_) | ClientMessage::CompareNow(_) | ClientMessage::ScrubNow(_) => {
+                let described = healing::describe(turn, &mut self.repair, &self.handoff, &message);
+                answer(turn, client, header, described.into());
+            }
+            ClientMessage::ReadReplica(read) => healing::inspect(turn, client, header, read),
             ClientMessage::Got(_)
             | ClientMessage::Written(_)
             | ClientMessage::TableCreated(_)
@@ -278,6 +283,8 @@ impl Node {
             | ClientMessage::Tables(_)
             | ClientMessage::ClusterInfo(_)
             | ClientMessage::NodesDescribed(_)
+            | ClientMessage::HealingDescribed(_)
+            | ClientMessage::ReplicaRead(_)
             | ClientMessage::RequestError(_) => {
                 let failure = Failure::BadRequest("an answer was sent as a request".to_owned());
                 refuse(turn, client, header, RequestError::not_applied(failure));
@@ -296,6 +303,7 @@ impl Node {
                     Err(halt) => effects.push(Effect::Halt(halt)),
                 },
             },
+            Ticket::Inspect(inspection) => healing::inspected(turn, *inspection, result),
             Ticket::Hint(ticket) => self.handoff.disk_done(turn, ticket, result),
             Ticket::Replica(errand) => self.replica.disk_done(turn, *errand, result),
             Ticket::Map(ticket) => {
@@ -306,7 +314,8 @@ impl Node {
             Ticket::Vitals => {
                 if let DiskResult::Measured(stats) = result {
                     let hints = self.handoff.backlogs().values().map(|backlog| backlog.hints).sum();
-                    self.detector.measured(turn, &stats, self.requests, hints);
+                    let healing = (hints, self.repair.agreed_ago(turn));
+                    self.detector.measured(turn, &stats, self.requests, healing);
                 }
             }
             Ticket::Catalog => {

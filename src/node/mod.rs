@@ -11,6 +11,7 @@ mod budget;
 mod clock;
 mod config;
 mod effect;
+mod healing;
 mod held;
 mod input;
 mod machine;
@@ -25,6 +26,7 @@ pub use budget::Budget;
 pub use clock::Clock;
 pub use config::NodeConfig;
 pub use effect::{Alarm, Effect, Effects, Observation};
+pub use healing::Inspection;
 pub use input::{ClientId, DiskOperation, DiskRequest, DiskResult, Input, Scan, Ticket};
 pub use machine::Node;
 #[cfg(feature = "mutants")]

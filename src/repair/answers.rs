@@ -187,9 +187,10 @@ pub(super) fn keys_read(repair: &mut Repair, turn: &mut Turn<'_>, errand: KeysEr
     }
     let table = compare.table;
     turn.damaged.extend(page.damaged.iter().map(|key| row(table, key.clone())));
+    let unknown = page.damaged.len() as u32;
     let Difference { wanted, to_give, next } = differ(compare, page);
     let given = to_give.len() as u32;
-    answer(turn, peer, header, KeysCompared { wanted, given, next }.into());
+    answer(turn, peer, header, KeysCompared { wanted, given, unknown, next }.into());
     repair.queue(turn, peer, to_give);
 }
 

@@ -38,8 +38,9 @@
 //!
 //! [`Session`] is one comparison, driven by the side that began it; [`answers`] is the other side, which keeps no
 //! state; [`Giving`] sends states, as many as the other acknowledges; [`Upkeep`] has digests rebuilt, written down and
-//! scrubbed; [`Sets`] knows which cells two nodes share.
+//! scrubbed; [`Sets`] knows which cells two nodes share; `account` tells of it all.
 
+mod account;
 mod agreement;
 mod answers;
 mod giving;
@@ -47,7 +48,7 @@ mod session;
 mod sets;
 mod upkeep;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use quorate_ring::{Duration, Instant, NodeId, Ring, token_of};
 use quorate_storage::{DigestAnswer, DigestWork, EngineError, ReadError, Row, Write, WriteError, Written};
@@ -58,7 +59,7 @@ use self::{
     agreement::Agreements,
     giving::Giving,
     session::{Outcome, Session},
-    sets::{Sets, shared},
+    sets::Sets,
     upkeep::Upkeep,
 };
 use crate::{
@@ -94,6 +95,8 @@ pub struct Repair {
     sets: Sets,
     /// By peer, when it is compared with next.
     due: BTreeMap<NodeId, Instant>,
+    /// Those that are compared with again right after the comparison under way.
+    again: BTreeSet<NodeId>,
     /// How often in a row comparisons with a peer found something or came to nothing.
     rough: BTreeMap<NodeId, u32>,
     sessions: BTreeMap<NodeId, Session>,
@@ -107,6 +110,8 @@ pub struct Repair {
     /// Peers' questions that wait for the disk.
     answering: usize,
     requests_made: u64,
+    /// Records that peers were given.
+    given: u64,
 }
 
 impl Repair {
@@ -115,6 +120,7 @@ impl Repair {
         Self {
             sets: Sets::new(own, ring),
             due: BTreeMap::new(),
+            again: BTreeSet::new(),
             rough: BTreeMap::new(),
             sessions: BTreeMap::new(),
             giving: BTreeMap::new(),
@@ -124,6 +130,7 @@ impl Repair {
             tell_at: Instant::ZERO,
             answering: 0,
             requests_made: 0,
+            given: 0,
         }
     }
 
@@ -143,6 +150,7 @@ impl Repair {
     /// A peer is lost.
     pub fn peer_down(&mut self, peer: NodeId) {
         self.due.remove(&peer);
+        self.again.remove(&peer);
         self.sessions.remove(&peer);
         self.giving.remove(&peer);
         self.paced.remove(&peer);
@@ -174,6 +182,7 @@ impl Repair {
             && giving.answered(id)
         {
             if is_stored {
+                self.given += 1;
                 turn.effects.push(Effect::Observe(Observation::Repaired));
             }
             self.give(turn, peer);
@@ -237,10 +246,7 @@ impl Repair {
             self.paced.remove(&peer);
             self.give(turn, peer);
         }
-        if self.tell_at <= turn.now.mono {
-            self.tell_at = turn.now.mono + EVERY;
-            self.tell_ages(turn);
-        }
+        self.tell_ages(turn);
         let due = self.due.iter().filter(|(_, at)| **at <= turn.now.mono).map(|(peer, _)| *peer);
         for peer in due.collect::<Vec<_>>() {
             self.begin(turn, peer);
@@ -284,25 +290,6 @@ impl Repair {
         self.in_session(turn, peer, Session::begin);
     }
 
-    /// Tells how long ago this node and each other one last agreed on all that they share (rule A3).
-    fn tell_ages(&mut self, turn: &mut Turn<'_>) {
-        if !self.sets.fit(turn.ring) {
-            return;
-        }
-        self.agreements.retain(|table| turn.catalog.table(table).is_some());
-        let tables: Vec<_> = turn.catalog.tables().map(|table| (table.id, table.replication)).collect();
-        for peer in turn.peers() {
-            let sets = tables.iter().flat_map(|(table, replication)| {
-                let sets = self.sets.of(turn.ring, *replication);
-                let numbers: Vec<_> = shared(&sets, peer).map(|(number, _)| (*table, number)).collect();
-                numbers
-            });
-            let sets: Vec<_> = sets.collect();
-            let age = self.agreements.age(peer, &sets, turn.now.mono);
-            turn.effects.push(Effect::Observe(Observation::AgreedAgo { peer, age }));
-        }
-    }
-
     /// Lets something happen to a session, and sees to its end.
     fn in_session(
         &mut self,
@@ -334,6 +321,7 @@ impl Repair {
         let rough = self.rough.entry(peer).or_default();
         *rough = if outcome == Outcome::Agreed { 0 } else { *rough + 1 };
         let pause = match *rough {
+            _ if self.again.remove(&peer) => Duration::ZERO,
             0 => EVERY,
             rough => (RETRY_AFTER * (1 << rough.min(5))).min(EVERY),
         };

@@ -1,6 +1,6 @@
 //! One comparison with one peer, from the roots down to keys, driven by the side that began it.
 
-use std::ops::Range;
+use std::{collections::BTreeSet, ops::Range};
 
 use quorate_ring::{Instant, NodeId, TableId, TokenRange};
 use quorate_storage::{DigestAnswer, DigestQuery, DigestWork, Page, Row};
@@ -23,6 +23,12 @@ pub(super) struct Session {
     stage: Stage,
     /// When it is given up, or goes on.
     timer: Instant,
+    /// When it began.
+    began_at: Instant,
+    /// The sets that are compared.
+    sets: BTreeSet<(TableId, u32)>,
+    /// Those of them in which something was found, or not known.
+    unequal: BTreeSet<(TableId, u32)>,
     /// Branches that differ, or may, to be compared; the last one first, so that few are open at a time.
     pending: Vec<Open>,
     /// Cells that differed a moment ago.
@@ -75,6 +81,8 @@ enum Stage {
 #[derive(Clone, Debug)]
 struct Group {
     table: TableId,
+    /// The sets that they are in.
+    sets: BTreeSet<u32>,
     ranges: Vec<TokenRange>,
 }
 
@@ -97,6 +105,9 @@ impl Session {
             number,
             stage: Stage::Draining,
             timer: now + PATIENCE,
+            began_at: now,
+            sets: BTreeSet::new(),
+            unequal: BTreeSet::new(),
             pending: Vec::new(),
             leaves: Vec::new(),
             confirmed: Vec::new(),
@@ -133,6 +144,7 @@ impl Session {
                     continue;
                 }
                 let branch = Branch { table: table.id, set: number, at: 0, span: set.len(), digest: 0 };
+                self.sets.insert((table.id, number));
                 self.pending.push(Open { branch, theirs: None });
             }
         }
@@ -170,8 +182,11 @@ impl Session {
         }
         for (branch, comparison) in branches.into_iter().zip(compared.comparisons) {
             match comparison {
-                Comparison::Same => self.same(scene, branch),
-                Comparison::Unknown => self.is_unsure = true,
+                Comparison::Same => {}
+                Comparison::Unknown => {
+                    self.is_unsure = true;
+                    self.unequal.insert((branch.table, branch.set));
+                }
                 Comparison::Differs(_) if branch.span == 1 && confirms => self.confirmed.push(branch),
                 Comparison::Differs(_) if branch.span == 1 => self.leaves.push(Open { branch, theirs: None }),
                 Comparison::Differs(theirs) => {
@@ -194,12 +209,16 @@ impl Session {
         if id != *asked {
             return;
         }
-        let KeysCompared { wanted, given, next } = answer;
+        let KeysCompared { wanted, given, unknown, next } = answer;
         let table = group.table;
         let is_ours = |row: &Row| group.ranges.iter().any(|range| range.contains(row.token));
         let before = scene.to_give.len();
         scene.to_give.extend(wanted.into_iter().map(|key| row(table, key)).filter(is_ours));
-        self.has_found |= given > 0 || scene.to_give.len() > before;
+        let has_found = given > 0 || scene.to_give.len() > before;
+        self.has_found |= has_found;
+        if has_found || unknown > 0 {
+            self.unequal.extend(group.sets.iter().map(|set| (table, *set)));
+        }
         match next {
             // A peer that turns back would keep this going for ever.
             Some(next) if after.as_ref().is_some_and(|after| next <= *after) => self.end(Outcome::Failed),
@@ -258,10 +277,8 @@ impl Session {
         } else if !self.leaves.is_empty() {
             self.stage = Stage::Settling;
             self.timer = scene.turn.now.mono + SETTLE;
-        } else if self.is_unsure {
-            self.end(Outcome::Failed);
         } else {
-            self.end(if self.has_found { Outcome::Found } else { Outcome::Agreed });
+            self.conclude(scene);
         }
     }
 
@@ -296,12 +313,18 @@ impl Session {
         send(scene.turn, scene.peer, id, Compare { slicing, branches }.into());
     }
 
-    /// Both have the same in a branch: if that is all of a set, they agree.
-    fn same(&self, scene: &mut Scene<'_, '_>, branch: Branch) {
-        let whole = scene.set(&branch, ReplicaSet::len);
-        if branch.at == 0 && whole == Some(branch.span) {
-            scene.agreements.agreed(scene.peer, branch.table, branch.set, scene.turn.now.mono);
+    /// All was compared. Of each set in which nothing was found every cell was the same at some time since this session
+    /// began, if not all at the same time: what either held of it then the other one holds now, too. While clients write
+    /// there is no more to be had.
+    fn conclude(&mut self, scene: &mut Scene<'_, '_>) {
+        for (table, set) in self.sets.difference(&self.unequal) {
+            scene.agreements.agreed(scene.peer, *table, *set, self.began_at);
         }
+        self.end(match (self.is_unsure, self.has_found) {
+            (true, _) => Outcome::Failed,
+            (false, true) => Outcome::Found,
+            (false, false) => Outcome::Agreed,
+        });
     }
 
     /// The cells whose keys are compared next.
@@ -326,11 +349,12 @@ impl Session {
             let start = slicing.tokens(run.start).start().advance(u64::MAX);
             TokenRange::new(start, *slicing.tokens(run.end - 1).end())
         };
-        Some(Group { table, ranges: runs.iter().map(range).collect() })
+        let sets = leaves.iter().map(|leaf| leaf.set).collect();
+        Some(Group { table, sets, ranges: runs.iter().map(range).collect() })
     }
 
     fn scan(&mut self, scene: &mut Scene<'_, '_>, group: Group, after: Option<Row>) {
-        let Group { table, ranges } = group.clone();
+        let Group { table, ranges, .. } = group.clone();
         let scan = Scan { table, ranges, after: after.clone(), bytes_max: KEYS_BYTES_MAX };
         disk(scene.turn, RepairTicket::Session(self.number), DiskOperation::Hashes(scan));
         self.stage = Stage::Scanning { group, after };
@@ -339,7 +363,10 @@ impl Session {
 
     fn scanned(&mut self, scene: &mut Scene<'_, '_>, group: Group, after: Option<Row>, page: Page<u64>) {
         let Page { states: keys, damaged, next: until } = page;
-        let Group { table, ranges } = group.clone();
+        let Group { table, ranges, sets } = group.clone();
+        if !damaged.is_empty() {
+            self.unequal.extend(sets.into_iter().map(|set| (table, set)));
+        }
         scene.turn.damaged.extend(damaged.iter().map(|key| row(table, key.clone())));
         let id = request_id(scene.requests_made);
         let message = CompareKeys { table, ranges, after: after.clone(), until, keys, damaged };

@@ -70,6 +70,11 @@ impl ReplicaSet {
         Self { members, ranges, cells: joined, len }
     }
 
+    /// The nodes that hold its ranges.
+    pub(super) fn members(&self) -> Vec<NodeId> {
+        self.members.clone()
+    }
+
     /// How many cells it has.
     pub(super) fn len(&self) -> u32 {
         self.len

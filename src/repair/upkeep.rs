@@ -4,7 +4,10 @@ use quorate_ring::{Duration, Instant};
 use quorate_storage::{DigestAnswer, DigestWork, Row, Walked};
 
 use super::{RepairTicket, digest_answer, digests};
-use crate::node::{Alarm, DiskResult, Effect, Observation, Turn};
+use crate::{
+    node::{Alarm, DiskResult, Effect, Observation, Turn},
+    wire::Scrubbing,
+};
 
 /// Work for the digests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,14 +27,26 @@ pub(super) struct Upkeep {
     scrub: Instant,
     settle: Instant,
     is_rebuilding: bool,
-    /// Whether the operator was told that there is something to rebuild.
+    /// What the operator was told is left to rebuild.
     cells_left: u64,
+    /// How far the scrub is.
+    scrubbing: Scrubbing,
+    /// Whether it goes on where it was, instead of beginning anew.
+    scrub_goes_on: bool,
 }
 
 impl Default for Upkeep {
     fn default() -> Self {
         let (rebuild, scrub, settle) = (Instant::ZERO, Instant::ZERO, Instant::ZERO);
-        Self { rebuild, scrub, settle, is_rebuilding: false, cells_left: 0 }
+        Self {
+            rebuild,
+            scrub,
+            settle,
+            is_rebuilding: false,
+            cells_left: 0,
+            scrubbing: Scrubbing::default(),
+            scrub_goes_on: false,
+        }
     }
 }
 
@@ -41,6 +56,26 @@ impl Upkeep {
         if !self.is_rebuilding {
             self.rebuild = self.rebuild.min(now);
         }
+    }
+
+    /// All records are verified, from the first one on, as fast as digests are rebuilt.
+    pub(super) fn scrub_now(&mut self, now: Instant) {
+        self.scrubbing.asked = true;
+        self.scrub_goes_on = false;
+        // A piece under way is followed by the first.
+        if self.scrub < Instant::NEVER {
+            self.scrub = now;
+        }
+    }
+
+    /// How far the scrub is.
+    pub(super) fn scrubbing(&self) -> Scrubbing {
+        self.scrubbing.clone()
+    }
+
+    /// Cells whose digest is not known.
+    pub(super) fn cells_left(&self) -> u64 {
+        self.cells_left
     }
 
     pub(super) fn fire_timers(&mut self, turn: &mut Turn<'_>) {
@@ -53,8 +88,13 @@ impl Upkeep {
         }
         if self.scrub <= now {
             self.scrub = Instant::NEVER;
-            // Processes that live shorter than a round begin at different places.
-            let from = turn.lives.own().actor.0 as u32;
+            let from = match (self.scrub_goes_on, self.scrubbing.asked) {
+                (true, _) => None,
+                (false, true) => Some(0),
+                // Processes that live shorter than a round begin at different places.
+                (false, false) => Some(turn.lives.own().actor.0 as u32),
+            };
+            self.scrub_goes_on = true;
             let work = DigestWork::Scrub { from, records_max: SCRUB_RECORDS };
             digests(turn, RepairTicket::Upkeep(Chore::Scrub), work);
         }
@@ -78,11 +118,12 @@ impl Upkeep {
         match chore {
             Chore::Settle => self.settle = now + SETTLE_EVERY,
             Chore::Scrub => {
-                self.scrub = now + SCRUB_EVERY;
                 if let Some(walked) = walked {
-                    turn.effects.push(Effect::Observe(Observation::Scrubbed { bytes: walked.bytes as u64 }));
+                    self.scrubbed(turn, &walked);
                     self.report(turn, walked);
                 }
+                let pause = if self.scrubbing.asked { REBUILD_EVERY } else { SCRUB_EVERY };
+                self.scrub = now + pause;
             }
             Chore::Rebuild => {
                 self.is_rebuilding = false;
@@ -95,6 +136,20 @@ impl Upkeep {
                     self.report(turn, walked);
                 }
             }
+        }
+    }
+
+    fn scrubbed(&mut self, turn: &mut Turn<'_>, walked: &Walked) {
+        turn.effects.push(Effect::Observe(Observation::Scrubbed { bytes: walked.bytes as u64 }));
+        let Scrubbing { cell, rounds, asked, records, bytes, damaged, .. } = &mut self.scrubbing;
+        *records += walked.records as u64;
+        *bytes += walked.bytes as u64;
+        *damaged += walked.damaged.len() as u64;
+        *cell = walked.next.unwrap_or(0);
+        // Of a round that was cut short by another one nothing is said.
+        if walked.next.is_none() && self.scrub_goes_on {
+            *rounds += 1;
+            *asked = false;
         }
     }
 

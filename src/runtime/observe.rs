@@ -70,9 +70,9 @@ pub(super) fn observe(observation: Observation) {
             warn!("gossip: another process of this node was heard of; {advice}");
         }
         Observation::Repaired => counter!("quorate_repaired_records_total").increment(1),
-        Observation::AgreedAgo { peer, age } => {
-            let seconds = age.as_millis() as f64 / 1e3;
-            gauge!("quorate_repair_agreed_seconds_ago", "peer" => peer.to_string()).set(seconds);
+        Observation::AgreedAgo { peer, table, age } => {
+            let labels = [("peer", peer.to_string()), ("table", table.to_string())];
+            gauge!("quorate_repair_agreed_seconds_ago", &labels).set(age.as_millis() as f64 / 1e3);
         }
         Observation::Scrubbed { bytes } => counter!("quorate_scrubbed_bytes_total").increment(bytes),
         Observation::DigestsLeft { cells } => gauge!("quorate_digest_cells_left").set(cells as f64),

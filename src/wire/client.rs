@@ -4,7 +4,10 @@ use bytes::Bytes;
 use quorate_ring::{Consistency, Epoch, Hlc, Layout, NodeId, Table, TableId, TableKind, Tag};
 use serde::{Deserialize, Serialize};
 
-use super::{DescribeNodes, NodesDescribed, Receipt, RequestError, frame::messages};
+use super::{
+    CompareNow, DescribeHealing, DescribeNodes, HealingDescribed, NodesDescribed, ReadReplica, Receipt,
+    ReplicaRead, RequestError, ScrubNow, frame::messages,
+};
 
 /// Read one key.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -246,6 +249,14 @@ messages! {
         0x48 => TruncateTable,
         /// Describe every node.
         0x49 => DescribeNodes,
+        /// Describe how the node stands with repair.
+        0x4a => DescribeHealing,
+        /// Compare with every peer now.
+        0x4b => CompareNow,
+        /// Verify all records now.
+        0x4c => ScrubNow,
+        /// Read what the node holds of a key.
+        0x4d => ReadReplica,
         /// Read done.
         0x60 => Got,
         /// Write or delete done.
@@ -260,6 +271,10 @@ messages! {
         0x66 => TableChanged,
         /// Every node described.
         0x67 => NodesDescribed,
+        /// How the node stands with repair.
+        0x68 => HealingDescribed,
+        /// What the node holds of a key.
+        0x69 => ReplicaRead,
         /// The request failed.
         0x7f => RequestError,
     }

@@ -6,6 +6,7 @@
 mod client;
 mod frame;
 mod handshake;
+mod healing;
 #[cfg(feature = "server")]
 mod map;
 mod nodes;
@@ -21,6 +22,10 @@ pub use client::{
 };
 pub use frame::{Frame, FrameError, Header, Message, RequestId, decode, encode, split};
 pub use handshake::{ClientHello, HandshakeMessage, HandshakeRefusal, PeerHello, PeerWelcome, Refusal};
+pub use healing::{
+    Agreed, CompareNow, DescribeHealing, HealingDescribed, Held, HeldVersion, HintsFor, ReadReplica,
+    ReplicaRead, ScrubNow, Scrubbing,
+};
 #[cfg(feature = "server")]
 pub use map::{
     MapAccept, MapAccepted, MapDecided, MapFetch, MapFetched, MapInstalled, MapOutbid, MapPrepare,

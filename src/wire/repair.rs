@@ -73,6 +73,8 @@ pub struct KeysCompared {
     pub wanted: Vec<Bytes>,
     /// How many states will be sent.
     pub given: u32,
+    /// Keys of which it cannot tell, because their records are damaged.
+    pub unknown: u32,
     /// Up to where that is all; `None` if nothing is left.
     pub next: Option<Row>,
 }

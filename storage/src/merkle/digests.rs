@@ -39,8 +39,8 @@ pub enum DigestWork {
     },
     /// Read records that are not dirty, verify each and their cells' leaves (rule S3), from where the last piece ended.
     Scrub {
-        /// The cell to begin with, if none was walked before.
-        from: u32,
+        /// The cell to begin with, modulo how many there are; none to go on.
+        from: Option<u32>,
         /// Records.
         records_max: usize,
     },
@@ -75,8 +75,8 @@ pub struct Walked {
     pub wrong: Vec<u32>,
     /// The cells that are dirty.
     pub dirty: u64,
-    /// The cell up to which a scrub has come, and 0 once it has seen all.
-    pub next: u32,
+    /// The cell that a scrub has come to; none once it has seen all.
+    pub next: Option<u32>,
 }
 
 /// A record that takes the place of another, or of none.
@@ -349,9 +349,15 @@ impl Digests {
         Some(self.rebuild.cell()..run.end)
     }
 
-    fn scrub(&mut self, engine: &dyn Engine, from: u32, records_max: usize) -> Result<Walked, EngineError> {
+    fn scrub(
+        &mut self,
+        engine: &dyn Engine,
+        from: Option<u32>,
+        records_max: usize,
+    ) -> Result<Walked, EngineError> {
         let end = self.slicing.cells();
-        let mut walk = self.scrub.take().unwrap_or_else(|| Walk::new(from % end));
+        let anew = from.map(|from| Walk::new(from % end));
+        let mut walk = anew.or_else(|| self.scrub.take()).unwrap_or_default();
         let begin = walk.cell();
         let step = walk.step(engine, &self.slicing, end, records_max);
         let passed = begin..walk.cell();
@@ -377,7 +383,7 @@ impl Digests {
             self.mark_dirty(cell);
         }
         report.dirty = self.dirty.len();
-        report.next = self.scrub.as_ref().map_or(0, Walk::cell);
+        report.next = self.scrub.as_ref().map(Walk::cell);
         Ok(report)
     }
 

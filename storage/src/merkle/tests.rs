@@ -35,7 +35,7 @@ fn writes() -> impl Strategy<Value = Write> {
     let restore = |(row, state)| Write::Restore { row, state, clocks: quorate_ring::Hlc(u64::MAX) };
     let work = prop_oneof![
         3 => (1_usize..6).prop_map(|records_max| DigestWork::Rebuild { records_max }),
-        2 => (0_u32..40, 1_usize..6).prop_map(|(from, records_max)| DigestWork::Scrub { from, records_max }),
+        2 => (prop::option::of(0_u32..40), 1_usize..6).prop_map(|(from, records_max)| DigestWork::Scrub { from, records_max }),
         2 => any::<bool>().prop_map(|all| DigestWork::Settle { all }),
     ];
     prop_oneof![
@@ -200,15 +200,20 @@ fn a_scrub_finds_rot_and_goes_round() {
     let stores: Vec<_> = rows.iter().map(|row| Write::store(row.clone(), state(1))).collect();
     committer.run(&engine, &stores);
     assert!(engine.flip_bit(Space::Data, &rows[7].to_storage_key(), 60));
-    let scrub = Write::Digest(DigestWork::Scrub { from: cells.cell(Token(3 << 58)), records_max: 3 });
-    let (mut damaged, mut records) = (Vec::new(), 0);
-    for _ in 0..9 {
+    let mut from = Some(cells.cell(Token(3 << 58)));
+    let (mut damaged, mut rounds) = (Vec::new(), vec![0]);
+    for _ in 0..40 {
+        let scrub = Write::Digest(DigestWork::Scrub { from: from.take(), records_max: 3 });
         for walked in run(&mut committer, &engine, std::slice::from_ref(&scrub)) {
             assert_eq!(walked.wrong, []);
-            records += walked.records;
+            *rounds.last_mut().unwrap() += walked.records;
             damaged.extend(walked.damaged);
+            if walked.next.is_none() {
+                rounds.push(0);
+            }
         }
     }
     assert!(damaged.contains(&rows[7]) && damaged.iter().all(|row| *row == rows[7]), "{damaged:?}");
-    assert!(records > 20, "it begins again at the end");
+    assert!(rounds[0] < 20, "the first round begins in the middle: {rounds:?}");
+    assert_eq!(rounds[1..3], [20, 20], "the others see everything");
 }

@@ -1,0 +1,99 @@
+//! What a node tells of what makes it whole: its hints, its comparisons, its scrub, and what it holds of one key. All of it
+//! is for people and for who waits until replicas are equal; nothing here decides anything.
+
+use quorate_ring::{Tag, token_of};
+use quorate_storage::{Content, ReadError, Row, State, Version};
+
+use super::{ClientId, DiskOperation, DiskRequest, DiskResult, Effect, Ticket, Turn};
+use crate::{
+    coordinator::{answer, refuse},
+    handoff::Handoff,
+    repair::Repair,
+    wire::{
+        ClientMessage, Failure, Header, HealingDescribed, Held, HeldVersion, ReadReplica, ReplicaRead,
+        RequestError,
+    },
+};
+
+/// A look at what this node holds of a key.
+#[derive(Clone, Debug)]
+pub struct Inspection {
+    client: ClientId,
+    header: Header,
+    row: Row,
+}
+
+/// Begins what the question asks for, and says how this node stands.
+pub(super) fn describe(
+    turn: &mut Turn<'_>,
+    repair: &mut Repair,
+    handoff: &Handoff,
+    question: &ClientMessage,
+) -> HealingDescribed {
+    match question {
+        ClientMessage::CompareNow(_) => repair.compare_now(turn),
+        ClientMessage::ScrubNow(_) => repair.scrub_now(turn),
+        _ => {}
+    }
+    HealingDescribed {
+        node: turn.config.node,
+        hints: handoff.describe(turn),
+        agreements: repair.agreements(turn),
+        given: repair.given(),
+        cells_unknown: repair.cells_unknown(),
+        scrub: repair.scrubbing(),
+        quarantined: turn.quarantine.len() as u64,
+    }
+}
+
+/// Has the disk read what this node holds of a key.
+pub(super) fn inspect(turn: &mut Turn<'_>, client: ClientId, header: Header, read: ReadReplica) {
+    let ReadReplica { table, key } = read;
+    if turn.catalog.table(table).is_none() {
+        let failure = Failure::UnknownTable { name: table.to_string() };
+        return refuse(turn, client, header, RequestError::not_applied(failure));
+    }
+    let row = Row { token: token_of(&key), table, key };
+    let operation = DiskOperation::Read(row.clone());
+    let ticket = Ticket::Inspect(Box::new(Inspection { client, header, row }));
+    turn.effects.push(Effect::Disk(DiskRequest { ticket, deadline: header.deadline, operation }));
+}
+
+/// The disk has read it.
+pub(super) fn inspected(turn: &mut Turn<'_>, inspection: Inspection, result: DiskResult) {
+    let Inspection { client, header, row } = inspection;
+    let held = match result {
+        DiskResult::Read(Ok(None)) => Held::Absent,
+        DiskResult::Read(Ok(Some(state))) => record(&state),
+        DiskResult::Read(Err(ReadError::Corrupt(why))) => {
+            turn.damaged.push(row.clone());
+            Held::Damaged(why.to_string())
+        }
+        DiskResult::Read(Err(ReadError::Engine(why))) if why.is_fatal() => {
+            return turn.effects.push(Effect::Halt(why.to_string()));
+        }
+        DiskResult::Read(Err(ReadError::Engine(why))) => {
+            let failure =
+                Failure::ReplicasFailed { required: 1, answered: 0, failed: 1, reason: why.to_string() };
+            return refuse(turn, client, header, RequestError::not_applied(failure));
+        }
+        // Nobody waits for it any more.
+        _ => return,
+    };
+    let own = turn.config.node;
+    let counts = turn.up.serves(own, row.table, row.token) && !turn.quarantine.contains(&row);
+    answer(turn, client, header, ReplicaRead { node: own, counts, held }.into());
+}
+
+fn record(state: &State) -> Held {
+    let seen = match state.version() {
+        Version::Tag(tag) => vec![tag],
+        Version::Vector(vector) => vector.entries().collect(),
+    };
+    let version = |(tag, content): (Tag, &Content)| HeldVersion {
+        tag,
+        value: content.value().cloned(),
+        expires: content.expires(),
+    };
+    Held::Record { seen, versions: state.contents().map(version).collect() }
+}

@@ -1,0 +1,97 @@
+//! What this room tells of itself: to operators, to metrics, and to who waits for replicas to become equal.
+
+use quorate_ring::{Duration, NodeId, TableId};
+
+use super::{EVERY, Repair, sets::shared};
+use crate::{
+    node::{Effect, Observation, Turn},
+    wire::{Agreed, Scrubbing},
+};
+
+impl Repair {
+    /// Compares with every peer that is up as soon as it can be. A comparison under way is followed by another, because
+    /// what it has looked at already may have changed since.
+    pub fn compare_now(&mut self, turn: &Turn<'_>) {
+        for (peer, due) in &mut self.due {
+            if self.sessions.contains_key(peer) {
+                self.again.insert(*peer);
+            } else {
+                *due = (*due).min(turn.now.mono);
+            }
+        }
+    }
+
+    /// Verifies all records, from the first one on, without the usual pauses.
+    pub fn scrub_now(&mut self, turn: &Turn<'_>) {
+        self.upkeep.scrub_now(turn.now.mono);
+    }
+
+    /// When this node and each other one last held the same, the longest ago first (rule A3).
+    pub fn agreements(&mut self, turn: &Turn<'_>) -> Vec<Agreed> {
+        if !self.sets.fit(turn.ring) {
+            return Vec::new();
+        }
+        let mut agreements = Vec::new();
+        for table in turn.catalog.tables() {
+            let sets = self.sets.of(turn.ring, table.replication);
+            for peer in turn.peers() {
+                for (number, set) in shared(&sets, peer) {
+                    let last = self.agreements.last(peer, table.id, number);
+                    let ago_ms = last.map(|last| turn.now.mono.since(last).as_millis() as u64);
+                    agreements.push(Agreed { peer, table: table.id, replicas: set.members(), ago_ms });
+                }
+            }
+        }
+        agreements.sort_by_key(|agreed| std::cmp::Reverse(agreed.ago_ms.unwrap_or(u64::MAX)));
+        agreements.truncate(AGREEMENTS_MAX);
+        agreements
+    }
+
+    /// How long ago this node last held the same as those of its peers that can be reached, all of them counted.
+    pub fn agreed_ago(&mut self, turn: &Turn<'_>) -> Duration {
+        let reached = turn.peers().filter(|peer| turn.up.contains(*peer));
+        let pairs = reached.flat_map(|peer| turn.catalog.tables().map(move |table| (peer, table.id)));
+        pairs.map(|(peer, table)| self.age(turn, peer, table)).max().unwrap_or_default()
+    }
+
+    /// How far the scrub is.
+    pub fn scrubbing(&self) -> Scrubbing {
+        Scrubbing { cells: self.sets.slicing().cells(), ..self.upkeep.scrubbing() }
+    }
+
+    /// Cells whose digest is not known.
+    pub fn cells_unknown(&self) -> u64 {
+        self.upkeep.cells_left()
+    }
+
+    /// How many records peers were given.
+    pub fn given(&self) -> u64 {
+        self.given
+    }
+
+    /// Tells how long ago this node and each other one last held the same of each table (rule A3).
+    pub(super) fn tell_ages(&mut self, turn: &mut Turn<'_>) {
+        if turn.now.mono < self.tell_at {
+            return;
+        }
+        self.tell_at = turn.now.mono + EVERY;
+        self.agreements.retain(|table| turn.catalog.table(table).is_some());
+        for peer in turn.peers() {
+            for table in turn.catalog.tables() {
+                let age = self.age(turn, peer, table.id);
+                let observation = Observation::AgreedAgo { peer, table: table.id, age };
+                turn.effects.push(Effect::Observe(observation));
+            }
+        }
+    }
+
+    fn age(&mut self, turn: &Turn<'_>, peer: NodeId, table: TableId) -> Duration {
+        let replication = turn.catalog.table(table).filter(|_| self.sets.fit(turn.ring));
+        let sets = replication.map(|table| self.sets.of(turn.ring, table.replication));
+        let sets = sets.iter().flat_map(|sets| shared(sets, peer));
+        self.agreements.age(peer, sets.map(|(number, _)| (table, number)), turn.now.mono)
+    }
+}
+
+/// Agreements in one answer: some 300 KiB.
+const AGREEMENTS_MAX: usize = 10_000;
