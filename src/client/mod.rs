@@ -29,6 +29,7 @@ mod catalog;
 mod change;
 mod connection;
 mod errors;
+mod healing;
 mod node;
 mod operation;
 mod pending;
@@ -45,6 +46,7 @@ pub use change::AlterTable;
 pub use errors::{
     BuildError, CatalogError, ChangeTableError, CreateTableError, ReadError, UpdateError, WriteError,
 };
+pub use healing::{FromEach, Scope, Waiting};
 pub use operation::{Delete, Get, Put};
 pub use quorate_ring::{Consistency, Table as TableDefinition, TableKind};
 pub use reply::{ConcurrentValues, Context, MalformedContext, Read, Written};
@@ -55,7 +57,8 @@ pub use update::Update;
 pub use crate::{
     transport::{Identity, IdentityError},
     wire::{
-        About, ClusterInfo, Failure, NodeStatus, NodesDescribed, Outcome, Part, Progress, Receipt,
-        ReplicaReport, Verdict, VersionedValue, Vitals,
+        About, Agreed, ClusterInfo, Failure, HealingDescribed, Held, HeldVersion, HintsFor, NodeStatus,
+        NodesDescribed, Outcome, Part, Progress, Receipt, ReplicaRead, ReplicaReport, Scrubbing, Verdict,
+        VersionedValue, Vitals,
     },
 };

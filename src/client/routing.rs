@@ -19,6 +19,8 @@ pub(super) enum Route<'k> {
     Key(&'k [u8], u8),
     /// This node, or any other while it cannot be reached.
     Node(NodeId),
+    /// This node and no other: what it says of itself.
+    Only(NodeId),
     /// Any node.
     Anyone,
 }
@@ -46,6 +48,7 @@ impl Map {
         let first = match &route {
             Route::Key(key, replication) => self.ring.replicas_of_key(key, *replication),
             Route::Node(node) => std::slice::from_ref(node),
+            Route::Only(node) => return usable(*node),
             Route::Anyone => &[],
         };
         let others = || self.ring.members().iter().map(|member| member.id).filter(|id| !first.contains(id));

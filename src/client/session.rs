@@ -192,7 +192,9 @@ impl Session {
             }
             // The sender lives in this session: a change or the deadline comes.
             if timeout_at(deadline, changes.changed()).await.is_err() {
-                let troubles: Vec<_> = cluster.nodes.values().filter_map(|node| node.trouble()).collect();
+                let asked = |node: &&Arc<Node>| !matches!(route, Route::Only(only) if node.id() != only);
+                let troubles: Vec<_> =
+                    cluster.nodes.values().filter(asked).filter_map(|node| node.trouble()).collect();
                 let reason =
                     if troubles.is_empty() { "no answer yet".to_owned() } else { troubles.join("; ") };
                 return Err(CallError::not_applied(Cause::Unreachable { reason }));
@@ -208,6 +210,11 @@ impl Session {
     /// Names a change of the cluster's tables.
     pub(super) fn change_name(&self) -> ChangeName {
         ChangeName { since: self.newest_epoch(), number: rand::random() }
+    }
+
+    /// Every member of the newest map that is known here.
+    pub(super) fn members(&self) -> Vec<NodeId> {
+        self.cluster().nodes.keys().copied().collect()
     }
 
     fn cluster(&self) -> Arc<Cluster> {

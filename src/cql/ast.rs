@@ -36,10 +36,30 @@ pub enum Statement {
     Tracing(Option<bool>),
     /// `SOURCE 'file'`: carries out a file of statements.
     Source(String),
+    /// `WAIT FOR HINTS | CONVERGENCE`.
+    Wait(Wait),
     /// `HELP`.
     Help,
     /// `EXIT`.
     Exit,
+}
+
+/// `WAIT FOR .. [USING TIMEOUT ..]`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Wait {
+    /// For what.
+    pub what: WaitFor,
+    /// How long at most; none for as long as it takes.
+    pub timeout: Option<Duration>,
+}
+
+/// What is waited for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WaitFor {
+    /// `HINTS`: no node keeps any for another one.
+    Hints,
+    /// `CONVERGENCE`: all replicas of each key hold what any of them held.
+    Convergence,
 }
 
 /// The level of a session's statements that name none.

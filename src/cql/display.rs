@@ -1,12 +1,12 @@
 //! Statements as text that parses back to them.
 
-use std::fmt;
+use std::{fmt, time::Duration};
 
 use quorate_ring::Consistency;
 
 use super::{
     AlterTable, Column, ColumnType, CopyFrom, CopyOption, CreateTable, Delete, Describe, DropTable, Insert,
-    ReadOptions, Select, SessionLevel, Statement, Term, Update, WriteOptions,
+    ReadOptions, Select, SessionLevel, Statement, Term, Update, Wait, WaitFor, WriteOptions,
 };
 use crate::units::duration_text;
 
@@ -38,6 +38,7 @@ impl fmt::Display for Statement {
             Self::Tracing(None) => f.write_str("TRACING"),
             Self::Tracing(Some(on)) => write!(f, "TRACING {}", if *on { "ON" } else { "OFF" }),
             Self::Source(file) => write!(f, "SOURCE {}", Quoted(file)),
+            Self::Wait(wait) => wait.fmt(f),
             Self::Help => f.write_str("HELP"),
             Self::Exit => f.write_str("EXIT"),
         }
@@ -98,13 +99,20 @@ impl fmt::Display for Column {
     }
 }
 
+impl fmt::Display for Wait {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.what {
+            WaitFor::Hints => "WAIT FOR HINTS",
+            WaitFor::Convergence => "WAIT FOR CONVERGENCE",
+        })?;
+        self.timeout.map_or(Ok(()), |timeout| write!(f, " USING TIMEOUT {}", Seconds(timeout)))
+    }
+}
+
 impl fmt::Display for WriteOptions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let level = self.consistency.map(|level| format!("CONSISTENCY {level}"));
-        let ttl = self.ttl.map(|ttl| match ttl.subsec_nanos() {
-            0 => format!("TTL {}", ttl.as_secs()),
-            _ => format!("TTL '{}'", duration_text(ttl)),
-        });
+        let ttl = self.ttl.map(|ttl| format!("TTL {}", Seconds(ttl)));
         let sloppy = self.sloppy.then(|| "SLOPPY".to_owned());
         write_list(f, " USING ", [level, ttl, sloppy].into_iter().flatten())?;
         self.context.iter().try_for_each(|context| write!(f, " WITH CONTEXT '{context}'"))
@@ -168,6 +176,18 @@ struct Quoted<'t>(&'t str);
 impl fmt::Display for Quoted<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "'{}'", self.0.replace('\'', "''"))
+    }
+}
+
+/// A duration in seconds, or with its unit in quotes.
+struct Seconds(Duration);
+
+impl fmt::Display for Seconds {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0.subsec_nanos() {
+            0 => self.0.as_secs().fmt(f),
+            _ => write!(f, "'{}'", duration_text(self.0)),
+        }
     }
 }
 

@@ -261,9 +261,10 @@ fn shorten(text: &str) -> String {
 const SHOWN_CHARS_MAX: usize = 40;
 
 /// Commands that end with their line.
-const LINE_COMMANDS: [&str; 12] = [
+const LINE_COMMANDS: [&str; 13] = [
     "CONSISTENCY",
     "TRACING",
+    "WAIT",
     "SOURCE",
     "HELP",
     "EXIT",

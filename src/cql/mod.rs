@@ -17,7 +17,7 @@ pub mod render;
 
 pub use ast::{
     AlterTable, Column, ColumnType, CopyFrom, CopyOption, CreateTable, Delete, Describe, DropTable, Insert,
-    ReadOptions, Select, SessionLevel, Statement, Term, Update, WriteOptions,
+    ReadOptions, Select, SessionLevel, Statement, Term, Update, Wait, WaitFor, WriteOptions,
 };
 pub use error::{CqlError, CqlErrorKind, Span};
 pub use lexer::is_complete;

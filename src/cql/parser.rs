@@ -92,6 +92,7 @@ impl<'s> Parser<'s> {
             }
             Statement::Select(_) => &["USING", "WHERE", "LIMIT", "AND"],
             Statement::CreateTable(_) | Statement::AlterTable(_) | Statement::CopyFrom(_) => &["WITH", "AND"],
+            Statement::Wait(_) => &["USING"],
             _ => &[],
         };
         match self.next() {
@@ -246,22 +247,6 @@ impl<'s> Parser<'s> {
                 CqlError::syntax(format!("unknown consistency level {}", quote(&written)), token.span);
             hinted(error, &written, LEVELS).or_hint(LEVELS_HINT)
         })
-    }
-
-    /// The keywords and symbols up to the end of the statement, which is not supported anyway.
-    fn skip_statement(&mut self) -> Vec<String> {
-        let mut words = Vec::new();
-        while let Ok(token) = self.peek() {
-            match &token.kind {
-                TokenKind::End | TokenKind::Symbol(';') => break,
-                TokenKind::Word(word) => words.push(word.to_ascii_uppercase()),
-                _ => {}
-            }
-            if self.next().is_err() {
-                break;
-            }
-        }
-        words
     }
 }
 

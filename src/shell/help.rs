@@ -32,6 +32,8 @@ Commands end with their line.
 
   CONSISTENCY [level|DEFAULT]                    the level of statements that name none; DEFAULT: the table's
   TRACING [ON|OFF]                               print the receipt of each request
+  WAIT FOR HINTS                                 until no node keeps writes for one that missed them
+  WAIT FOR CONVERGENCE [USING TIMEOUT 60]        until all replicas hold what any of them holds now
   SOURCE 'file.cql'                              carry out a file of statements
   HELP   EXIT
 

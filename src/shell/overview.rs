@@ -23,6 +23,8 @@ pub struct Overview {
     /// How many more nodes may fail, whichever they are; `None` while there are no tables.
     may_fail: Option<usize>,
     racks: Vec<String>,
+    /// How many seconds ago all replicas that reach each other had held the same once, if every node that is up said.
+    agreed_s_ago: Option<u64>,
     verdict: &'static str,
     problems: Vec<String>,
 }
@@ -55,6 +57,7 @@ impl Overview {
             tables: tables.len(),
             may_fail,
             racks: racks.unwrap_or_default(),
+            agreed_s_ago: agreed_s_ago(nodes).filter(|_| !tables.is_empty()),
             verdict: match (has_quorums, problems.is_empty()) {
                 (false, _) => "failing",
                 (true, false) => "degraded",
@@ -76,6 +79,7 @@ impl Overview {
             "tables",
             "may_fail",
             "racks_may_fail",
+            "agreed_s_ago",
             "problems",
         ];
         let mut grid = Grid::new(&columns);
@@ -89,6 +93,7 @@ impl Overview {
             Cell::Number(self.tables as u64),
             self.may_fail.map_or(Cell::Null, |nodes| Cell::Number(nodes as u64)),
             Cell::List(self.racks.clone()),
+            self.agreed_s_ago.map_or(Cell::Null, Cell::Number),
             Cell::List(self.problems.clone()),
         ]);
         grid
@@ -114,7 +119,8 @@ impl fmt::Display for Overview {
         for problem in &self.problems {
             writeln!(f, "- {problem}")?;
         }
-        write!(f, "as {asked} sees it at {epoch}")
+        write!(f, "as {asked} sees it at {epoch}")?;
+        self.agreed_s_ago.map_or(Ok(()), |ago| write!(f, "; replicas held the same {ago} s ago"))
     }
 }
 
@@ -169,6 +175,12 @@ impl Judge<'_> {
             if vitals.hints > 0 {
                 let hints = plural(vitals.hints as usize, "hint");
                 self.problems.push(format!("{name} keeps {hints} for nodes that missed writes"));
+            }
+            if vitals.agreed_ago_s > AGREED_AGO_LONG_S {
+                let minutes = vitals.agreed_ago_s / 60;
+                self.problems.push(format!(
+                    "{name} has not held the same as its peers for {minutes} min: `quorate admin repair` shows which"
+                ));
             }
             if vitals.disk_free < DISK_FREE_LOW {
                 let free = rounded_bytes_text(vitals.disk_free);
@@ -226,6 +238,7 @@ pub fn nodes(described: &NodesDescribed) -> Grid {
         "cannot_reach",
         "requests_per_s",
         "hints",
+        "agreed_s_ago",
         "disk_used",
         "disk_free",
         "incarnation",
@@ -251,6 +264,7 @@ pub fn nodes(described: &NodesDescribed) -> Grid {
                 .map_or(Cell::Null, |nodes| Cell::List(nodes.iter().map(NodeId::to_string).collect())),
             number(vitals.map(|vitals| vitals.requests_per_s)),
             number(vitals.map(|vitals| vitals.hints)),
+            number(vitals.map(|vitals| vitals.agreed_ago_s)),
             size(vitals.map(|vitals| vitals.disk_used)),
             size(vitals.map(|vitals| vitals.disk_free)),
             about.map_or(Cell::Null, |about| Cell::Text(about.incarnation.to_string())),
@@ -301,6 +315,12 @@ pub fn ring(described: &NodesDescribed, tables: &[Table]) -> Result<Grid, RingEr
     Ok(grid)
 }
 
+fn agreed_s_ago(nodes: &[NodeStatus]) -> Option<u64> {
+    let mut ages =
+        nodes.iter().filter(|node| is_up(node)).map(|node| Some(node.vitals.as_ref()?.agreed_ago_s));
+    ages.try_fold(0, |oldest, age| Some(oldest.max(age?)))
+}
+
 fn is_up(node: &NodeStatus) -> bool {
     node.connected && node.verdict != Verdict::Dead
 }
@@ -343,6 +363,8 @@ fn plural(count: usize, noun: &str) -> String {
 
 /// What tables get that ask for nothing.
 const DEFAULT_REPLICATION: u8 = 3;
+/// Replicas compare every ten seconds.
+const AGREED_AGO_LONG_S: u64 = 120;
 /// Less than this is soon full.
 const DISK_FREE_LOW: u64 = 2 << 30;
 
@@ -365,7 +387,7 @@ mod tests {
             about: None,
             progress: Some(Progress { epoch: Epoch(4), serves: true, recovering: 0 }),
             unreachable: Some(Vec::new()),
-            vitals: Some(Vitals { disk_free: 1 << 40, ..Vitals::default() }),
+            vitals: Some(Vitals { agreed_ago_s: 8, disk_free: 1 << 40, ..Vitals::default() }),
         };
         let nodes = layout.members.iter().map(status).collect();
         let cluster = ClusterInfo {
@@ -400,7 +422,7 @@ mod tests {
         assert_eq!(
             shown(&cluster(5), &[table(3), table(5)]),
             "cluster 'shop' is well: 5 of 5 nodes up, 2 tables; any 1 node may fail\n\
-             as n1 sees it at e4"
+             as n1 sees it at e4; replicas held the same 8 s ago"
         );
     }
 
@@ -418,8 +440,18 @@ mod tests {
              - n2 (db2) keeps 1 hint for nodes that missed writes\n\
              - n3 (db3) is down: it answers neither the node that was asked nor its helpers\n\
              - the next failure among n1 (db1), n2 (db2) costs quorums in tables of 3 replicas: t3\n\
-             as n1 sees it at e4"
+             as n1 sees it at e4; replicas held the same 8 s ago"
         );
+    }
+
+    #[test]
+    fn replicas_that_have_not_agreed_for_long_are_a_problem() {
+        let mut described = cluster(3);
+        if let Some(vitals) = &mut described.nodes[1].vitals {
+            vitals.agreed_ago_s = 360;
+        }
+        let shown = shown(&described, &[table(3)]);
+        assert!(shown.contains("- n2 (db2) has not held the same as its peers for 6 min"), "{shown}");
     }
 
     #[test]

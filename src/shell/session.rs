@@ -1,6 +1,6 @@
 //! Carries statements out.
 
-use std::{collections::BTreeMap, io};
+use std::{collections::BTreeMap, io, time::Duration};
 
 use bytes::Bytes;
 use quorate_ring::{Consistency, Table, TableKind};
@@ -13,6 +13,7 @@ use super::{
     help::HELP,
     script,
     trace::receipt_table,
+    wait,
 };
 use crate::{
     client::{
@@ -22,6 +23,7 @@ use crate::{
         AlterTable, Column, Describe, DropTable, Parameters, Plan, PlanError, ReadOptions, SessionLevel,
         Statement, WriteOptions, plan,
     },
+    units::duration_text,
     wire::{Failure, Outcome, Receipt},
 };
 
@@ -81,6 +83,14 @@ pub enum ShellError {
     /// A question about tables or the cluster failed.
     #[error("{0}")]
     Catalog(#[from] CatalogError),
+    /// WAIT gave up.
+    #[error("not within {}: {left}", duration_text(*timeout))]
+    StillWaiting {
+        /// After how long.
+        timeout: Duration,
+        /// What was waited for.
+        left: String,
+    },
     /// A file cannot be used.
     #[error("{file}: {reason}")]
     File {
@@ -175,6 +185,9 @@ impl Session {
             }
             Statement::Describe(what) => self.describe(what).await?,
             Statement::Source(file) => return self.source(&file).await,
+            Statement::Wait(wait) => {
+                return wait::wait(&self.client, wait, &self.console).await.map(|()| Flow::Continue);
+            }
             Statement::Help => self.console.text(HELP)?,
             Statement::Exit => return Ok(Flow::Exit),
             other => return Err(ShellError::Cql(format!("not supported here: {other}"))),

@@ -1,10 +1,15 @@
 //! What the program can be told.
 
-use std::{path::PathBuf, time::Duration};
+use std::{collections::BTreeSet, path::PathBuf, time::Duration};
 
 use clap::{Args, Parser, Subcommand};
 use quorate::{
-    client::Context, config::Overrides, cql::render::Format, ring::Consistency, units::parse_duration,
+    client::Context,
+    config::Overrides,
+    cql::render::Format,
+    ring::{Consistency, NodeId},
+    shell::parse_range,
+    units::parse_duration,
 };
 
 /// A leaderless key-value store: every node is a peer, QUORUM is linearizable
@@ -176,6 +181,48 @@ pub(crate) enum Admin {
     Ring(Cluster),
     /// Every table with its options
     Tables(Cluster),
+    /// What nodes keep for those that missed writes
+    Hints(Cluster),
+    /// When each two replicas were last seen to hold the same; with --now they compare at once
+    Repair(Repair),
+    /// How far each node is with verifying its records
+    Scrub(Scrub),
+    /// What each replica holds of a key, side by side
+    Key(Key),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Repair {
+    /// Only this table
+    #[arg(long, value_name = "TABLE")]
+    pub(crate) table: Option<String>,
+    /// Only the keys that these nodes hold together, as in `n1,n2,n3`
+    #[arg(long, value_name = "NODES", value_parser = parse_range)]
+    pub(crate) range: Option<BTreeSet<NodeId>>,
+    /// Have all replicas compare, and wait until they hold the same
+    #[arg(long)]
+    pub(crate) now: bool,
+    #[command(flatten)]
+    pub(crate) cluster: Cluster,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Scrub {
+    /// Have all nodes verify all their records without pauses, and wait for it
+    #[arg(long)]
+    pub(crate) now: bool,
+    #[command(flatten)]
+    pub(crate) cluster: Cluster,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Key {
+    /// The table
+    pub(crate) table: String,
+    /// The key; 0x.. for bytes
+    pub(crate) key: String,
+    #[command(flatten)]
+    pub(crate) cluster: Cluster,
 }
 
 #[derive(Debug, Args)]
@@ -274,13 +321,16 @@ Examples:
   quorate put carts alice '3 apples' --context \"$(quorate get carts alice --output jsonl | jq -r .context)\"";
 
 const ADMIN_EXAMPLES: &str = "\
-The first node of --connect that answers tells what it knows: its own connections, and what gossip has brought it
-from the others. Ask another node to see the cluster with its eyes.
+For status, nodes, ring and tables the first node of --connect that answers tells what it knows: its own
+connections, and what gossip has brought it from the others. Ask another node to see the cluster with its eyes.
+For hints, repair, scrub and key every node is asked; those that do not answer are named on standard error.
 
 Examples:
   quorate admin status --connect 10.0.0.1:7000 --certs ./certs
   quorate admin status --output json | jq -r '.[0].verdict'
-  quorate admin nodes --connect 10.0.0.3:7000";
+  quorate admin nodes --connect 10.0.0.3:7000
+  quorate admin repair --now --table carts
+  quorate admin key carts alice";
 
 const SERVE_EXAMPLES: &str = "\
 Every setting of the file is also a flag and a variable QUORATE_*; flags win over the environment, the

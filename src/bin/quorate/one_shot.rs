@@ -93,7 +93,7 @@ async fn table(client: &Client, name: &str) -> Result<TableHandle, Failure> {
 }
 
 /// A key or value of the command line: text, or bytes as `0x..`.
-fn term(text: &str) -> Result<Bytes, Failure> {
+pub(crate) fn term(text: &str) -> Result<Bytes, Failure> {
     let Some(digits) = text.strip_prefix("0x") else { return Ok(Bytes::copy_from_slice(text.as_bytes())) };
     let byte = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok();
     let bytes: Option<Vec<_>> = digits.as_bytes().chunks(2).map(byte).collect();

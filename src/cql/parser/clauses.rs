@@ -138,18 +138,9 @@ impl Parser<'_> {
             .ok_or_else(|| CqlError::syntax("a number of replicas is 1 to 255", token.span))
     }
 
-    /// Seconds, or a duration with its unit in quotes.
     fn ttl(&mut self) -> Result<Duration, CqlError> {
-        let token = self.next()?;
-        let refuse = |message: &str| Err(CqlError::syntax(message, token.span).with_hint(TTL_HINT));
-        let ttl = match &token.kind {
-            TokenKind::Number(seconds) => Duration::from_secs(*seconds),
-            TokenKind::Text(text) => match parse_duration(text) {
-                Ok(ttl) => ttl,
-                Err(why) => return refuse(&why),
-            },
-            _ => return Err(unexpected("a number of seconds or a duration", &token, &[]).or_hint(TTL_HINT)),
-        };
+        let (ttl, span) = self.seconds(TTL_HINT)?;
+        let refuse = |message: &str| Err(CqlError::syntax(message, span).with_hint(TTL_HINT));
         if ttl.subsec_nanos() % 1_000_000 != 0 {
             return refuse("a TTL counts whole milliseconds");
         }
@@ -157,6 +148,19 @@ impl Parser<'_> {
             return refuse("a TTL is 1 ms to 36500 days: without one the value stays");
         }
         Ok(ttl)
+    }
+
+    /// Seconds, or a duration with its unit in quotes.
+    pub(super) fn seconds(&mut self, hint: &str) -> Result<(Duration, Span), CqlError> {
+        let token = self.next()?;
+        let duration = match &token.kind {
+            TokenKind::Number(seconds) => Duration::from_secs(*seconds),
+            TokenKind::Text(text) => {
+                parse_duration(text).map_err(|why| CqlError::syntax(why, token.span).with_hint(hint))?
+            }
+            _ => return Err(unexpected("a number of seconds or a duration", &token, &[]).or_hint(hint)),
+        };
+        Ok((duration, token.span))
     }
 
     /// A context as a read printed it.

@@ -7,7 +7,7 @@ use super::{
 };
 use crate::cql::{
     AlterTable, Column, ColumnType, CopyFrom, CqlError, CreateTable, Delete, Describe, DropTable, Insert,
-    Select, SessionLevel, Statement, Term, Update,
+    Select, SessionLevel, Span, Statement, Term, Update, Wait, WaitFor,
     lexer::{Token, TokenKind},
 };
 
@@ -41,27 +41,26 @@ impl Parser<'_> {
                 false => Some(self.one_of(&["ON", "OFF"])?.0 == "ON"),
             })),
             "SOURCE" => self.text("a file's name").map(|(file, _)| Statement::Source(file)),
+            "WAIT" => self.wait().map(Statement::Wait),
             "HELP" => Ok(Statement::Help),
             "EXIT" | "QUIT" => Ok(Statement::Exit),
-            _ => Err(self.no_statement(token)),
+            _ => Err(no_statement(word, token.span)),
         }
     }
 
-    /// The error for a first word that begins no statement of this version.
-    fn no_statement(&mut self, token: Token) -> CqlError {
-        let TokenKind::Word(word) = &token.kind else {
-            return unexpected("a statement", &token, &[]);
+    fn wait(&mut self) -> Result<Wait, CqlError> {
+        self.word("FOR")?;
+        let what = match self.one_of(&["HINTS", "CONVERGENCE"])?.0 {
+            "HINTS" => WaitFor::Hints,
+            _ => WaitFor::Convergence,
         };
-        let upper = word.to_ascii_uppercase();
-        if !LATER.contains(&&*upper) {
-            let error = CqlError::syntax(format!("no statement begins with {}", quote(word)), token.span);
-            return hinted(error, word, FIRST_WORDS).or_hint("HELP lists the statements");
-        }
-        let rest = self.skip_statement();
-        match &*upper {
-            "WAIT" => CqlError::unsupported(format!("WAIT {}", rest.join(" ")).trim_end(), token.span),
-            _ => CqlError::unsupported(upper, token.span),
-        }
+        let timeout = if self.take_word("USING")? {
+            self.word("TIMEOUT")?;
+            Some(self.seconds(TIMEOUT_HINT)?.0)
+        } else {
+            None
+        };
+        Ok(Wait { what, timeout })
     }
 
     fn create_table(&mut self) -> Result<CreateTable, CqlError> {
@@ -274,6 +273,16 @@ impl Parser<'_> {
     }
 }
 
+/// The error for a first word that begins no statement of this version.
+fn no_statement(word: &str, span: Span) -> CqlError {
+    let upper = word.to_ascii_uppercase();
+    if LATER.contains(&&*upper) {
+        return CqlError::unsupported(upper, span);
+    }
+    let error = CqlError::syntax(format!("no statement begins with {}", quote(word)), span);
+    hinted(error, word, FIRST_WORDS).or_hint("HELP lists the statements")
+}
+
 /// The statements that this version carries out, and those it knows.
 const FIRST_WORDS: &[&str] = &[
     "CREATE",
@@ -297,7 +306,8 @@ const FIRST_WORDS: &[&str] = &[
     "TIMING",
     "PAGING",
 ];
-const LATER: &[&str] = &["WAIT", "EXPAND", "TIMING", "PAGING"];
+const LATER: &[&str] = &["EXPAND", "TIMING", "PAGING"];
+const TIMEOUT_HINT: &str = "USING TIMEOUT 60 is in seconds; units stand in quotes: '500ms', '2m'";
 const INSERT_HINT: &str = "INSERT INTO table (key, value) VALUES ('..', '..')";
 const FUNCTIONS_HINT: &str = "functions: WRITETIME(value), TTL(value), VERSION(value), CONTEXT(value)";
 const COLUMNS_HINT: &str = "a table's columns are (key TEXT PRIMARY KEY, value BLOB) or (.., value TEXT)";

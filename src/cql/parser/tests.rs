@@ -66,6 +66,8 @@ fn accepts_the_language() {
     accepts("tracing on", "TRACING ON");
     accepts("SOURCE 'a.cql'", "SOURCE 'a.cql'");
     accepts("quit", "EXIT");
+    accepts("wait for hints", "WAIT FOR HINTS");
+    accepts("WAIT FOR CONVERGENCE using timeout '2m'", "WAIT FOR CONVERGENCE USING TIMEOUT 120");
 }
 
 #[test]
@@ -258,7 +260,6 @@ fn says_what_is_not_supported_yet() {
         ("SELECT * FROM t LIMIT 100", "SELECT without WHERE, a scan of the table"),
         ("SELECT * FROM t WHERE key = 'a' LIMIT 1", "LIMIT"),
         ("COPY t TO 'file.csv'", "COPY .. TO"),
-        ("WAIT FOR HINTS", "WAIT FOR HINTS"),
         ("EXPAND ON", "EXPAND"),
     ];
     for (source, feature) in unsupported {
@@ -382,7 +383,12 @@ fn statement() -> impl Strategy<Value = Statement> {
     }));
     let consistency = consistency.prop_map(Statement::Consistency);
     let source = any::<String>().prop_map(Statement::Source);
-    prop_oneof![create(), change(), insert, update, select(), delete, copy, consistency, source]
+    let timeout = proptest::option::of((0..=100_000_000_u64).prop_map(std::time::Duration::from_millis));
+    let wait = (any::<bool>(), timeout).prop_map(|(hints, timeout)| {
+        let what = if hints { WaitFor::Hints } else { WaitFor::Convergence };
+        Statement::Wait(Wait { what, timeout })
+    });
+    prop_oneof![wait, create(), change(), insert, update, select(), delete, copy, consistency, source]
 }
 
 proptest! {
@@ -404,7 +410,7 @@ proptest! {
         proptest::sample::select(vec![
             "SELECT", "*", "FROM", "t", "WHERE", "key", "=", "'a'", "IN", "(", ",", ")", "?", ":n", "0xab", "0x", "USING",
             "CONSISTENCY", "ONE", "INSERT", "INTO", "value", "VALUES", "CREATE", "TABLE", "WITH", "kind", "'", "/*", "*/",
-            "--", "\n", "\t", "漢", "UPDATE", "SET", "COPY", "TO", ";", "7", "DESCRIBE", "WAIT", "AND", "TTL", "SLOPPY", "MONOTONE", "W",
+            "--", "\n", "\t", "漢", "UPDATE", "SET", "COPY", "TO", ";", "7", "DESCRIBE", "WAIT", "FOR", "HINTS", "TIMEOUT", "AND", "TTL", "SLOPPY", "MONOTONE", "W",
             "R", "CONTEXT", "'00'", "'5s'", "read_consistency", "\"", "ALTER", "DROP", "TRUNCATE", "IF", "EXISTS",
         ]), 0..20,
     ), glue in prop_oneof![Just(" "), Just("")]) {
