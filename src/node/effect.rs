@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use quorate_gossip::MemberState;
-use quorate_ring::{Duration, NodeId, TableId, Tag};
+use quorate_ring::{Duration, Instant, NodeId, TableId, Tag};
 use quorate_storage::HintBacklog;
 
 use super::{ClientId, DiskRequest};
@@ -165,6 +165,18 @@ pub enum Observation {
     Overloaded,
     /// A peer was given a state that it lacked (rule A2).
     Repaired,
+    /// This node and a peer were found to hold the same of a table, as replicas of one of the sets of nodes that both are
+    /// in: what either held at a time the other one holds, too (rule A3).
+    Agreed {
+        /// The peer.
+        peer: NodeId,
+        /// The table.
+        table: TableId,
+        /// Which of the sets, in their order.
+        set: u32,
+        /// The time, on this node's clock.
+        since: Instant,
+    },
     /// How long ago this node and a peer last held the same of a table (rule A3).
     AgreedAgo {
         /// The peer.

@@ -29,6 +29,8 @@ pub enum Mutant {
     AbsenceWins,
     /// In anti-entropy a key that the peer lacks is deleted, not given (A2).
     RepairAbsenceWins,
+    /// Replicas are said to agree as of the end of their comparison, not of its begin (A3).
+    AgreementDatedLate,
     /// A slow write is sent again under a new tag (Q10).
     RetryNewTag,
     /// A write that timed out in its second round says that it was not applied (Q10).

@@ -11,8 +11,10 @@ use super::{
     digest_answer, digests, disk, request_id, row, send,
     sets::{ReplicaSet, Sets, parts, shared},
 };
+#[cfg(feature = "mutants")]
+use crate::node::Mutant;
 use crate::{
-    node::{DiskOperation, DiskResult, Scan, Turn},
+    node::{DiskOperation, DiskResult, Effect, Observation, Scan, Turn},
     wire::{Branch, Compare, CompareKeys, Compared, Comparison, KeysCompared, RequestId},
 };
 
@@ -318,7 +320,15 @@ impl Session {
     /// there is no more to be had.
     fn conclude(&mut self, scene: &mut Scene<'_, '_>) {
         for (table, set) in self.sets.difference(&self.unequal) {
-            scene.agreements.agreed(scene.peer, *table, *set, self.began_at);
+            let (peer, since) = (scene.peer, self.began_at);
+            #[cfg(feature = "mutants")]
+            let since = match scene.turn.config.mutant {
+                Some(Mutant::AgreementDatedLate) => scene.turn.now.mono,
+                _ => since,
+            };
+            scene.agreements.agreed(peer, *table, *set, since);
+            let agreed = Observation::Agreed { peer, table: *table, set: *set, since };
+            scene.turn.effects.push(Effect::Observe(agreed));
         }
         self.end(match (self.is_unsure, self.has_found) {
             (true, _) => Outcome::Failed,

@@ -70,6 +70,7 @@ pub(super) fn observe(observation: Observation) {
             warn!("gossip: another process of this node was heard of; {advice}");
         }
         Observation::Repaired => counter!("quorate_repaired_records_total").increment(1),
+        Observation::Agreed { .. } => counter!("quorate_repair_agreements_total").increment(1),
         Observation::AgreedAgo { peer, table, age } => {
             let labels = [("peer", peer.to_string()), ("table", table.to_string())];
             gauge!("quorate_repair_agreed_seconds_ago", &labels).set(age.as_millis() as f64 / 1e3);

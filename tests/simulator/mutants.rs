@@ -93,6 +93,11 @@ pub(crate) const ALL: &[(&str, Mutant, &str)] = &[
         Mutant::Core(CoreMutant::RepairAbsenceWins),
         "A2: in anti-entropy a key that the peer lacks is deleted",
     ),
+    (
+        "agreement-dated-late",
+        Mutant::Core(CoreMutant::AgreementDatedLate),
+        "A3: replicas are said to agree as of the end of their comparison",
+    ),
     ("superseded-kept", Mutant::SupersededKept, "merge: a store leaves what it supersedes"),
     (
         "promise-forgotten",

@@ -9,6 +9,7 @@ use quorate::{
 
 use super::{
     acknowledged::{self, Acknowledged, shown_vector},
+    agreed::Held,
     causality::Causality,
     contents::Contents,
     expiry::{Clocks, Expiry},
@@ -37,6 +38,7 @@ pub(crate) struct Key {
     /// Places of its nodes in the world, in preference order.
     pub(crate) replicas: Vec<usize>,
     pub(crate) acknowledged: Acknowledged,
+    pub(crate) held: Held,
     /// At any level.
     pub(crate) acknowledged_writes: Vec<Tag>,
     /// When a node that may have held some of it lost its disk last, in nanoseconds.
@@ -76,6 +78,7 @@ impl Key {
             gone_at: None,
             options,
             acknowledged: Acknowledged::new(replicas.len()),
+            held: Held::new(replicas.len()),
             replicas,
             acknowledged_writes: Vec::new(),
             disk_lost_at: 0,
@@ -166,10 +169,11 @@ impl Key {
     }
 
     /// The disk of the replica at `place` may have changed.
-    pub(crate) fn look(&mut self, place: usize, disk: &Disk) -> Result<(), String> {
+    pub(crate) fn look(&mut self, place: usize, disk: &Disk, now: u64) -> Result<(), String> {
         let Ok(state) = disk.durable(&self.row) else {
             return Ok(()); // damaged, and known to be
         };
+        self.held.holds(place, now, state.as_ref().map(State::version));
         self.acknowledged.holds(place, state.as_ref().map(State::version));
         if let Some(state) = &state {
             self.contents.seen(state)?;

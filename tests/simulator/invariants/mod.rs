@@ -13,10 +13,12 @@
 //! | `sessions` | end | a session at QUORUM and ALL never goes back |
 //! | `tables` | each step, end | one cluster map per epoch, and every acknowledged change of a table in it |
 //! | `linearizable`, `linearizable_siblings` | end | QUORUM and ALL are linearizable per key |
+//! | `agreed` | each comparison | what either of two replicas held when it began the other one holds when it ends (rule A3) |
 //! | `alive` | end | everybody is connected to everybody, and gossip calls everybody alive |
 //! | `converged` | end | replicas agree once everybody was asked, and know every acknowledged write |
 
 mod acknowledged;
+mod agreed;
 pub(crate) mod alive;
 mod causality;
 mod changes;
@@ -33,7 +35,10 @@ mod sessions;
 mod superseded;
 mod tables;
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use quorate::{
     membership::map::{Change, ChangeId, ClusterMap, NewTable, TableOptions},
@@ -43,11 +48,11 @@ use quorate::{
     wire::{ClientMessage, Outcome},
 };
 
+pub(crate) use self::{agreed::Agreement, expiry::Clocks, key::Key, tables::OnDisk};
 use self::{
     changes::Changes, key::Ended, own_writes::OwnWrites, sessions::Sessions, superseded::Intent,
     tables::Tables,
 };
-pub(crate) use self::{expiry::Clocks, key::Key, tables::OnDisk};
 use crate::{
     options::{KeyOptions, Options},
     workload::{Reply, Request, What, change_id, from_bytes},
@@ -57,6 +62,10 @@ use crate::{
 /// Knows everything, and judges.
 #[derive(Debug)]
 pub(crate) struct Oracle {
+    /// In nanoseconds.
+    pub(crate) now: u64,
+    /// The places of the nodes that hold keys together, by replication.
+    replica_sets: BTreeMap<usize, Vec<Vec<usize>>>,
     pub(crate) keys: Vec<Key>,
     pub(crate) tables: Tables,
     changes: Changes,
@@ -83,6 +92,8 @@ impl Oracle {
             Table::new(SIBLINGS, "baskets", TableKind::Siblings, options.replication),
         ];
         let mut oracle = Self {
+            now: 0,
+            replica_sets: BTreeMap::new(),
             keys: Vec::new(),
             tables: Tables::default(),
             changes: Changes::default(),
@@ -244,6 +255,30 @@ impl Oracle {
         self.keys.iter().any(|key| key.place(node).is_some_and(|place| key.acknowledged.is_damaged_at(place)))
     }
 
+    /// A node says that it and a peer have agreed. Of damaged records digests say what they were.
+    pub(crate) fn agreed(&mut self, agreement: Agreement, ring: &Ring) {
+        let (a, b) = agreement.nodes;
+        let table = self.keys.iter().find(|key| key.row.table == agreement.table);
+        let Some(replication) = table.map(|key| key.replicas.len()) else {
+            return;
+        };
+        if self.were_damaged.contains(&a) || self.were_damaged.contains(&b) {
+            return;
+        }
+        let places = |set: Vec<NodeId>| set.into_iter().map(|node| node.0 as usize - 1).collect();
+        let sets = self
+            .replica_sets
+            .entry(replication)
+            .or_insert_with(|| ring.replica_sets(replication as u8).into_keys().map(places).collect());
+        let Some(replicas) = agreement.replicas(sets) else {
+            return self.fail(format!("agreed: n{} and n{} share no such set: {agreement:?}", a + 1, b + 1));
+        };
+        let mut keys = self.keys.iter().filter(|key| !key.may_be_gone);
+        if let Err(why) = keys.try_for_each(|key| agreement.check(key, replicas)) {
+            self.fail(why);
+        }
+    }
+
     fn find(&self, row: &Row) -> Option<usize> {
         self.keys.iter().position(|key| key.row.key == row.key && key.row.table == row.table)
     }
@@ -253,7 +288,7 @@ impl Oracle {
         let Some(place) = key.place(node) else {
             return;
         };
-        if let Err(why) = key.look(place, disk) {
+        if let Err(why) = key.look(place, disk, self.now) {
             let why = format!("{why} (key {:?}, after a write or crash of n{})", key.row.key, node + 1);
             self.fail(why);
         }

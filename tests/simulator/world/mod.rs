@@ -11,6 +11,7 @@ pub(crate) mod faults;
 mod frames;
 mod mistakes;
 mod network;
+mod observed;
 mod process;
 mod trace;
 
@@ -21,7 +22,7 @@ use std::{
 
 use bytes::Bytes;
 use quorate::{
-    node::{Alarm, ClientId, DiskOperation, DiskRequest, Effect, Effects, Input, Observation},
+    node::{Alarm, ClientId, DiskOperation, DiskRequest, Effect, Effects, Input},
     ring::{Epoch, NodeId, Ring},
     storage::{MemoryImage, MetaWrite, Write},
     wire::{ClientMessage, Frame, PeerMessage},
@@ -217,6 +218,7 @@ impl World {
         }
         self.events += 1;
         self.trace.add(self.now);
+        self.oracle.now = self.now;
         match event {
             Event::Frame { from, to, generation, bytes } => self.frame(from, to, generation, bytes),
             Event::Datagram { from, to, packet } => {
@@ -482,10 +484,7 @@ impl World {
                 self.trace.line(|| format!("{} n{} gives its disk up: {why}", time(self.now), number + 1));
                 self.replace_disk(number, self.now + self.options.request_timeout, None);
             }
-            Effect::Observe(Observation::Member { node, state }) => {
-                self.trace.line(|| format!("{} n{} holds {node} {state}", time(self.now), number + 1));
-            }
-            Effect::Observe(_) => {}
+            Effect::Observe(observation) => self.observed(number, &observation),
         }
     }
 }

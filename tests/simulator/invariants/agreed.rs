@@ -1,0 +1,79 @@
+//! What is said of two replicas that were compared (rule A3): whatever either of them held at the time for which they are
+//! said to have agreed, the other one holds by now. Who waits for convergence relies on it.
+
+use quorate::{ring::TableId, storage::Version};
+
+use super::{Key, acknowledged::has_seen, acknowledged::shown};
+
+/// What each replica of a key has held, from which time on.
+#[derive(Debug)]
+pub(crate) struct Held(Vec<Vec<(u64, Option<Version>)>>);
+
+/// Two nodes are said to have agreed on a table, as replicas of the set of this number, at `at` in true time.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Agreement {
+    pub(crate) nodes: (usize, usize),
+    pub(crate) table: TableId,
+    pub(crate) set: u32,
+    pub(crate) at: u64,
+}
+
+impl Held {
+    pub(crate) fn new(replicas: usize) -> Self {
+        Self(vec![Vec::new(); replicas])
+    }
+
+    /// A replica holds this from now on.
+    pub(crate) fn holds(&mut self, place: usize, now: u64, version: Option<Version>) {
+        if self.0[place].last().is_none_or(|(_, last)| *last != version) {
+            self.0[place].push((now, version));
+        }
+    }
+
+    /// What it held before `at`.
+    fn before(&self, place: usize, at: u64) -> Option<&Version> {
+        self.0[place].iter().rev().find(|(since, _)| *since < at)?.1.as_ref()
+    }
+
+    fn now(&self, place: usize) -> Option<&Version> {
+        self.0[place].last()?.1.as_ref()
+    }
+}
+
+impl Agreement {
+    /// The nodes that hold its keys, in the order of their places.
+    pub(crate) fn replicas<'s>(&self, sets: &'s [Vec<usize>]) -> Option<&'s [usize]> {
+        let has = |set: &&Vec<usize>| set.contains(&self.nodes.0) && set.contains(&self.nodes.1);
+        sets.iter().filter(has).nth(self.set as usize).map(Vec::as_slice)
+    }
+
+    /// Whether it is true of `key`, if it speaks of it.
+    pub(crate) fn check(&self, key: &Key, replicas: &[usize]) -> Result<(), String> {
+        let mut of_key = key.replicas.clone();
+        of_key.sort_unstable();
+        if key.row.table != self.table || of_key != replicas {
+            return Ok(());
+        }
+        let (a, b) = self.nodes;
+        for (one, other) in [(a, b), (b, a)] {
+            let (Some(here), Some(there)) = (key.place(one), key.place(other)) else {
+                continue;
+            };
+            let (then, now) = (key.held.before(here, self.at), key.held.now(there));
+            if !has_seen(now, then) {
+                return Err(format!(
+                    "agreed: n{} and n{} are said to have agreed at {} ns, when n{} held {}; n{} holds {} (key {:?})",
+                    a + 1,
+                    b + 1,
+                    self.at,
+                    one + 1,
+                    shown(then),
+                    other + 1,
+                    shown(now),
+                    key.row.key,
+                ));
+            }
+        }
+        Ok(())
+    }
+}
