@@ -76,6 +76,13 @@ impl Nodes {
         process.wait().expect("gone");
     }
 
+    /// Whether a node that was started has ended by itself.
+    #[allow(dead_code, reason = "the tests ask, the bench does not")]
+    pub(crate) fn has_ended(&mut self, node: usize) -> bool {
+        let process = self.processes[node].as_mut().expect("the node was started");
+        process.try_wait().expect("a child").is_some()
+    }
+
     /// Sends a signal, by its name, to a node that runs.
     #[allow(dead_code, reason = "the tests ask, the bench does not")]
     pub(crate) fn signal(&self, node: usize, signal: &str) {
@@ -140,7 +147,9 @@ impl Nodes {
     #[allow(dead_code, reason = "the tests ask, the bench does not")]
     pub(crate) fn admin(&self, question: &str, node: usize) -> String {
         let connect = self.addresses().swap_remove(node);
-        let arguments = ["admin", question, "--connect", &connect, "--certs", "certs", "--output", "table"];
+        let mut arguments = vec!["admin"];
+        arguments.extend(question.split_whitespace());
+        arguments.extend(["--connect", &connect, "--certs", "certs", "--output", "table"]);
         let done = self.command(&arguments).output().expect("quorate runs");
         assert!(done.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&done.stderr));
         String::from_utf8_lossy(&done.stdout).into_owned()
