@@ -5,9 +5,16 @@ use quorate::{ring::TableId, storage::Version};
 
 use super::{Key, acknowledged::has_seen, acknowledged::shown};
 
-/// What each replica of a key has held, from which time on.
+/// What the replicas of a key have held.
 #[derive(Debug)]
-pub(crate) struct Held(Vec<Vec<(u64, Option<Version>)>>);
+pub(crate) struct Held(Vec<Past>);
+
+/// What one replica has held, from which time on, and whether its disk was ever lost.
+#[derive(Clone, Debug, Default)]
+struct Past {
+    versions: Vec<(u64, Option<Version>)>,
+    is_lost: bool,
+}
 
 /// Two nodes are said to have agreed on a table, as replicas of the set of this number, at `at` in true time.
 #[derive(Clone, Copy, Debug)]
@@ -20,23 +27,33 @@ pub(crate) struct Agreement {
 
 impl Held {
     pub(crate) fn new(replicas: usize) -> Self {
-        Self(vec![Vec::new(); replicas])
+        Self(vec![Past::default(); replicas])
     }
 
     /// A replica holds this from now on.
     pub(crate) fn holds(&mut self, place: usize, now: u64, version: Option<Version>) {
-        if self.0[place].last().is_none_or(|(_, last)| *last != version) {
-            self.0[place].push((now, version));
+        let versions = &mut self.0[place].versions;
+        if versions.last().is_none_or(|(_, last)| *last != version) {
+            versions.push((now, version));
         }
+    }
+
+    /// A replica's disk is another.
+    pub(crate) fn lost(&mut self, place: usize) {
+        self.0[place].is_lost = true;
+    }
+
+    fn is_lost(&self, place: usize) -> bool {
+        self.0[place].is_lost
     }
 
     /// What it held before `at`.
     fn before(&self, place: usize, at: u64) -> Option<&Version> {
-        self.0[place].iter().rev().find(|(since, _)| *since < at)?.1.as_ref()
+        self.0[place].versions.iter().rev().find(|(since, _)| *since < at)?.1.as_ref()
     }
 
     fn now(&self, place: usize) -> Option<&Version> {
-        self.0[place].last()?.1.as_ref()
+        self.0[place].versions.last()?.1.as_ref()
     }
 }
 
@@ -54,13 +71,15 @@ impl Agreement {
         if key.row.table != self.table || of_key != replicas {
             return Ok(());
         }
+
         let (a, b) = self.nodes;
         for (one, other) in [(a, b), (b, a)] {
             let (Some(here), Some(there)) = (key.place(one), key.place(other)) else {
                 continue;
             };
             let (then, now) = (key.held.before(here, self.at), key.held.now(there));
-            if !has_seen(now, then) {
+            // A disk that is lost once it was compared is made whole by other means (rule R7).
+            if !has_seen(now, then) && !key.held.is_lost(there) {
                 return Err(format!(
                     "agreed: n{} and n{} are said to have agreed at {} ns, when n{} held {}; n{} holds {} (key {:?})",
                     a + 1,

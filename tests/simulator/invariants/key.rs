@@ -41,7 +41,7 @@ pub(crate) struct Key {
     pub(crate) held: Held,
     /// At any level.
     pub(crate) acknowledged_writes: Vec<Tag>,
-    /// When a node that may have held some of it lost its disk last, in nanoseconds.
+    /// When a node that may have held some of it lost its disk last, on the checkers' clock.
     disk_lost_at: u64,
     pub(crate) expiry: Expiry,
     contents: Contents,
@@ -325,6 +325,7 @@ impl Key {
     pub(crate) fn disk_lost(&mut self, place: Option<usize>, now: u64) {
         if let Some(place) = place {
             self.acknowledged.replaced(place);
+            self.held.lost(place);
         }
         if !self.options.strict {
             self.disk_lost_at = now;

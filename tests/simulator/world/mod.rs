@@ -358,7 +358,7 @@ impl World {
                     self.oracle.durable(node, row, &self.processes[node].disk);
                 }
                 Write::Restore { row, .. } => {
-                    self.oracle.restored(node, row, &self.processes[node].disk, self.now);
+                    self.oracle.restored(node, row, &self.processes[node].disk, self.events);
                 }
                 Write::Meta(write) => {
                     self.oracle.tables.durable(node, write);

@@ -166,7 +166,7 @@ impl World {
         self.crash(number, back);
         self.processes[number].disk.engine.restore(image.unwrap_or_default());
         self.disks_lost += 1;
-        self.oracle.replaced(number, self.now);
+        self.oracle.replaced(number, self.events);
         self.oracle.recheck(number, &self.processes[number].disk);
     }
 }
