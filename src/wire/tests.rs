@@ -6,6 +6,8 @@ use quorate_ring::{Consistency, Duration, Epoch, Instant, TableId, TableKind};
 
 use super::*;
 
+mod healing;
+
 const NOW: Instant = Instant(7_000_000);
 
 fn frame<M>(message: M) -> Frame<M> {

@@ -1,0 +1,51 @@
+//! Golden bytes of what nodes say of their hints, comparisons and records.
+
+use quorate_ring::{Actor, Hlc, NodeId, Tag};
+
+use super::*;
+
+/// Kind and body, without the length and the header, which all frames share.
+fn hex(message: ClientMessage) -> String {
+    let bytes = encoded(&frame(message.clone()));
+    let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    assert_eq!(decoded::<ClientMessage>(bytes), frame(message));
+    format!("{} {}", &hex[8..10], &hex[10 + 2 * 20..])
+}
+
+#[test]
+fn golden_questions() {
+    assert_eq!(hex(DescribeHealing {}.into()), "4a 90");
+    assert_eq!(hex(CompareNow {}.into()), "4b 90");
+    assert_eq!(hex(ScrubNow {}.into()), "4c 90");
+    let read = ReadReplica { table: TableId(9), key: Bytes::from_static(b"alice") };
+    assert_eq!(hex(read.into()), "4d 9209c405616c696365");
+}
+
+#[test]
+fn golden_answers() {
+    let described = HealingDescribed {
+        node: NodeId(1),
+        hints: vec![HintsFor { target: NodeId(2), hints: 3, bytes: 4, oldest_ms: None }],
+        agreements: vec![Agreed {
+            peer: NodeId(3),
+            table: TableId(9),
+            replicas: vec![NodeId(1), NodeId(3)],
+            ago_ms: Some(5),
+        }],
+        given: 6,
+        cells_unknown: 7,
+        scrub: Scrubbing { cell: 8, cells: 9, rounds: 10, asked: true, records: 11, bytes: 12, damaged: 13 },
+        quarantined: 14,
+    };
+    assert_eq!(hex(described.into()), "68 97019194020304c0919403099201030506079708090ac30b0c0d0e");
+    let tag = Tag { hlc: Hlc(5), actor: Actor(7) };
+    let value = HeldVersion { tag, value: Some(Bytes::from_static(b"v")), expires: Some(Hlc(6)) };
+    let delete = HeldVersion { tag, value: None, expires: None };
+    let held = Held::Record { seen: vec![tag], versions: vec![value, delete] };
+    let read = ReplicaRead { node: NodeId(1), counts: true, held };
+    assert_eq!(hex(read.into()), "69 9301c381a65265636f726492919205079293920507c401760693920507c0c0");
+    let absent = ReplicaRead { node: NodeId(1), counts: false, held: Held::Absent };
+    assert_eq!(hex(absent.into()), "69 9301c2a6416273656e74");
+    let damaged = ReplicaRead { node: NodeId(1), counts: false, held: Held::Damaged("why".to_owned()) };
+    assert_eq!(hex(damaged.into()), "69 9301c281a744616d61676564a3776879");
+}
