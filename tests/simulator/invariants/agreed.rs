@@ -9,11 +9,11 @@ use super::{Key, acknowledged::has_seen, acknowledged::shown};
 #[derive(Debug)]
 pub(crate) struct Held(Vec<Past>);
 
-/// What one replica has held, from which time on, and whether its disk was ever lost.
+/// What one replica has held, from which time on, and when its disk was lost last.
 #[derive(Clone, Debug, Default)]
 struct Past {
     versions: Vec<(u64, Option<Version>)>,
-    is_lost: bool,
+    lost_at: Option<u64>,
 }
 
 /// Two nodes are said to have agreed on a table, as replicas of the set of this number, at `at` in true time.
@@ -39,12 +39,12 @@ impl Held {
     }
 
     /// A replica's disk is another.
-    pub(crate) fn lost(&mut self, place: usize) {
-        self.0[place].is_lost = true;
+    pub(crate) fn lost(&mut self, place: usize, now: u64) {
+        self.0[place].lost_at = Some(now);
     }
 
-    fn is_lost(&self, place: usize) -> bool {
-        self.0[place].is_lost
+    fn was_lost_since(&self, place: usize, at: u64) -> bool {
+        self.0[place].lost_at.is_some_and(|lost_at| lost_at >= at)
     }
 
     /// What it held before `at`.
@@ -79,7 +79,7 @@ impl Agreement {
             };
             let (then, now) = (key.held.before(here, self.at), key.held.now(there));
             // A disk that is lost once it was compared is made whole by other means (rule R7).
-            if !has_seen(now, then) && !key.held.is_lost(there) {
+            if !has_seen(now, then) && !key.held.was_lost_since(there, self.at) {
                 return Err(format!(
                     "agreed: n{} and n{} are said to have agreed at {} ns, when n{} held {}; n{} holds {} (key {:?})",
                     a + 1,

@@ -325,7 +325,6 @@ impl Key {
     pub(crate) fn disk_lost(&mut self, place: Option<usize>, now: u64) {
         if let Some(place) = place {
             self.acknowledged.replaced(place);
-            self.held.lost(place);
         }
         if !self.options.strict {
             self.disk_lost_at = now;

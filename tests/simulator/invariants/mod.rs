@@ -222,6 +222,7 @@ impl Oracle {
     pub(crate) fn replaced(&mut self, node: usize, now: u64) {
         for key in &mut self.keys {
             key.disk_lost(key.place(node), now);
+            key.place(node).into_iter().for_each(|place| key.held.lost(place, self.now));
         }
         self.own_writes.disk_lost(quorate::ring::NodeId(node as u32 + 1));
     }
@@ -241,6 +242,7 @@ impl Oracle {
         };
         let place = self.keys[at].place(node);
         self.keys[at].disk_lost(place, now);
+        place.into_iter().for_each(|place| self.keys[at].held.lost(place, self.now));
         self.own_writes.disk_lost(quorate::ring::NodeId(node as u32 + 1));
         self.look(node, at, disk);
     }
