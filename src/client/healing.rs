@@ -34,8 +34,10 @@ pub struct Waiting {
     /// Pairs of replicas that have not been seen to hold the same since the waiting began, counted for each table and set
     /// of nodes that hold keys together.
     pub unequal: usize,
-    /// Nodes that do not answer.
-    pub silent: Vec<NodeId>,
+    /// Records that are known to be damaged and were not got back yet from other replicas.
+    pub damaged: u64,
+    /// Nodes that cannot say, and why.
+    pub silent: Vec<(NodeId, String)>,
 }
 
 /// Which comparisons matter to who waits.
@@ -51,7 +53,7 @@ impl Client {
     /// What every node says of its hints, its comparisons with others, and its records. A node that does not answer within
     /// two seconds, or the client's timeout if that is shorter, is an error in its place.
     pub async fn healing(&self) -> FromEach<HealingDescribed> {
-        self.ask_healing(&DescribeHealing {}.into()).await
+        self.ask_healing(&DescribeHealing { agreements: true }.into()).await
     }
 
     /// Has every node compare with all its peers now; each says how it stood before.
@@ -83,7 +85,8 @@ impl Client {
     /// `report` hears what is waited for whenever it was looked.
     ///
     /// It waits for as long as that takes, and for nodes that do not answer: bound it with a timeout if need be. Dropping the
-    /// future ends it.
+    /// future ends it. Of a write that was acknowledged a moment ago, a hint may only be left once a replica has been silent
+    /// for long enough: [`wait_for_convergence`](Self::wait_for_convergence) does not miss it.
     ///
     /// ```no_run
     /// # async fn example(client: quorate::client::Client) {
@@ -96,7 +99,8 @@ impl Client {
     pub async fn wait_for_hints(&self, mut report: impl FnMut(&Waiting)) {
         let mut pause = PAUSE_MIN;
         loop {
-            let waiting = hints_left(&self.healing().await);
+            let answers = self.ask_healing(&DescribeHealing { agreements: false }.into()).await;
+            let waiting = hints_left(&answers);
             report(&waiting);
             if waiting.is_over() {
                 return;
@@ -106,9 +110,12 @@ impl Client {
         }
     }
 
-    /// Waits until every replica holds whatever any replica held, or was kept for one as a hint, when this was called (rule
-    /// A3): for hints first, and then until each pair of replicas has been seen to hold the same. Otherwise like
-    /// [`wait_for_hints`](Self::wait_for_hints).
+    /// Waits until every replica holds whatever any replica held when this was called, or was kept for it as a hint and
+    /// not given up since (rules A3, H2): for hints first, and then until each pair of replicas has been seen to hold the same,
+    /// and damaged records that are known were got back. Otherwise like [`wait_for_hints`](Self::wait_for_hints).
+    ///
+    /// Clients may go on writing. A key that is written many hundred times a second without pause, though, hardly ever is
+    /// the same everywhere at any moment, and keeps those that hold it from being seen to agree.
     pub async fn wait_for_convergence(&self, mut report: impl FnMut(&Waiting)) {
         self.wait_for_hints(&mut report).await;
         self.wait_for_agreement(&Scope::default(), report).await;
@@ -121,9 +128,15 @@ impl Client {
     /// the nodes that hold a key, all of them hold whatever one of them held.
     pub async fn wait_for_agreement(&self, scope: &Scope, mut report: impl FnMut(&Waiting)) {
         let (begin, mut agreed, mut pause) = (Instant::now(), BTreeSet::new(), PAUSE_MIN);
+        let mut compare_at = begin;
         loop {
             let asked = Instant::now();
-            let answers = self.compare_now().await;
+            let answers = if asked < compare_at {
+                self.healing().await
+            } else {
+                compare_at = asked + COMPARE_EVERY;
+                self.compare_now().await
+            };
             let waiting = pairs_left(&answers, scope, asked - begin, &mut agreed);
             report(&waiting);
             if waiting.is_over() {
@@ -159,9 +172,9 @@ impl Client {
                 (node, client.session().request(question, route, Nature::Read, deadline).await)
             });
         }
-        let mut answers = BTreeMap::new();
+        let unasked = || Err(CallError::not_applied(Cause::TimedOut).into());
+        let mut answers: FromEach<T> = nodes.iter().map(|node| (*node, unasked())).collect();
         while let Some(joined) = asked.join_next().await {
-            // A task that panicked is a bug of this client, and its node is missing among the answers.
             let Ok((node, answer)) = joined else { continue };
             let expected = answer.map_err(CatalogError::from).and_then(|(_, answer)| {
                 let unexpected = CallError::not_applied(Cause::UnexpectedAnswer { node });
@@ -190,25 +203,32 @@ impl Waiting {
 
 impl fmt::Display for Waiting {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { hints, unequal, silent } = self;
+        let Self { hints, unequal, damaged, silent } = self;
         let mut parts = Vec::new();
-        if *hints > 0 {
-            parts.push(format!("{hints} hints are kept"));
-        }
-        if *unequal > 0 {
-            parts.push(format!("{unequal} pairs of replicas were not seen to hold the same"));
-        }
-        if !silent.is_empty() {
-            let nodes: Vec<_> = silent.iter().map(NodeId::to_string).collect();
-            parts.push(format!("no answer from {}", nodes.join(", ")));
-        }
+        let mut count = |count: u64, one: &str, many: &str| match count {
+            0 => {}
+            1 => parts.push(format!("1 {one}")),
+            count => parts.push(format!("{count} {many}")),
+        };
+        count(*hints, "hint is kept", "hints are kept");
+        let unseen = "not seen to hold the same yet";
+        count(
+            *unequal as u64,
+            &format!("pair of replicas was {unseen}"),
+            &format!("pairs of replicas were {unseen}"),
+        );
+        count(*damaged, "damaged record is being got back", "damaged records are being got back");
+        parts.extend(silent.iter().map(|(node, why)| format!("{node} cannot say: {why}")));
         f.write_str(&if parts.is_empty() { "nothing is waited for".to_owned() } else { parts.join("; ") })
     }
 }
 
 fn hints_left(answers: &FromEach<HealingDescribed>) -> Waiting {
-    let hints = answers.values().flatten().flat_map(|described| &described.hints);
-    Waiting { hints: hints.map(|kept| kept.hints).sum(), unequal: 0, silent: silent(answers) }
+    let of_one = |described: &HealingDescribed| {
+        described.hints_under_way + described.hints.iter().map(|kept| kept.hints).sum::<u64>()
+    };
+    let hints = answers.values().flatten().map(of_one).sum();
+    Waiting { hints, silent: silent(answers), ..Waiting::default() }
 }
 
 /// A pair of nodes, the lesser first, with a table and the nodes that hold keys of it together.
@@ -224,7 +244,7 @@ fn pairs_left(
 ) -> Waiting {
     let mut pairs = BTreeSet::new();
     for described in answers.values().flatten() {
-        for one in &described.agreements {
+        for one in described.agreements.iter().flatten() {
             if !scope.covers(one) {
                 continue;
             }
@@ -239,17 +259,26 @@ fn pairs_left(
         }
     }
     let unequal = pairs.difference(agreed).count();
-    // Whoever is silent has pairs of which the others tell.
-    let silent = if unequal > 0 || pairs.is_empty() { silent(answers) } else { Vec::new() };
-    Waiting { hints: 0, unequal, silent }
+    let damaged = answers.values().flatten().map(|described| described.quarantined).sum();
+    let mut silent = silent(answers);
+    for (node, described) in answers.iter().filter_map(|(node, answer)| Some((node, answer.as_ref().ok()?))) {
+        if described.agreements.is_none() {
+            silent.push((*node, "it goes by a new cluster map".to_owned()));
+        }
+    }
+    // Of the pairs of one that is silent the others tell. Of a pair of two that are nobody does.
+    let is_told = unequal == 0 && !pairs.is_empty() && silent.len() < 2;
+    Waiting { hints: 0, unequal, damaged, silent: if is_told { Vec::new() } else { silent } }
 }
 
-fn silent<T>(answers: &FromEach<T>) -> Vec<NodeId> {
-    answers.iter().filter(|(_, answer)| answer.is_err()).map(|(node, _)| *node).collect()
+fn silent<T>(answers: &FromEach<T>) -> Vec<(NodeId, String)> {
+    answers.iter().filter_map(|(node, answer)| Some((*node, answer.as_ref().err()?.to_string()))).collect()
 }
 
 /// How long each node has to answer.
 const EACH_TIMEOUT: Duration = Duration::from_secs(2);
+/// How often nodes are asked to compare again.
+const COMPARE_EVERY: Duration = Duration::from_secs(2);
 const PAUSE_MIN: Duration = Duration::from_millis(50);
 const PAUSE_MAX: Duration = Duration::from_secs(1);
 
@@ -266,7 +295,8 @@ mod tests {
         let described = HealingDescribed {
             node: NodeId(node),
             hints: Vec::new(),
-            agreements,
+            hints_under_way: 0,
+            agreements: Some(agreements),
             given: 0,
             cells_unknown: 0,
             scrub: Scrubbing::default(),
@@ -303,11 +333,35 @@ mod tests {
     }
 
     #[test]
+    fn of_two_that_are_silent_nobody_tells() {
+        let silent = |node| (NodeId(node), Err(CallError::not_applied(Cause::TimedOut).into()));
+        let (scope, since) = (Scope::default(), Duration::from_secs(1));
+        let left =
+            |answers: FromEach<HealingDescribed>| pairs_left(&answers, &scope, since, &mut BTreeSet::new());
+        let one = || said(1, vec![agreed(2, Some(0)), agreed(3, Some(0))]);
+        assert!(left([one(), silent(2)].into()).is_over());
+        let waiting = left([one(), silent(2), silent(3)].into());
+        assert_eq!((waiting.unequal, waiting.silent.len()), (0, 2));
+        assert!(!left([silent(1)].into()).is_over(), "nobody has said anything");
+    }
+
+    #[test]
+    fn what_is_damaged_is_waited_for_though_digests_agree() {
+        let (node, mut described) = said(1, vec![agreed(2, Some(0))]);
+        if let Ok(described) = &mut described {
+            described.quarantined = 1;
+        }
+        let since = Duration::from_secs(1);
+        let waiting = pairs_left(&[(node, described)].into(), &Scope::default(), since, &mut BTreeSet::new());
+        assert_eq!(waiting.to_string(), "1 damaged record is being got back");
+    }
+
+    #[test]
     fn who_is_silent_may_keep_hints() {
         let silent = CallError::not_applied(Cause::TimedOut).into();
         let answers = [said(1, Vec::new()), (NodeId(2), Err(silent))].into();
         let waiting = hints_left(&answers);
         assert!(!waiting.is_over());
-        assert_eq!(waiting.to_string(), "no answer from n2");
+        assert!(waiting.to_string().starts_with("n2 cannot say: "), "{waiting}");
     }
 }

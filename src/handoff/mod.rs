@@ -245,6 +245,11 @@ impl Handoff {
         &self.backlogs
     }
 
+    /// How many hints are on their way to the disk.
+    pub fn under_way(&self) -> u64 {
+        self.writing as u64
+    }
+
     /// What is kept, and since when.
     pub fn describe(&self, turn: &Turn<'_>) -> Vec<HintsFor> {
         let kept = self.backlogs.iter().filter(|(_, backlog)| backlog.hints > 0);

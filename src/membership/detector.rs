@@ -102,7 +102,7 @@ impl Detector {
         turn: &Turn<'_>,
         stats: &EngineStats,
         requests: u64,
-        (hints, agreed_ago): (u64, Duration),
+        (hints, agreed_ago): (u64, Option<Duration>),
     ) {
         let now = turn.now.mono;
         let (before, requests_before) = std::mem::replace(&mut self.taken, (now, requests));
@@ -110,7 +110,7 @@ impl Detector {
         let vitals = Vitals {
             requests_per_s: rounded((requests - requests_before) * 1_000 / millis),
             hints,
-            agreed_ago_s: rounded(agreed_ago.as_secs()),
+            agreed_ago_s: agreed_ago.map(|ago| rounded(ago.as_secs())),
             disk_used: rounded(stats.disk_bytes),
             disk_free: rounded(stats.free_bytes),
         };

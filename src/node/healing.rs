@@ -1,7 +1,9 @@
 //! What a node tells of what makes it whole: its hints, its comparisons, its scrub, and what it holds of one key. All of it
 //! is for people and for who waits until replicas are equal; nothing here decides anything.
 
-use quorate_ring::{Tag, token_of};
+use std::sync::Arc;
+
+use quorate_ring::{Table, Tag, token_of};
 use quorate_storage::{Content, ReadError, Row, State, Version};
 
 use super::{ClientId, DiskOperation, DiskRequest, DiskResult, Effect, Ticket, Turn};
@@ -30,15 +32,22 @@ pub(super) fn describe(
     handoff: &Handoff,
     question: &ClientMessage,
 ) -> HealingDescribed {
-    match question {
-        ClientMessage::CompareNow(_) => repair.compare_now(turn),
-        ClientMessage::ScrubNow(_) => repair.scrub_now(turn),
-        _ => {}
-    }
+    let says_agreements = match question {
+        ClientMessage::DescribeHealing(describe) => describe.agreements,
+        ClientMessage::CompareNow(_) => {
+            repair.compare_now(turn);
+            true
+        }
+        _ => {
+            repair.scrub_now(turn);
+            false
+        }
+    };
     HealingDescribed {
         node: turn.config.node,
         hints: handoff.describe(turn),
-        agreements: repair.agreements(turn),
+        hints_under_way: handoff.under_way(),
+        agreements: says_agreements.then(|| repair.agreements(turn)).flatten(),
         given: repair.given(),
         cells_unknown: repair.cells_unknown(),
         scrub: repair.scrubbing(),
@@ -81,7 +90,11 @@ pub(super) fn inspected(turn: &mut Turn<'_>, inspection: Inspection, result: Dis
         _ => return,
     };
     let own = turn.config.node;
-    let counts = turn.up.serves(own, row.table, row.token) && !turn.quarantine.contains(&row);
+    let is_replica = |table: &Arc<Table>| turn.ring.replicas(row.token, table.replication).contains(&own);
+    let counts = turn.catalog.table(row.table).is_some_and(is_replica)
+        && turn.up.serves(own, row.table, row.token)
+        && !turn.quarantine.contains(&row)
+        && !matches!(held, Held::Damaged(_));
     answer(turn, client, header, ReplicaRead { node: own, counts, held }.into());
 }
 

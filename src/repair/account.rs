@@ -26,10 +26,11 @@ impl Repair {
         self.upkeep.scrub_now(turn.now.mono);
     }
 
-    /// When this node and each other one last held the same, the longest ago first (rule A3).
-    pub fn agreements(&mut self, turn: &Turn<'_>) -> Vec<Agreed> {
+    /// When this node and each other one last held the same, the longest ago first (rule A3). None while the cells that it
+    /// keeps digests of are not those of the ring.
+    pub fn agreements(&mut self, turn: &Turn<'_>) -> Option<Vec<Agreed>> {
         if !self.sets.fit(turn.ring) {
-            return Vec::new();
+            return None;
         }
         let mut agreements = Vec::new();
         for table in turn.catalog.tables() {
@@ -44,14 +45,17 @@ impl Repair {
         }
         agreements.sort_by_key(|agreed| std::cmp::Reverse(agreed.ago_ms.unwrap_or(u64::MAX)));
         agreements.truncate(AGREEMENTS_MAX);
-        agreements
+        Some(agreements)
     }
 
-    /// How long ago this node last held the same as those of its peers that can be reached, all of them counted.
-    pub fn agreed_ago(&mut self, turn: &Turn<'_>) -> Duration {
+    /// How long ago this node was last found to hold the same as those of its peers that can be reached, all of them
+    /// counted; none before it was.
+    pub fn agreed_ago(&mut self, turn: &Turn<'_>) -> Option<Duration> {
         let reached = turn.peers().filter(|peer| turn.up.contains(*peer));
         let pairs = reached.flat_map(|peer| turn.catalog.tables().map(move |table| (peer, table.id)));
-        pairs.map(|(peer, table)| self.age(turn, peer, table)).max().unwrap_or_default()
+        pairs
+            .map(|(peer, table)| self.age(turn, peer, table))
+            .try_fold(Duration::ZERO, |oldest, age| Some(oldest.max(age?)))
     }
 
     /// How far the scrub is.
@@ -78,18 +82,17 @@ impl Repair {
         self.agreements.retain(|table| turn.catalog.table(table).is_some());
         for peer in turn.peers() {
             for table in turn.catalog.tables() {
-                let age = self.age(turn, peer, table.id);
-                let observation = Observation::AgreedAgo { peer, table: table.id, age };
-                turn.effects.push(Effect::Observe(observation));
+                let told = |age| Effect::Observe(Observation::AgreedAgo { peer, table: table.id, age });
+                self.age(turn, peer, table.id).map(told).into_iter().for_each(|told| turn.effects.push(told));
             }
         }
     }
 
-    fn age(&mut self, turn: &Turn<'_>, peer: NodeId, table: TableId) -> Duration {
-        let replication = turn.catalog.table(table).filter(|_| self.sets.fit(turn.ring));
-        let sets = replication.map(|table| self.sets.of(turn.ring, table.replication));
-        let sets = sets.iter().flat_map(|sets| shared(sets, peer));
-        self.agreements.age(peer, sets.map(|(number, _)| (table, number)), turn.now.mono)
+    fn age(&mut self, turn: &Turn<'_>, peer: NodeId, table: TableId) -> Option<Duration> {
+        let definition = turn.catalog.table(table).filter(|_| self.sets.fit(turn.ring))?;
+        let sets = self.sets.of(turn.ring, definition.replication);
+        let numbers = shared(&sets, peer).map(|(number, _)| (table, number));
+        self.agreements.age(peer, numbers, turn.now.mono)
     }
 }
 

@@ -110,7 +110,7 @@ pub(super) fn digests_read(
         };
         let is_root = is_whole(repair, turn, peer, &branch);
         if comparison == Comparison::Same && is_root {
-            repair.agreements.agreed(peer, branch.table, branch.set, turn.now.mono);
+            repair.agreements.found_by_peer(peer, branch.table, branch.set, turn.now.mono);
         }
         all_same &= comparison == Comparison::Same && is_root;
         comparisons.push(comparison);

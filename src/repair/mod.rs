@@ -282,7 +282,8 @@ impl Repair {
             return;
         }
         if self.sessions.len() >= SESSIONS_MAX {
-            self.due.insert(peer, now + RETRY_AFTER);
+            // Sooner than who has just had its turn.
+            self.due.insert(peer, now + RETRY_AFTER / 2);
             return;
         }
         self.requests_made += 1;
@@ -321,7 +322,7 @@ impl Repair {
         let rough = self.rough.entry(peer).or_default();
         *rough = if outcome == Outcome::Agreed { 0 } else { *rough + 1 };
         let pause = match *rough {
-            _ if self.again.remove(&peer) => Duration::ZERO,
+            _ if self.again.remove(&peer) => RETRY_AFTER,
             0 => EVERY,
             rough => (RETRY_AFTER * (1 << rough.min(5))).min(EVERY),
         };

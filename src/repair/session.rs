@@ -192,6 +192,9 @@ impl Session {
                 Comparison::Differs(_) if branch.span == 1 && confirms => self.confirmed.push(branch),
                 Comparison::Differs(_) if branch.span == 1 => self.leaves.push(Open { branch, theirs: None }),
                 Comparison::Differs(theirs) => {
+                    if parts(branch.at, branch.span).count() != theirs.len() {
+                        return self.end(Outcome::Failed);
+                    }
                     let parts = parts(branch.at, branch.span).zip(theirs);
                     self.pending.extend(parts.map(|((at, span), theirs)| Open {
                         branch: Branch { at, span, ..branch },
@@ -291,6 +294,7 @@ impl Session {
             cells.map(|cells| (*open, DigestQuery { table, cells }))
         };
         let (batch, queries) = batch.iter().filter_map(query).unzip();
+        self.sets.retain(|(table, _)| scene.turn.catalog.table(*table).is_some());
         self.stage = Stage::Own { batch, confirms };
         self.timer = scene.turn.now.mono + PATIENCE;
         digests(scene.turn, RepairTicket::Session(self.number), DigestWork::Compare(queries));

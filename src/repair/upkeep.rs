@@ -20,6 +20,17 @@ pub enum Chore {
     Settle,
 }
 
+/// How much of the records the round of the scrub that is under way sees.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Round {
+    /// It is to begin.
+    Due,
+    /// All of them, from the first on.
+    Whole,
+    /// Not all: it began elsewhere, or a piece of it failed.
+    Part,
+}
+
 /// When each chore is to be done next; never, while it is under way.
 #[derive(Debug)]
 pub(super) struct Upkeep {
@@ -31,8 +42,7 @@ pub(super) struct Upkeep {
     cells_left: u64,
     /// How far the scrub is.
     scrubbing: Scrubbing,
-    /// Whether it goes on where it was, instead of beginning anew.
-    scrub_goes_on: bool,
+    round: Round,
 }
 
 impl Default for Upkeep {
@@ -45,7 +55,7 @@ impl Default for Upkeep {
             is_rebuilding: false,
             cells_left: 0,
             scrubbing: Scrubbing::default(),
-            scrub_goes_on: false,
+            round: Round::Due,
         }
     }
 }
@@ -61,7 +71,7 @@ impl Upkeep {
     /// All records are verified, from the first one on, as fast as digests are rebuilt.
     pub(super) fn scrub_now(&mut self, now: Instant) {
         self.scrubbing.asked = true;
-        self.scrub_goes_on = false;
+        self.round = Round::Due;
         // A piece under way is followed by the first.
         if self.scrub < Instant::NEVER {
             self.scrub = now;
@@ -88,13 +98,17 @@ impl Upkeep {
         }
         if self.scrub <= now {
             self.scrub = Instant::NEVER;
-            let from = match (self.scrub_goes_on, self.scrubbing.asked) {
-                (true, _) => None,
-                (false, true) => Some(0),
+            let from = match (self.round, self.scrubbing.asked) {
+                (Round::Due, true) => Some(0),
                 // Processes that live shorter than a round begin at different places.
-                (false, false) => Some(turn.lives.own().actor.0 as u32),
+                (Round::Due, false) => Some(turn.lives.own().actor.0 as u32),
+                _ => None,
             };
-            self.scrub_goes_on = true;
+            self.round = match from {
+                Some(0) => Round::Whole,
+                Some(_) => Round::Part,
+                None => self.round,
+            };
             let work = DigestWork::Scrub { from, records_max: SCRUB_RECORDS };
             digests(turn, RepairTicket::Upkeep(Chore::Scrub), work);
         }
@@ -118,12 +132,18 @@ impl Upkeep {
         match chore {
             Chore::Settle => self.settle = now + SETTLE_EVERY,
             Chore::Scrub => {
-                if let Some(walked) = walked {
-                    self.scrubbed(turn, &walked);
-                    self.report(turn, walked);
-                }
-                let pause = if self.scrubbing.asked { REBUILD_EVERY } else { SCRUB_EVERY };
+                let pause =
+                    if self.scrubbing.asked && walked.is_some() { REBUILD_EVERY } else { SCRUB_EVERY };
                 self.scrub = now + pause;
+                match walked {
+                    Some(walked) => {
+                        self.scrubbed(turn, &walked);
+                        self.report(turn, walked);
+                    }
+                    // What it would have found nobody knows.
+                    None if self.scrubbing.asked => self.round = Round::Due,
+                    None => self.round = Round::Part,
+                }
             }
             Chore::Rebuild => {
                 self.is_rebuilding = false;
@@ -146,10 +166,13 @@ impl Upkeep {
         *bytes += walked.bytes as u64;
         *damaged += walked.damaged.len() as u64;
         *cell = walked.next.unwrap_or(0);
-        // Of a round that was cut short by another one nothing is said.
-        if walked.next.is_none() && self.scrub_goes_on {
+        if walked.next.is_none() && self.round == Round::Whole {
             *rounds += 1;
             *asked = false;
+        }
+        // A round that is due was asked for while this piece was under way.
+        if walked.next.is_none() && self.round != Round::Due {
+            self.round = Round::Whole;
         }
     }
 

@@ -40,6 +40,25 @@ pub(super) fn observe(observation: Observation) {
                 info!(%table, done, total, "ranges recovered from peers");
             }
         }
+        Observation::Member { .. }
+        | Observation::Suspected
+        | Observation::Stalled(_)
+        | Observation::LifeRaised => observe_gossip(observation),
+        Observation::Repaired => counter!("quorate_repaired_records_total").increment(1),
+        Observation::Agreed { .. } => counter!("quorate_repair_agreements_total").increment(1),
+        Observation::AgreedAgo { peer, table, age } => {
+            let labels = [("peer", peer.to_string()), ("table", table.to_string())];
+            gauge!("quorate_repair_agreed_seconds_ago", &labels).set(age.as_millis() as f64 / 1e3);
+        }
+        Observation::Scrubbed { bytes } => counter!("quorate_scrubbed_bytes_total").increment(bytes),
+        Observation::DigestsLeft { cells } => gauge!("quorate_digest_cells_left").set(cells as f64),
+        Observation::Refetched => counter!("quorate_refetched_records_total").increment(1),
+        Observation::Overloaded => counter!("quorate_overloaded_total").increment(1),
+    }
+}
+
+fn observe_gossip(observation: Observation) {
+    match observation {
         Observation::Member { node, state } => {
             counter!("quorate_gossip_verdicts_total", "state" => state.to_string()).increment(1);
             match state {
@@ -69,16 +88,7 @@ pub(super) fn observe(observation: Observation) {
                 "once after a start: its clock stepped back; again and again: two run under one name";
             warn!("gossip: another process of this node was heard of; {advice}");
         }
-        Observation::Repaired => counter!("quorate_repaired_records_total").increment(1),
-        Observation::Agreed { .. } => counter!("quorate_repair_agreements_total").increment(1),
-        Observation::AgreedAgo { peer, table, age } => {
-            let labels = [("peer", peer.to_string()), ("table", table.to_string())];
-            gauge!("quorate_repair_agreed_seconds_ago", &labels).set(age.as_millis() as f64 / 1e3);
-        }
-        Observation::Scrubbed { bytes } => counter!("quorate_scrubbed_bytes_total").increment(bytes),
-        Observation::DigestsLeft { cells } => gauge!("quorate_digest_cells_left").set(cells as f64),
-        Observation::Refetched => counter!("quorate_refetched_records_total").increment(1),
-        Observation::Overloaded => counter!("quorate_overloaded_total").increment(1),
+        _ => {}
     }
 }
 

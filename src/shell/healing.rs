@@ -1,6 +1,9 @@
 //! What nodes say of their hints, comparisons and records, and what each replica holds of a key, as grids.
 
-use std::collections::BTreeSet;
+use std::{
+    cmp::Reverse,
+    collections::{BTreeMap, BTreeSet},
+};
 
 use bytes::Bytes;
 use quorate_ring::{NodeId, Ring, Table};
@@ -28,37 +31,43 @@ pub fn hints(answers: &FromEach<HealingDescribed>) -> Grid {
     grid
 }
 
-/// One row for each node, each of its peers, each table and each set of nodes that hold keys of it together: when the two
-/// were last seen to hold the same.
+/// One row for each two nodes, each table and each set of nodes that hold keys of it together, the longest ago first: when
+/// the two were last seen to hold the same, by whichever of them has seen it.
 pub fn agreements(answers: &FromEach<HealingDescribed>, tables: &[Table], scope: &Scope) -> Grid {
-    let mut grid = Grid::new(&["node", "peer", "table", "range", "agreed_s_ago"]);
+    let mut pairs = BTreeMap::new();
     for described in answers.values().flatten() {
-        for agreed in &described.agreements {
+        for agreed in described.agreements.iter().flatten().filter(|agreed| scope.covers(agreed)) {
             let Agreed { peer, table, replicas, ago_ms } = agreed;
-            let Some(table) = tables.iter().find(|one| one.id == *table) else {
-                continue;
-            };
-            if !scope.covers(agreed) {
-                continue;
-            }
-            grid.push(vec![
-                Cell::Text(described.node.to_string()),
-                Cell::Text(peer.to_string()),
-                Cell::Text(table.name.clone()),
-                Cell::Text(list(replicas)),
-                seconds(*ago_ms),
-            ]);
+            let pair = (described.node.min(*peer), described.node.max(*peer), *table, replicas);
+            let ago = pairs.entry(pair).or_insert(u64::MAX);
+            *ago = (*ago).min(ago_ms.unwrap_or(u64::MAX));
         }
+    }
+    let mut pairs: Vec<_> = pairs.into_iter().collect();
+    pairs.sort_by_key(|(_, ago)| Reverse(*ago));
+    let mut grid = Grid::new(&["node", "peer", "table", "range", "agreed_s_ago"]);
+    for ((node, peer, table, replicas), ago) in pairs {
+        let Some(table) = tables.iter().find(|one| one.id == table) else {
+            continue;
+        };
+        grid.push(vec![
+            Cell::Text(node.to_string()),
+            Cell::Text(peer.to_string()),
+            Cell::Text(table.name.clone()),
+            Cell::Text(list(replicas)),
+            seconds(Some(ago).filter(|ago| *ago < u64::MAX)),
+        ]);
     }
     grid
 }
 
-/// One row for each node: how far it is with verifying its records.
+/// One row for each node: how far it is with verifying its records. Where it is on the circle is no measure of a round
+/// that began elsewhere.
 pub fn scrub(answers: &FromEach<HealingDescribed>) -> Grid {
     let mut grid = Grid::new(&[
         "node",
         "rounds",
-        "round_percent",
+        "at_percent",
         "records",
         "bytes",
         "damaged",
@@ -80,15 +89,19 @@ pub fn scrub(answers: &FromEach<HealingDescribed>) -> Grid {
     grid
 }
 
-/// One row for each replica of a key and each version that it holds, in the order in which replicas are preferred.
+/// One row for each replica of a key and each version that it holds, in the order in which replicas are preferred, each
+/// with the key's token.
 pub fn key(ring: &Ring, table: &Table, key: &Bytes, answers: &FromEach<ReplicaRead>) -> Grid {
-    let columns = ["node", "name", "holds", "value", "writetime", "expires", "version", "seen"];
+    let columns =
+        ["place", "node", "name", "holds", "value", "writetime", "expires", "version", "seen", "token"];
     let mut grid = Grid::new(&columns);
-    for node in ring.replicas_of_key(key, table.replication) {
+    let token = quorate_ring::token_of(key).to_string();
+    for (place, node) in (1..).zip(ring.replicas_of_key(key, table.replication)) {
         let name = ring.member(*node).map_or(Cell::Null, |member| Cell::Text(member.name.clone()));
         let mut row = |holds: &str, version: Option<&HeldVersion>, seen: Cell| {
             let time = |micros: Option<u64>| micros.map_or(Cell::Null, Cell::Number);
             grid.push(vec![
+                Cell::Number(place),
                 Cell::Text(node.to_string()),
                 name.clone(),
                 Cell::Text(holds.to_owned()),
@@ -97,16 +110,19 @@ pub fn key(ring: &Ring, table: &Table, key: &Bytes, answers: &FromEach<ReplicaRe
                 time(version.and_then(|version| version.expires).map(|expires| expires.wall().0)),
                 version.map_or(Cell::Null, |version| Cell::Text(version.tag.to_string())),
                 seen,
+                Cell::Text(token.clone()),
             ]);
         };
         let read = match answers.get(node) {
             Some(Ok(read)) => read,
-            Some(Err(_)) | None => {
-                row("no answer", None, Cell::Null);
+            Some(Err(error)) => {
+                let what = if error.failure().is_some() { "an error" } else { "no answer" };
+                row(what, None, Cell::Null);
                 continue;
             }
+            None => continue,
         };
-        let beside = if read.counts { "" } else { ", not counted: it recovers" };
+        let beside = if read.counts { "" } else { ", not counted until it is restored" };
         match &read.held {
             Held::Absent => row(&format!("nothing{beside}"), None, Cell::Null),
             Held::Damaged(why) => row(&format!("a damaged record: {why}{beside}"), None, Cell::Null),
@@ -152,7 +168,10 @@ mod tests {
     use quorate_ring::{Actor, Consistency, Founder, Hlc, TableId, TableKind, Tag};
 
     use super::*;
-    use crate::cql::render::Format;
+    use crate::{
+        cql::render::Format,
+        wire::{Outcome, Scrubbing},
+    };
 
     fn table() -> Table {
         Table {
@@ -192,13 +211,38 @@ mod tests {
         let shown = raw(&key(&ring, &table, &bytes, &both));
         let lines: Vec<_> = shown.lines().collect();
         assert!(
-            lines[0].starts_with(&format!("{first}\tdb{}\ta value\tmilk\t0\t\t{tag}", first.0)),
+            lines[0].starts_with(&format!("1\t{first}\tdb{}\ta value\tmilk\t0\t\t{tag}", first.0)),
             "{shown}"
         );
-        assert!(lines[1].starts_with(&format!("{first}\tdb{}\ta delete\t\t0", first.0)), "{shown}");
-        assert!(lines[2].contains("nothing, not counted: it recovers"), "{shown}");
-        let shown = raw(&key(&ring, &table, &bytes, &BTreeMap::new()));
+        assert!(lines[1].starts_with(&format!("1\t{first}\tdb{}\ta delete\t\t0", first.0)), "{shown}");
+        assert!(lines[2].contains("nothing, not counted until it is restored"), "{shown}");
+        let silent = || Err(crate::client::CatalogError::TimedOut { outcome: Outcome::NotApplied });
+        let none = BTreeMap::from([(*first, silent()), (*second, silent())]);
+        let shown = raw(&key(&ring, &table, &bytes, &none));
         assert_eq!(shown.matches("no answer").count(), 2, "{shown}");
+    }
+
+    #[test]
+    fn a_pair_stands_once_with_what_either_has_seen() {
+        let said = |node: u32, peer: u32, ago_ms| {
+            let replicas = vec![NodeId(1), NodeId(2)];
+            let agreed = Agreed { peer: NodeId(peer), table: TableId(1), replicas, ago_ms };
+            let described = HealingDescribed {
+                node: NodeId(node),
+                hints: Vec::new(),
+                hints_under_way: 0,
+                agreements: Some(vec![agreed]),
+                given: 0,
+                cells_unknown: 0,
+                scrub: Scrubbing::default(),
+                quarantined: 0,
+            };
+            (NodeId(node), Ok(described))
+        };
+        let both = [said(1, 2, None), said(2, 1, Some(3_500))].into();
+        assert_eq!(raw(&agreements(&both, &[table()], &Scope::default())), "n1\tn2\tt\tn1,n2\t3\n");
+        let neither = [said(1, 2, None), said(2, 1, None)].into();
+        assert_eq!(raw(&agreements(&neither, &[table()], &Scope::default())), "n1\tn2\tt\tn1,n2\t\n");
     }
 
     #[test]

@@ -23,7 +23,7 @@ pub struct Overview {
     /// How many more nodes may fail, whichever they are; `None` while there are no tables.
     may_fail: Option<usize>,
     racks: Vec<String>,
-    /// How many seconds ago all replicas that reach each other had held the same once, if every node that is up said.
+    /// How many seconds ago replicas that are up had all been seen to hold the same, if every node that is up said.
     agreed_s_ago: Option<u64>,
     verdict: &'static str,
     problems: Vec<String>,
@@ -120,7 +120,7 @@ impl fmt::Display for Overview {
             writeln!(f, "- {problem}")?;
         }
         write!(f, "as {asked} sees it at {epoch}")?;
-        self.agreed_s_ago.map_or(Ok(()), |ago| write!(f, "; replicas held the same {ago} s ago"))
+        self.agreed_s_ago.map_or(Ok(()), |ago| write!(f, "; replicas that are up held the same {ago} s ago"))
     }
 }
 
@@ -176,10 +176,11 @@ impl Judge<'_> {
                 let hints = plural(vitals.hints as usize, "hint");
                 self.problems.push(format!("{name} keeps {hints} for nodes that missed writes"));
             }
-            if vitals.agreed_ago_s > AGREED_AGO_LONG_S {
-                let minutes = vitals.agreed_ago_s / 60;
+            if let Some(ago) = vitals.agreed_ago_s.filter(|ago| *ago > AGREED_AGO_LONG_S) {
+                let minutes = ago / 60;
                 self.problems.push(format!(
-                    "{name} has not held the same as its peers for {minutes} min: `quorate admin repair` shows which"
+                    "{name} was not seen to hold the same as its peers for {minutes} min: `quorate admin repair` shows which; \
+                     they differ, or a key is written without pause"
                 ));
             }
             if vitals.disk_free < DISK_FREE_LOW {
@@ -264,7 +265,7 @@ pub fn nodes(described: &NodesDescribed) -> Grid {
                 .map_or(Cell::Null, |nodes| Cell::List(nodes.iter().map(NodeId::to_string).collect())),
             number(vitals.map(|vitals| vitals.requests_per_s)),
             number(vitals.map(|vitals| vitals.hints)),
-            number(vitals.map(|vitals| vitals.agreed_ago_s)),
+            number(vitals.and_then(|vitals| vitals.agreed_ago_s)),
             size(vitals.map(|vitals| vitals.disk_used)),
             size(vitals.map(|vitals| vitals.disk_free)),
             about.map_or(Cell::Null, |about| Cell::Text(about.incarnation.to_string())),
@@ -316,8 +317,7 @@ pub fn ring(described: &NodesDescribed, tables: &[Table]) -> Result<Grid, RingEr
 }
 
 fn agreed_s_ago(nodes: &[NodeStatus]) -> Option<u64> {
-    let mut ages =
-        nodes.iter().filter(|node| is_up(node)).map(|node| Some(node.vitals.as_ref()?.agreed_ago_s));
+    let mut ages = nodes.iter().filter(|node| is_up(node)).map(|node| node.vitals.as_ref()?.agreed_ago_s);
     ages.try_fold(0, |oldest, age| Some(oldest.max(age?)))
 }
 
@@ -369,131 +369,4 @@ const AGREED_AGO_LONG_S: u64 = 120;
 const DISK_FREE_LOW: u64 = 2 << 30;
 
 #[cfg(test)]
-mod tests {
-    use quorate_ring::{Consistency, Founder, TableId, TableKind};
-
-    use super::*;
-    use crate::wire::{ClusterInfo, PROTOCOL_VERSION, Progress, Vitals};
-
-    fn cluster(count: u32) -> NodesDescribed {
-        let founders: Vec<_> =
-            (1..=count).map(|n| Founder::new(format!("db{n}"), format!("host{n}:7000"))).collect();
-        let layout = Ring::found("shop", &founders).unwrap().layout().clone();
-        let up = layout.members.iter().map(|member| member.id).collect();
-        let status = |member: &quorate_ring::Member| NodeStatus {
-            node: member.id,
-            verdict: Verdict::Alive,
-            connected: true,
-            about: None,
-            progress: Some(Progress { epoch: Epoch(4), serves: true, recovering: 0 }),
-            unreachable: Some(Vec::new()),
-            vitals: Some(Vitals { agreed_ago_s: 8, disk_free: 1 << 40, ..Vitals::default() }),
-        };
-        let nodes = layout.members.iter().map(status).collect();
-        let cluster = ClusterInfo {
-            protocol: PROTOCOL_VERSION,
-            cluster_name: "shop".to_owned(),
-            node: NodeId(1),
-            epoch: Epoch(4),
-            layout,
-            up,
-            value_bytes_max: 1,
-        };
-        NodesDescribed { cluster, nodes }
-    }
-
-    fn table(replication: u8) -> Table {
-        Table {
-            id: TableId(1),
-            name: format!("t{replication}"),
-            kind: TableKind::Siblings,
-            replication,
-            read_consistency: Consistency::Quorum,
-            write_consistency: Consistency::Quorum,
-        }
-    }
-
-    fn shown(described: &NodesDescribed, tables: &[Table]) -> String {
-        Overview::new(described, tables).unwrap().to_string()
-    }
-
-    #[test]
-    fn a_cluster_without_problems_fits_two_lines() {
-        assert_eq!(
-            shown(&cluster(5), &[table(3), table(5)]),
-            "cluster 'shop' is well: 5 of 5 nodes up, 2 tables; any 1 node may fail\n\
-             as n1 sees it at e4; replicas held the same 8 s ago"
-        );
-    }
-
-    #[test]
-    fn one_node_down_is_named_with_what_it_costs() {
-        let mut described = cluster(3);
-        (described.nodes[2].verdict, described.nodes[2].connected) = (Verdict::Dead, false);
-        described.nodes[0].unreachable = Some(vec![NodeId(3)]);
-        if let Some(vitals) = &mut described.nodes[1].vitals {
-            vitals.hints = 1;
-        }
-        assert_eq!(
-            shown(&described, &[table(3)]),
-            "cluster 'shop' is degraded: 2 of 3 nodes up, 1 table; one more failure can cost keys their quorum\n\
-             - n2 (db2) keeps 1 hint for nodes that missed writes\n\
-             - n3 (db3) is down: it answers neither the node that was asked nor its helpers\n\
-             - the next failure among n1 (db1), n2 (db2) costs quorums in tables of 3 replicas: t3\n\
-             as n1 sees it at e4; replicas held the same 8 s ago"
-        );
-    }
-
-    #[test]
-    fn replicas_that_have_not_agreed_for_long_are_a_problem() {
-        let mut described = cluster(3);
-        if let Some(vitals) = &mut described.nodes[1].vitals {
-            vitals.agreed_ago_s = 360;
-        }
-        let shown = shown(&described, &[table(3)]);
-        assert!(shown.contains("- n2 (db2) has not held the same as its peers for 6 min"), "{shown}");
-    }
-
-    #[test]
-    fn a_lost_quorum_is_the_verdict() {
-        let mut described = cluster(3);
-        for node in &mut described.nodes[1..] {
-            (node.verdict, node.connected) = (Verdict::Dead, false);
-        }
-        let shown = shown(&described, &[table(3)]);
-        assert!(shown.starts_with("cluster 'shop' is failing: 1 of 3 nodes up"), "{shown}");
-        assert!(shown.contains("100 % of the keys have no quorum in tables of 3 replicas: t3"), "{shown}");
-        assert!(shown.contains("tables cannot be changed"), "{shown}");
-    }
-
-    #[test]
-    fn a_node_that_recovers_counts_for_nothing() {
-        let mut described = cluster(3);
-        described.nodes[2].progress = Some(Progress { epoch: Epoch(4), serves: true, recovering: 1 });
-        let shown = shown(&described, &[table(3)]);
-        let head = "cluster 'shop' is degraded: 3 of 3 nodes up, 1 table; one more failure can cost keys their quorum";
-        assert!(shown.starts_with(head), "{shown}");
-    }
-
-    #[test]
-    fn a_cut_between_two_others_is_seen_through_their_eyes() {
-        let mut described = cluster(3);
-        described.nodes[1].unreachable = Some(vec![NodeId(3)]);
-        described.nodes[2].progress = Some(Progress { epoch: Epoch(3), serves: false, recovering: 2 });
-        let shown = shown(&described, &[]);
-        for line in [
-            "n2 (db2) cannot reach n3 (db3)",
-            "n3 (db3) does not act as a member yet",
-            "n3 (db3) recovers 2 tables",
-            "n3 (db3) goes by e3, the newest is e4",
-        ] {
-            assert!(shown.contains(line), "{line} in {shown}");
-        }
-    }
-
-    #[test]
-    fn shares_of_the_ring_add_up() {
-        let grid = ring(&cluster(4), &[table(2)]).unwrap();
-        assert_eq!(grid.len(), 8);
-    }
-}
+mod tests;

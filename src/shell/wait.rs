@@ -23,17 +23,19 @@ pub(super) async fn wait(client: &Client, wait: Wait, console: &Console) -> Resu
             WaitFor::Convergence => client.wait_for_convergence(report).await,
         }
     };
-    match wait.timeout {
+    // A deadline that no clock will show is none.
+    let deadline = wait.timeout.and_then(|limit| Some((limit, Instant::now().checked_add(limit)?)));
+    match deadline {
         None => waited.await,
-        Some(limit) => {
-            if timeout_at(Instant::now() + limit, waited).await.is_err() {
-                return Err(ShellError::StillWaiting { timeout: limit, left: progress.last });
+        Some((timeout, at)) => {
+            if timeout_at(at, waited).await.is_err() {
+                return Err(ShellError::StillWaiting { timeout, left: progress.last });
             }
         }
     }
     console.confirm(match wait.what {
         WaitFor::Hints => "no node keeps hints",
-        WaitFor::Convergence => "all replicas hold the same",
+        WaitFor::Convergence => "every replica holds what any held when this began",
     });
     Ok(())
 }
@@ -50,6 +52,11 @@ impl Progress {
     /// Nothing was told yet.
     pub fn new(console: Console) -> Self {
         Self { console, tell_at: Instant::now() + TELL_AFTER, last: "no node has answered yet".to_owned() }
+    }
+
+    /// What is waited for, as of the last look.
+    pub fn last(&self) -> &str {
+        &self.last
     }
 
     /// It was looked again.

@@ -7,7 +7,10 @@ use serde::{Deserialize, Serialize};
 
 /// Asks a node how it stands.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct DescribeHealing {}
+pub struct DescribeHealing {
+    /// Whether it is to say when it and its peers last held the same, which is much.
+    pub agreements: bool,
+}
 
 /// Asks a node to compare with every peer as soon as it can, whenever it would have done so by itself; it says how it
 /// stands at this moment.
@@ -26,15 +29,19 @@ pub struct HealingDescribed {
     pub node: NodeId,
     /// What it keeps for nodes that missed writes, by node; those for which it keeps nothing are left out.
     pub hints: Vec<HintsFor>,
-    /// When it and each peer last held the same, by table and replicas, the longest ago first; the first 10,000.
-    pub agreements: Vec<Agreed>,
+    /// Hints on their way to its disk, which are not among those.
+    pub hints_under_way: u64,
+    /// When it and each peer last held the same, by table and replicas, the longest ago first; the first 10,000. None if
+    /// that was not asked for, or cannot be said.
+    pub agreements: Option<Vec<Agreed>>,
     /// Records that peers were given because they lacked them, since its process started.
     pub given: u64,
     /// Cells of its digests that it does not know, and is working out.
     pub cells_unknown: u64,
     /// How far it is with verifying its records.
     pub scrub: Scrubbing,
-    /// Damaged records that it has not got back yet from other replicas (rule S3).
+    /// Damaged records that it has not got back yet from other replicas (rule S3): those that it knows of. Digests say
+    /// of them what they were.
     pub quarantined: u64,
 }
 
@@ -60,7 +67,8 @@ pub struct Agreed {
     pub table: TableId,
     /// The nodes that hold these keys.
     pub replicas: Vec<NodeId>,
-    /// How long ago, in milliseconds; none if it was not seen since the process started.
+    /// How long ago, in milliseconds; none if it was not seen since the process started. What either of the two held at
+    /// that time the other one has held since.
     pub ago_ms: Option<u64>,
 }
 
@@ -71,7 +79,7 @@ pub struct Scrubbing {
     pub cell: u32,
     /// Of how many.
     pub cells: u32,
-    /// Rounds that it has ended since its process started; the first of them began anywhere.
+    /// Rounds from the first record to the last that it has ended since its process started.
     pub rounds: u64,
     /// Whether one is under way that was asked for.
     pub asked: bool,
@@ -97,7 +105,7 @@ pub struct ReadReplica {
 pub struct ReplicaRead {
     /// The node.
     pub node: NodeId,
-    /// Whether it counts as a replica of the key: one that recovers a lost disk, or gets a damaged record back, does not.
+    /// Whether it counts as a replica of the key. It does not if it is none, recovers a lost disk, or holds a damaged record.
     pub counts: bool,
     /// What it holds.
     pub held: Held,

@@ -86,8 +86,9 @@ pub struct Vitals {
     pub requests_per_s: u64,
     /// Hints that it keeps for other nodes.
     pub hints: u64,
-    /// For how many seconds it has not held the same as a peer that it reaches; the longest of them.
-    pub agreed_ago_s: u64,
+    /// How many seconds ago it was last found to hold the same as those peers that it reaches, all of them counted; none
+    /// before it was, since its process started.
+    pub agreed_ago_s: Option<u64>,
     /// Bytes of its data directory, journals included.
     pub disk_used: u64,
     /// Bytes free on its file system.

@@ -56,13 +56,29 @@ async fn waiting_ends_once_replicas_are_whole() {
     until_converged(&client).await;
     nodes.kill(2);
     put(&table, "k", "new", Consistency::Quorum).await;
-    let mut said = String::new();
-    let hints = client.wait_for_hints(|waiting| said = waiting.to_string());
-    assert!(tokio::time::timeout(Duration::from_secs(5), hints).await.is_err(), "a node is down");
-    assert!(said.contains("1 hints are kept") && said.contains("no answer from n3"), "{said}");
-    assert!(nodes.admin("hints", 0).contains("n3"), "{}", nodes.admin("hints", 0));
-    let shown = nodes.admin("key t k", 0);
-    assert_eq!((shown.matches("new").count(), shown.matches("no answer").count()), (2, 1), "{shown}");
+    let (told, mut heard) = tokio::sync::mpsc::unbounded_channel();
+    let heard = async {
+        // The hint is left once the node is known to be down.
+        for _ in 0..ATTEMPTS {
+            let said: String = heard.recv().await.expect("it is told again");
+            assert!(said.contains("n3 cannot say"), "{said}");
+            if said.contains("1 hint is kept") {
+                return;
+            }
+        }
+        panic!("no hint is left");
+    };
+    tokio::select! {
+        () = heard => {}
+        () = client.wait_for_hints(|waiting| told.send(waiting.to_string()).expect("heard")) => panic!("n3 is down"),
+    }
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("text");
+    for (question, shows) in [("hints", "n3"), ("key t k", "no answer")] {
+        let output = nodes.admin_output(question, 0);
+        let shown = text(output.stdout);
+        assert!(output.status.code() == Some(2) && shown.contains(shows), "{question}: {shown}");
+        assert!(text(output.stderr).contains("not every node has answered: n3"), "{question}");
+    }
     let shell =
         nodes.shell("WAIT FOR CONVERGENCE USING TIMEOUT '200ms'").wait_with_output().expect("it ends");
     let complaint = String::from_utf8_lossy(&shell.stderr).into_owned();
@@ -72,12 +88,15 @@ async fn waiting_ends_once_replicas_are_whole() {
     let shell = nodes.shell("WAIT FOR HINTS; WAIT FOR CONVERGENCE").wait_with_output().expect("it ends");
     assert!(shell.status.success(), "{}", String::from_utf8_lossy(&shell.stderr));
     let shown = nodes.admin("key t k", 1);
-    assert_eq!((shown.matches("new").count(), shown.matches("no answer").count()), (3, 0), "{shown}");
+    assert_eq!(shown.matches("new").count(), 3, "{shown}");
     assert!(!nodes.admin("hints", 0).contains("n3"));
     let shown = nodes.admin("repair --now --table t --range n3,n1,n2", 2);
-    assert_eq!(shown.matches("n1,n2,n3").count(), 6, "two nodes have a say on each pair: {shown}");
-    let shown = nodes.admin("scrub --now", 0);
-    assert_eq!(shown.matches(" t").count(), 0, "{shown}");
+    assert_eq!(shown.matches("n1,n2,n3").count(), 3, "{shown}");
+    nodes.admin("scrub --now --timeout 60s", 0);
+    for (node, said) in client.healing().await {
+        let scrub = said.expect("an answer").scrub;
+        assert!(scrub.rounds >= 1 && scrub.records >= 1 && scrub.damaged == 0, "{node}: {scrub:?}");
+    }
     nodes.stop();
 }
 
@@ -115,13 +134,16 @@ async fn rotten_table_files_are_found_and_their_node_is_made_whole_by_the_others
     }
     nodes.restart(2);
 
-    // The scrub comes upon it before anybody reads it.
-    client.scrub_now().await;
+    // The engine's own checksum refuses whole blocks, so that no single record can be fetched again: the node stops, and begins
+    // anew. A record that fails its own checksum is the simulator's (`damaged_record`).
+    until_present(&table, "k0").await;
     for _ in 0..ATTEMPTS {
-        assert_holds(&table, &expected, Consistency::Quorum).await;
+        // Whom it reaches tells nothing: only the scrub is asked.
+        client.scrub_now().await;
         if nodes.has_ended(2) {
             break;
         }
+        tokio::time::sleep(PAUSE).await;
     }
     assert!(nodes.has_ended(2), "the node goes on: {}", nodes.log(2));
     assert_holds(&table, &expected, Consistency::Quorum).await;

@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use quorate::{
-    client::{CatalogError, Client, FromEach, HealingDescribed, Scope},
+    client::{Client, FromEach, HealingDescribed, Scope},
     cql::render::Format,
     ring::{Ring, Table},
     shell::{Console, Overview, Progress, agreements, hints, key, nodes, ring, scrub, tables},
+    units::duration_text,
 };
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep_until, timeout_at};
 
 use crate::{
     Failure,
@@ -45,7 +46,7 @@ pub(crate) async fn answer(question: Admin, console: Console) -> Result<(), Fail
         Admin::Hints(cluster) => {
             let answers = connect(&cluster).await?.healing().await;
             console.data(&hints(&answers))?;
-            name_silent(&answers, console)?;
+            all_answered(&answers)?;
         }
         Admin::Repair(repair) => answer_repair(repair, console).await?,
         Admin::Scrub(scrub) => answer_scrub(scrub, console).await?,
@@ -55,57 +56,108 @@ pub(crate) async fn answer(question: Admin, console: Console) -> Result<(), Fail
 }
 
 async fn answer_repair(repair: Repair, console: Console) -> Result<(), Failure> {
-    let Repair { table, range, now, cluster } = repair;
+    let Repair { table, range, wait, cluster } = repair;
     let client = connect(&cluster).await?;
     let tables = all_tables(&client).await?;
-    let table = table.map(|name| named(&tables, &name).map(|table| table.id)).transpose()?;
-    let scope = Scope { table, replicas: range };
-    let mut answers = client.healing().await;
-    if agreements(&answers, &tables, &scope).is_empty() && scope.replicas.is_some() {
-        return Err(Failure::request(
-            "no keys are held by these nodes together: `quorate admin repair` lists ranges",
-        ));
+    let table = table.map(|name| named(&tables, &name)).transpose()?;
+    if let Some(range) = &range {
+        let info = client.cluster_info().await.map_err(Failure::request)?;
+        let map = Ring::new(info.layout).map_err(Failure::request)?;
+        let is_range =
+            |table: &Table| map.replica_sets(table.replication).keys().any(|set| set.iter().eq(range));
+        if !table.map_or_else(|| tables.iter().any(is_range), is_range) {
+            let why = "no keys are held by just these nodes together: `quorate admin repair` lists ranges";
+            return Err(Failure::request(why));
+        }
     }
-    if now {
+    let scope = Scope { table: table.map(|table| table.id), replicas: range };
+    let mut answers = client.healing().await;
+    if wait.now {
         let before = given(&answers);
         let mut progress = Progress::new(console);
-        client.wait_for_agreement(&scope, |waiting| progress.report(waiting)).await;
+        let agreement = client.wait_for_agreement(&scope, |waiting| progress.report(waiting));
+        if within(wait.timeout, agreement).await.is_none() {
+            return Err(still_waiting(wait.timeout, progress.last()));
+        }
         answers = client.healing().await;
         console.note(format_args!(
-            "all replicas hold the same; records that some lacked: {}",
+            "every replica that was asked for holds what any held when this began; nodes gave each other {} records meanwhile",
             given(&answers).saturating_sub(before)
         ));
     }
     console.data(&agreements(&answers, &tables, &scope))?;
-    name_silent(&answers, console)
+    all_answered(&answers)
 }
 
 async fn answer_scrub(arguments: Scrub, console: Console) -> Result<(), Failure> {
     let client = connect(&arguments.cluster).await?;
     let mut answers = client.healing().await;
-    if arguments.now {
-        client.scrub_now().await;
-        let mut tell_at = Instant::now() + TELL_EVERY;
-        loop {
-            answers = client.healing().await;
-            let under_way: Vec<_> = answers.values().flatten().filter(|node| node.scrub.asked).collect();
-            if under_way.is_empty() {
-                break;
-            }
-            if Instant::now() >= tell_at {
-                tell_at = Instant::now() + TELL_EVERY;
-                let percent = |node: &&HealingDescribed| {
-                    let done = u64::from(node.scrub.cell) * 100 / u64::from(node.scrub.cells.max(1));
-                    format!("{} {done} %", node.node)
-                };
-                let progress: Vec<_> = under_way.iter().map(percent).collect();
-                console.note(format_args!("verified: {}", progress.join(", ")));
-            }
-            sleep_until(Instant::now() + LOOK_EVERY).await;
+    if arguments.wait.now {
+        let begun = client.scrub_now().await;
+        all_answered(&begun)?;
+        let mut progress = String::new();
+        let scrubbed = until_scrubbed(&client, &begun, console, &mut progress);
+        match within(arguments.wait.timeout, scrubbed).await {
+            Some(scrubbed) => answers = scrubbed?,
+            None => return Err(still_waiting(arguments.wait.timeout, &progress)),
         }
     }
     console.data(&scrub(&answers))?;
-    name_silent(&answers, console)
+    all_answered(&answers)
+}
+
+/// Waits until each node has ended the round that it was asked for.
+async fn until_scrubbed(
+    client: &Client,
+    begun: &FromEach<HealingDescribed>,
+    console: Console,
+    progress: &mut String,
+) -> Result<FromEach<HealingDescribed>, Failure> {
+    let mut tell_at = Instant::now() + TELL_EVERY;
+    loop {
+        let answers = client.healing().await;
+        let mut under_way = Vec::new();
+        for (node, asked) in
+            begun.iter().filter_map(|(node, asked)| Some((node, &asked.as_ref().ok()?.scrub)))
+        {
+            let Some(Ok(HealingDescribed { scrub: now, .. })) = answers.get(node) else {
+                under_way.push(format!("{node} does not answer"));
+                continue;
+            };
+            // A process that was started since knows nothing of it.
+            if now.records < asked.records || (!now.asked && now.rounds == asked.rounds) {
+                let why =
+                    format_args!("{node} was started anew and has not verified everything: run it again");
+                return Err(Failure::request(why));
+            }
+            if now.asked {
+                under_way
+                    .push(format!("{node} {} %", u64::from(now.cell) * 100 / u64::from(now.cells.max(1))));
+            }
+        }
+        if under_way.is_empty() {
+            return Ok(answers);
+        }
+        *progress = format!("verified: {}", under_way.join(", "));
+        if Instant::now() >= tell_at {
+            tell_at = Instant::now() + TELL_EVERY;
+            console.note(&progress);
+        }
+        sleep_until(Instant::now() + LOOK_EVERY).await;
+    }
+}
+
+/// What comes of `future`, if it comes in time.
+async fn within<T>(timeout: Option<Duration>, future: impl Future<Output = T>) -> Option<T> {
+    match timeout.and_then(|timeout| Instant::now().checked_add(timeout)) {
+        Some(at) => timeout_at(at, future).await.ok(),
+        None => Some(future.await),
+    }
+}
+
+fn still_waiting(timeout: Option<Duration>, left: &str) -> Failure {
+    let timeout = duration_text(timeout.unwrap_or_default());
+    Failure::request(format_args!("not within {timeout}: {left}"))
 }
 
 async fn answer_key(arguments: Key, console: Console) -> Result<(), Failure> {
@@ -117,14 +169,8 @@ async fn answer_key(arguments: Key, console: Console) -> Result<(), Failure> {
     let map = Ring::new(info.layout).map_err(Failure::request)?;
     let replicas = map.replicas_of_key(&bytes, table.replication);
     let answers = client.replicas_of_key(table.id, bytes.clone(), replicas).await;
-    let preferred: Vec<_> = replicas.iter().map(ToString::to_string).collect();
-    console.note(format_args!(
-        "token {}, replicas in order of preference: {}",
-        quorate::ring::token_of(&bytes),
-        preferred.join(", ")
-    ));
     console.data(&key(&map, table, &bytes, &answers))?;
-    name_silent(&answers, console)
+    all_answered(&answers)
 }
 
 async fn all_tables(client: &Client) -> Result<Vec<Table>, Failure> {
@@ -140,17 +186,16 @@ fn given(answers: &FromEach<HealingDescribed>) -> u64 {
     answers.values().flatten().map(|described| described.given).sum()
 }
 
-/// Says who did not answer. If that is everybody, there is nothing to be believed.
-fn name_silent<T>(answers: &FromEach<T>, console: Console) -> Result<(), Failure> {
-    let mut silent = answers.iter().filter_map(|(node, answer)| Some((node, answer.as_ref().err()?)));
-    if answers.values().all(Result::is_err)
-        && let Some((_, error)) = silent.next()
-    {
-        return Err(Failure::request(CatalogError::clone(error)));
+/// What was printed is not everything if somebody did not answer: scripts must not take it for that.
+fn all_answered<T>(answers: &FromEach<T>) -> Result<(), Failure> {
+    let silent =
+        answers.iter().filter_map(|(node, answer)| Some(format!("{node}: {}", answer.as_ref().err()?)));
+    let silent: Vec<_> = silent.collect();
+    if silent.is_empty() {
+        return Ok(());
     }
-    silent.for_each(|(node, error)| console.warn(format_args!("{node} is left out: {error}")));
-    Ok(())
+    Err(Failure::request(format_args!("not every node has answered: {}", silent.join("; "))))
 }
 
-const LOOK_EVERY: Duration = Duration::from_millis(200);
+const LOOK_EVERY: Duration = Duration::from_millis(500);
 const TELL_EVERY: Duration = Duration::from_secs(2);

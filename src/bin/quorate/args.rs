@@ -199,20 +199,28 @@ pub(crate) struct Repair {
     /// Only the keys that these nodes hold together, as in `n1,n2,n3`
     #[arg(long, value_name = "NODES", value_parser = parse_range)]
     pub(crate) range: Option<BTreeSet<NodeId>>,
-    /// Have all replicas compare, and wait until they hold the same
-    #[arg(long)]
-    pub(crate) now: bool,
+    #[command(flatten)]
+    pub(crate) wait: Wait,
     #[command(flatten)]
     pub(crate) cluster: Cluster,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct Scrub {
-    /// Have all nodes verify all their records without pauses, and wait for it
-    #[arg(long)]
-    pub(crate) now: bool,
+    #[command(flatten)]
+    pub(crate) wait: Wait,
     #[command(flatten)]
     pub(crate) cluster: Cluster,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Wait {
+    /// Have all nodes begin at once, without their usual pauses, and wait until they are done
+    #[arg(long)]
+    pub(crate) now: bool,
+    /// How long to wait, as in `30s` or `5m`; by default for as long as it takes
+    #[arg(long, value_name = "DURATION", value_parser = parse_duration, requires = "now")]
+    pub(crate) timeout: Option<Duration>,
 }
 
 #[derive(Debug, Args)]
@@ -323,7 +331,8 @@ Examples:
 const ADMIN_EXAMPLES: &str = "\
 For status, nodes, ring and tables the first node of --connect that answers tells what it knows: its own
 connections, and what gossip has brought it from the others. Ask another node to see the cluster with its eyes.
-For hints, repair, scrub and key every node is asked; those that do not answer are named on standard error.
+For hints, repair, scrub and key every node is asked; if one does not answer the others' answers are printed, and
+the exit code is 2.
 
 Examples:
   quorate admin status --connect 10.0.0.1:7000 --certs ./certs

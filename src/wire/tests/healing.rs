@@ -14,7 +14,7 @@ fn hex(message: ClientMessage) -> String {
 
 #[test]
 fn golden_questions() {
-    assert_eq!(hex(DescribeHealing {}.into()), "4a 90");
+    assert_eq!(hex(DescribeHealing { agreements: true }.into()), "4a 91c3");
     assert_eq!(hex(CompareNow {}.into()), "4b 90");
     assert_eq!(hex(ScrubNow {}.into()), "4c 90");
     let read = ReadReplica { table: TableId(9), key: Bytes::from_static(b"alice") };
@@ -26,18 +26,19 @@ fn golden_answers() {
     let described = HealingDescribed {
         node: NodeId(1),
         hints: vec![HintsFor { target: NodeId(2), hints: 3, bytes: 4, oldest_ms: None }],
-        agreements: vec![Agreed {
+        hints_under_way: 15,
+        agreements: Some(vec![Agreed {
             peer: NodeId(3),
             table: TableId(9),
             replicas: vec![NodeId(1), NodeId(3)],
             ago_ms: Some(5),
-        }],
+        }]),
         given: 6,
         cells_unknown: 7,
         scrub: Scrubbing { cell: 8, cells: 9, rounds: 10, asked: true, records: 11, bytes: 12, damaged: 13 },
         quarantined: 14,
     };
-    assert_eq!(hex(described.into()), "68 97019194020304c0919403099201030506079708090ac30b0c0d0e");
+    assert_eq!(hex(described.into()), "68 98019194020304c00f919403099201030506079708090ac30b0c0d0e");
     let tag = Tag { hlc: Hlc(5), actor: Actor(7) };
     let value = HeldVersion { tag, value: Some(Bytes::from_static(b"v")), expires: Some(Hlc(6)) };
     let delete = HeldVersion { tag, value: None, expires: None };

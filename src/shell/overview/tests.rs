@@ -1,0 +1,139 @@
+//! What operators read of a cluster.
+
+use quorate_ring::{Consistency, Founder, TableId, TableKind};
+
+use super::*;
+use crate::wire::{ClusterInfo, PROTOCOL_VERSION, Progress, Vitals};
+
+fn cluster(count: u32) -> NodesDescribed {
+    let founders: Vec<_> =
+        (1..=count).map(|n| Founder::new(format!("db{n}"), format!("host{n}:7000"))).collect();
+    let layout = Ring::found("shop", &founders).unwrap().layout().clone();
+    let up = layout.members.iter().map(|member| member.id).collect();
+    let status = |member: &quorate_ring::Member| NodeStatus {
+        node: member.id,
+        verdict: Verdict::Alive,
+        connected: true,
+        about: None,
+        progress: Some(Progress { epoch: Epoch(4), serves: true, recovering: 0 }),
+        unreachable: Some(Vec::new()),
+        vitals: Some(Vitals { agreed_ago_s: Some(8), disk_free: 1 << 40, ..Vitals::default() }),
+    };
+    let nodes = layout.members.iter().map(status).collect();
+    let cluster = ClusterInfo {
+        protocol: PROTOCOL_VERSION,
+        cluster_name: "shop".to_owned(),
+        node: NodeId(1),
+        epoch: Epoch(4),
+        layout,
+        up,
+        value_bytes_max: 1,
+    };
+    NodesDescribed { cluster, nodes }
+}
+
+fn table(replication: u8) -> Table {
+    Table {
+        id: TableId(1),
+        name: format!("t{replication}"),
+        kind: TableKind::Siblings,
+        replication,
+        read_consistency: Consistency::Quorum,
+        write_consistency: Consistency::Quorum,
+    }
+}
+
+fn shown(described: &NodesDescribed, tables: &[Table]) -> String {
+    Overview::new(described, tables).unwrap().to_string()
+}
+
+#[test]
+fn a_cluster_without_problems_fits_two_lines() {
+    assert_eq!(
+        shown(&cluster(5), &[table(3), table(5)]),
+        "cluster 'shop' is well: 5 of 5 nodes up, 2 tables; any 1 node may fail\n\
+         as n1 sees it at e4; replicas that are up held the same 8 s ago"
+    );
+}
+
+#[test]
+fn one_node_down_is_named_with_what_it_costs() {
+    let mut described = cluster(3);
+    (described.nodes[2].verdict, described.nodes[2].connected) = (Verdict::Dead, false);
+    described.nodes[0].unreachable = Some(vec![NodeId(3)]);
+    if let Some(vitals) = &mut described.nodes[1].vitals {
+        vitals.hints = 1;
+    }
+    assert_eq!(
+        shown(&described, &[table(3)]),
+        "cluster 'shop' is degraded: 2 of 3 nodes up, 1 table; one more failure can cost keys their quorum\n\
+         - n2 (db2) keeps 1 hint for nodes that missed writes\n\
+         - n3 (db3) is down: it answers neither the node that was asked nor its helpers\n\
+         - the next failure among n1 (db1), n2 (db2) costs quorums in tables of 3 replicas: t3\n\
+         as n1 sees it at e4; replicas that are up held the same 8 s ago"
+    );
+}
+
+#[test]
+fn replicas_that_have_not_agreed_for_long_are_a_problem() {
+    let mut described = cluster(3);
+    if let Some(vitals) = &mut described.nodes[1].vitals {
+        vitals.agreed_ago_s = Some(360);
+    }
+    let shown = shown(&described, &[table(3)]);
+    assert!(shown.contains("- n2 (db2) was not seen to hold the same as its peers for 6 min"), "{shown}");
+}
+
+#[test]
+fn nothing_is_said_of_agreement_before_everybody_has_said_it() {
+    let mut described = cluster(3);
+    if let Some(vitals) = &mut described.nodes[1].vitals {
+        vitals.agreed_ago_s = None;
+    }
+    let shown = shown(&described, &[table(3)]);
+    assert!(shown.ends_with("as n1 sees it at e4"), "{shown}");
+}
+
+#[test]
+fn a_lost_quorum_is_the_verdict() {
+    let mut described = cluster(3);
+    for node in &mut described.nodes[1..] {
+        (node.verdict, node.connected) = (Verdict::Dead, false);
+    }
+    let shown = shown(&described, &[table(3)]);
+    assert!(shown.starts_with("cluster 'shop' is failing: 1 of 3 nodes up"), "{shown}");
+    assert!(shown.contains("100 % of the keys have no quorum in tables of 3 replicas: t3"), "{shown}");
+    assert!(shown.contains("tables cannot be changed"), "{shown}");
+}
+
+#[test]
+fn a_node_that_recovers_counts_for_nothing() {
+    let mut described = cluster(3);
+    described.nodes[2].progress = Some(Progress { epoch: Epoch(4), serves: true, recovering: 1 });
+    let shown = shown(&described, &[table(3)]);
+    let head =
+        "cluster 'shop' is degraded: 3 of 3 nodes up, 1 table; one more failure can cost keys their quorum";
+    assert!(shown.starts_with(head), "{shown}");
+}
+
+#[test]
+fn a_cut_between_two_others_is_seen_through_their_eyes() {
+    let mut described = cluster(3);
+    described.nodes[1].unreachable = Some(vec![NodeId(3)]);
+    described.nodes[2].progress = Some(Progress { epoch: Epoch(3), serves: false, recovering: 2 });
+    let shown = shown(&described, &[]);
+    for line in [
+        "n2 (db2) cannot reach n3 (db3)",
+        "n3 (db3) does not act as a member yet",
+        "n3 (db3) recovers 2 tables",
+        "n3 (db3) goes by e3, the newest is e4",
+    ] {
+        assert!(shown.contains(line), "{line} in {shown}");
+    }
+}
+
+#[test]
+fn shares_of_the_ring_add_up() {
+    let grid = ring(&cluster(4), &[table(2)]).unwrap();
+    assert_eq!(grid.len(), 8);
+}
