@@ -121,6 +121,7 @@ impl Draft {
                 let named = NetworkProfile::named(&text);
                 self.process.network = named.ok_or_else(|| format!("'{text}' is neither `lan` nor `wan`"))?;
             }
+            "metrics_file" => self.process.metrics_file = Some(text.into()),
             _ => return Err("is no setting".to_owned()),
         }
         Ok(())
@@ -143,6 +144,7 @@ impl Draft {
             "tls.cert" => path(&self.cert),
             "tls.key" => path(&self.key),
             "network" => Some(quoted(self.process.network.name())),
+            "metrics_file" => path(&self.process.metrics_file),
             _ => None,
         };
         text.unwrap_or_default()

@@ -151,7 +151,9 @@ fn finish(draft: Draft, lines: &Lines, mistakes: &mut Vec<Mistake>) -> Option<Ru
 fn required(draft: &Draft) -> Vec<&'static str> {
     SETTINGS
         .iter()
-        .filter(|setting| setting.key != "listen" && draft.text(setting).is_empty())
+        .filter(|setting| {
+            !["listen", "metrics_file"].contains(&setting.key) && draft.text(setting).is_empty()
+        })
         .map(|setting| setting.key)
         .collect()
 }

@@ -128,6 +128,10 @@ pub(super) const SETTINGS: &[Setting] = &[
         help: "How long requests under way may take when the node is told to stop",
         field: Field::Duration(|p| &mut p.drain_timeout, ms(0)..=ms(600_000)),
     },
+    Setting::own(
+        "metrics_file",
+        "Where the node writes its metrics each second, as Prometheus's text; nowhere if not set",
+    ),
 ];
 
 const MIB: u64 = 1 << 20;

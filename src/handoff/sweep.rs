@@ -142,4 +142,4 @@ fn every(turn: &Turn<'_>) -> Duration {
 
 const SWEEP_EVERY_MAX: Duration = Duration::from_secs(300);
 /// How often the operator hears what is kept.
-const TELL_EVERY: Duration = Duration::from_secs(10);
+const TELL_EVERY: Duration = Duration::from_secs(1);

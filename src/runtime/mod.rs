@@ -13,6 +13,8 @@ mod error;
 mod faults;
 mod handle;
 mod mark;
+#[cfg(feature = "cli")]
+mod metrics_file;
 mod observe;
 #[cfg(feature = "cli")]
 mod serve;

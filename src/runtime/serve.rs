@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::info;
 
-use super::{NodeHandle, RunConfig, RunError, StartError};
+use super::{NodeHandle, RunConfig, RunError, StartError, metrics_file::MetricsFile};
 
 /// Why a node's process fails.
 #[derive(Debug, thiserror::Error)]
@@ -17,7 +17,7 @@ pub enum ServeError {
     /// It stopped itself.
     #[error(transparent)]
     Run(#[from] RunError),
-    /// Signals or standard output cannot be used.
+    /// Signals, standard output or the file for metrics cannot be used.
     #[error("cannot serve: {0}")]
     System(#[from] io::Error),
 }
@@ -31,6 +31,7 @@ pub async fn serve(config: RunConfig) -> Result<(), ServeError> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let name = config.node.clone();
+    let _metrics = config.process.metrics_file.as_deref().map(MetricsFile::begin).transpose()?;
     let handle = NodeHandle::start(config)?;
     writeln!(io::stdout(), "listening {name} {}", handle.address())?;
     tokio::select! {

@@ -79,6 +79,9 @@ pub struct ProcessSettings {
     pub peer_keep_alive: Duration,
     /// How long requests under way may take when the node is told to stop.
     pub drain_timeout: Duration,
+    /// Where the process of one node writes what it counts, each second, in Prometheus's text format; none and
+    /// nothing is counted.
+    pub metrics_file: Option<PathBuf>,
 }
 
 /// How far apart the nodes of a cluster are.
@@ -159,6 +162,7 @@ impl Default for ProcessSettings {
             peer_idle_timeout: Duration::from_secs(2),
             peer_keep_alive: Duration::from_millis(300),
             drain_timeout: Duration::from_secs(5),
+            metrics_file: None,
         }
     }
 }

@@ -18,6 +18,8 @@ mod os_clock;
 mod output;
 mod reader;
 #[cfg(feature = "server")]
+mod sent;
+#[cfg(feature = "server")]
 mod socket;
 #[cfg(feature = "server")]
 mod switchboard;

@@ -45,8 +45,9 @@ impl Output {
         Self { queue: Mutex::default(), wake: Notify::new(), drained: Notify::new(), bytes_max }
     }
 
-    /// Lets `encode` append to the queue. Nothing is sent before [`Output::flush`].
-    pub(crate) fn queue(&self, encode: impl FnOnce(&mut BytesMut)) -> Result<(), SendError> {
+    /// Lets `encode` append to the queue, and says how many bytes that were. Nothing is sent before
+    /// [`Output::flush`].
+    pub(crate) fn queue(&self, encode: impl FnOnce(&mut BytesMut)) -> Result<usize, SendError> {
         let mut queue = self.lock();
         if queue.closed {
             return Err(SendError::Closed);
@@ -54,8 +55,9 @@ impl Output {
         if queue.waiting() >= self.bytes_max {
             return Err(SendError::Full);
         }
+        let before = queue.bytes.len();
         encode(&mut queue.bytes);
-        Ok(())
+        Ok(queue.bytes.len() - before)
     }
 
     /// Lets the writer write.
@@ -136,13 +138,13 @@ mod tests {
     #[test]
     fn takes_one_frame_beyond_the_bound_and_no_more() {
         let output = Output::new(8);
-        assert_eq!(output.queue(|out| out.put_slice(b"12345")), Ok(()));
-        assert_eq!(output.queue(|out| out.put_slice(b"6789")), Ok(()));
+        assert_eq!(output.queue(|out| out.put_slice(b"12345")), Ok(5));
+        assert_eq!(output.queue(|out| out.put_slice(b"6789")), Ok(4));
         assert_eq!(output.queue(|_| panic!("encoded beyond the bound")), Err(SendError::Full));
         assert_eq!(output.take().as_deref(), Some(&b"123456789"[..]));
         assert_eq!(output.queue(|_| ()), Err(SendError::Full), "what is being written still counts");
         output.lock().writing = 0;
-        assert_eq!(output.queue(|_| ()), Ok(()));
+        assert_eq!(output.queue(|_| ()), Ok(0));
         output.close();
         assert_eq!(output.queue(|_| ()), Err(SendError::Closed));
     }

@@ -20,7 +20,7 @@ use tokio::{
 };
 use tracing::warn;
 
-use super::{CloseCode, SendError, output::Output};
+use super::{CloseCode, SendError, output::Output, sent::Sent};
 use crate::{
     node::{ClientId, Input},
     wire::{self, ClientMessage, Frame, Message, PeerHello, PeerMessage},
@@ -31,7 +31,7 @@ use crate::{
 pub(crate) struct Switchboard {
     inputs: RefCell<VecDeque<Input>>,
     arrived: Notify,
-    peers: RefCell<BTreeMap<NodeId, Rc<Line>>>,
+    peers: RefCell<BTreeMap<NodeId, (Rc<Line>, Sent)>>,
     clients: RefCell<BTreeMap<ClientId, Rc<Line>>>,
     /// Lines with frames that were not flushed yet.
     unflushed: RefCell<Vec<Rc<Line>>>,
@@ -82,8 +82,8 @@ impl Switchboard {
     /// A peer's connection is open. An older one of the same peer gives way.
     pub(crate) fn attach_peer(&self, hello: &PeerHello, line: &Rc<Line>) {
         let peer = hello.node;
-        let older = self.peers.borrow_mut().insert(peer, line.clone());
-        if let Some(older) = older {
+        let older = self.peers.borrow_mut().insert(peer, (line.clone(), Sent::to(peer)));
+        if let Some((older, _)) = older {
             older.close(CloseCode::Replaced, "replaced by a newer connection");
             self.push(Input::PeerDown(peer));
         }
@@ -92,7 +92,7 @@ impl Switchboard {
 
     /// Closes the connection to a peer, if there is one. It is opened anew as if it had been lost.
     pub(crate) fn disconnect_peer(&self, peer: NodeId) {
-        if let Some(line) = self.peers.borrow().get(&peer) {
+        if let Some((line, _)) = self.peers.borrow().get(&peer) {
             line.close(
                 CloseCode::InDoubt,
                 "this process does not answer, or another one of this node was heard of",
@@ -103,7 +103,7 @@ impl Switchboard {
     /// A peer's connection is lost; nothing happens if a newer one took its place.
     pub(crate) fn detach_peer(&self, peer: NodeId, line: &Rc<Line>) {
         let mut peers = self.peers.borrow_mut();
-        if peers.get(&peer).is_some_and(|current| Rc::ptr_eq(current, line)) {
+        if peers.get(&peer).is_some_and(|(current, _)| Rc::ptr_eq(current, line)) {
             peers.remove(&peer);
             drop(peers);
             self.push(Input::PeerDown(peer));
@@ -131,15 +131,15 @@ impl Switchboard {
 
     /// Queues a frame to a peer, if it is connected.
     pub(crate) fn send_to_peer(&self, peer: NodeId, frame: &Frame<PeerMessage>, now: Instant) {
-        if let Some(line) = self.peers.borrow().get(&peer) {
-            self.send(line, frame, now);
+        if let Some((line, sent)) = self.peers.borrow().get(&peer) {
+            sent.count(frame, self.send(line, frame, now));
         }
     }
 
     /// Sends a datagram to a peer, if it is connected. One that is too large for the path, or in whose way too many
     /// others are, is lost.
     pub(crate) fn send_datagram(&self, peer: NodeId, packet: Bytes) {
-        if let Some(line) = self.peers.borrow().get(&peer) {
+        if let Some((line, _)) = self.peers.borrow().get(&peer) {
             // What gossip loses it says again.
             let _ = line.connection.send_datagram(packet);
         }
@@ -162,8 +162,8 @@ impl Switchboard {
 
     /// Lets every line write what waits, and waits until the other sides have it. The connections stay open.
     pub(crate) async fn finish(&self) {
-        let lines: Vec<_> =
-            self.peers.borrow().values().chain(self.clients.borrow().values()).cloned().collect();
+        let peers: Vec<_> = self.peers.borrow().values().map(|(line, _)| line.clone()).collect();
+        let lines: Vec<_> = peers.into_iter().chain(self.clients.borrow().values().cloned()).collect();
         lines.iter().for_each(|line| line.output.close());
         for line in lines {
             let writer = line.writer.borrow_mut().take();
@@ -174,20 +174,23 @@ impl Switchboard {
         }
     }
 
-    fn send<M: Message>(&self, line: &Rc<Line>, frame: &Frame<M>, now: Instant) {
+    /// Queues a frame, and says how many bytes it has; none if it will not be sent.
+    fn send<M: Message>(&self, line: &Rc<Line>, frame: &Frame<M>, now: Instant) -> usize {
         match line.output.queue(|out| wire::encode(frame, now, out)) {
-            Ok(()) => {
+            Ok(bytes) => {
                 if !line.unflushed.replace(true) {
                     self.unflushed.borrow_mut().push(line.clone());
                 }
+                bytes
             }
-            Err(SendError::Closed) => {}
+            Err(SendError::Closed) => 0,
             Err(SendError::Full) => {
                 if line.open.get() {
                     let remote = line.connection.remote_address();
                     warn!(%remote, "connection dropped: the other side reads too slowly");
                 }
                 line.close(CloseCode::TooSlow, "too many bytes waited to be read");
+                0
             }
         }
     }

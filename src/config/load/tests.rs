@@ -15,6 +15,7 @@ node = "n1"
 data_dir = "data"
 tls = { ca = "ca.crt", cert = "n1.crt", key = "n1.key" }
 cache_bytes = "256MiB"
+metrics_file = "n1.prom"
 "#;
 
 /// A directory with certificates for `n1`, and `text` as its file.
@@ -44,7 +45,10 @@ fn a_sound_file_is_a_configuration() {
     );
     assert_eq!(config.listen, "127.0.0.1:7001".parse().unwrap(), "its own address in the founders' list");
     assert_eq!(config.data_dir, dir.path().join("data"), "paths start at the file's directory");
+    assert_eq!(config.process.metrics_file, Some(dir.path().join("n1.prom")));
     assert_eq!(config.process.cache_bytes, 256 << 20);
+    let (_dir, path) = directory(&FILE.replace("metrics_file = \"n1.prom\"\n", ""));
+    assert_eq!(load(Some(&path), &Overrides::default()).unwrap().process.metrics_file, None);
 }
 
 #[test]
