@@ -249,7 +249,13 @@ impl Recovery {
             others.sort_unstable();
             sets.entry(others).or_default().push(*range);
         }
-        let parts = sets.into_iter().map(|(others, ranges)| Part { ranges, sources: Sources::new(others) });
+        // Several pulls share the ranges of a small cluster, which all have the same replicas.
+        let parts = sets.into_iter().flat_map(|(others, ranges)| {
+            let together = ranges.len().div_ceil(PARTS_PER_SET).max(RANGES_PER_PART_MIN);
+            let parts = ranges.chunks(together).map(<[_]>::to_vec);
+            let sources = Sources::new(others);
+            parts.map(move |ranges| Part { ranges, sources: sources.clone() }).collect::<Vec<_>>()
+        });
         let parts: BTreeMap<_, _> = (0..).zip(parts).collect();
         let next_part = parts.len() as u64;
         let done = total - left.len();
@@ -285,8 +291,10 @@ impl Recovery {
         // A key that is left over waits for its sources to be mended: nothing else is to wait with it.
         let alike = |part: &Part| part.is_one_token() == is_one_token;
         let parts = table.parts.iter().filter(|(n, p)| alike(p) && waits(id, **n, p) && ready(source, id, p));
-        let most = if is_one_token { 1 } else { PARTS_PER_PULL };
-        let parts: Vec<_> = parts.map(|(number, _)| *number).take(most).collect();
+        let mut parts: Vec<_> = parts.map(|(number, _)| *number).collect();
+        // The other pulls are to have something to do as well.
+        let most = if is_one_token { 1 } else { parts.len().div_ceil(PULLS_MAX).min(PARTS_PER_PULL) };
+        parts.truncate(most);
         for number in &parts {
             table.parts.entry(*number).and_modify(|part| part.sources.begin(source));
         }
@@ -449,6 +457,10 @@ const PULLS_PER_SOURCE_MAX: usize = 2;
 /// Parts in one pull: a large ring has hundreds of them, most with next to nothing in them. A pull that fails
 /// begins all of its parts again.
 const PARTS_PER_PULL: usize = 64;
+/// Parts into which ranges with the same replicas are divided, so that pulls of them go on side by side, and how many
+/// ranges are not worth dividing.
+const PARTS_PER_SET: usize = 8;
+const RANGES_PER_PART_MIN: usize = 16;
 /// A source that has not answered by then is asked again, or another one is.
 const PAGE_TIMEOUT: Duration = Duration::from_secs(5);
 const RETRY_AFTER: Duration = Duration::from_millis(500);
