@@ -145,6 +145,12 @@ impl Handoff {
         }
     }
 
+    /// Whether a peer is being given much that is kept for it. If it refused something it is not, for a moment.
+    pub fn gives_much(&self, peer: NodeId) -> bool {
+        self.backlogs.get(&peer).is_some_and(|backlog| backlog.hints >= MUCH)
+            && self.replays.get(&peer).is_some_and(|replay| !replay.is_exhausted() || replay.is_reading())
+    }
+
     /// Whether a request id is one of handoff's.
     pub fn is_own(id: RequestId) -> bool {
         id.0 >> OWN_ID_SHIFT == OWN_ID
@@ -380,6 +386,8 @@ fn forget(turn: &mut Turn<'_>, target: NodeId, row: Row, given: Option<Version>)
 /// The first bits of the request ids of handoff; those of the coordinator begin with 0, those of anti-entropy with 11.
 const OWN_ID: u64 = 0b10;
 const OWN_ID_SHIFT: u32 = 62;
+/// Hints that are worth waiting for: more than are under way at a time.
+const MUCH: u64 = 100;
 /// How much of the hints is in memory per target.
 const PAGE_BYTES: usize = 256 * 1024;
 /// How long a target has to store a hint.

@@ -165,6 +165,15 @@ pub enum Observation {
     Overloaded,
     /// A peer was given a state that it lacked (rule A2).
     Repaired,
+    /// A comparison with a peer, begun by this node, has ended (rule A2).
+    Compared {
+        /// The peer.
+        peer: NodeId,
+        /// `agreed`, `found` if something had to be given, or `failed`.
+        outcome: &'static str,
+        /// Cells in which the two differed.
+        differing: u64,
+    },
     /// This node and a peer were found to hold the same of a table, as replicas of one of the sets of nodes that both are
     /// in: what either held at a time the other one holds, too (rule A3).
     Agreed {

@@ -88,7 +88,7 @@ impl Node {
         self.arrivals.fire_timers(turn);
         self.standings.fire_timers(turn);
         self.recovery.fire_timers(turn);
-        self.repair.fire_timers(turn);
+        self.repair.fire_timers(turn, |peer| self.handoff.gives_much(peer));
         self.refuse_overdue(now, effects);
         self.follow_map(now, effects);
         match input {

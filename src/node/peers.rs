@@ -73,6 +73,9 @@ impl Node {
             PeerMessage::Stored(_) | PeerMessage::Refused(_) if Repair::is_own(header.id) => {
                 self.repair.answered(turn, from, header.id, matches!(message, PeerMessage::Stored(_)));
             }
+            PeerMessage::Compare(_) if self.handoff.gives_much(from) => {
+                Repair::refuse_for_now(turn, from, header);
+            }
             PeerMessage::Compare(compare) => self.repair.compare(turn, from, header, compare),
             PeerMessage::Compared(compared) => self.repair.compared(turn, from, header.id, compared),
             PeerMessage::CompareKeys(compare) => self.repair.compare_keys(turn, from, header, compare),

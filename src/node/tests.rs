@@ -8,7 +8,8 @@ use quorate_ring::{
     TableKind, Tag,
 };
 use quorate_storage::{
-    Content, Life, PeerRecord, Recovered, Register, Siblings, State, VersionVector, Write, Written,
+    Content, HintBacklog, Life, PeerRecord, Recovered, Register, Siblings, State, VersionVector, Write,
+    Written,
 };
 
 use super::*;
@@ -19,7 +20,7 @@ use crate::{
     },
     replica::Deferrals,
     wire::{
-        Answer, ClientMessage, Fetched, Frame, Get, Header, MapFetched, Outcome, Part, PeerMessage,
+        Answer, ClientMessage, Compare, Fetched, Frame, Get, Header, MapFetched, Outcome, Part, PeerMessage,
         PeerRefusal, Put, Receipt, Refused, RequestId, Store, Stored,
     },
 };
@@ -44,6 +45,11 @@ fn node_of(kind: TableKind, replication: u8) -> Node {
 }
 
 fn configured_node(kind: TableKind, replication: u8, config: NodeConfig) -> Node {
+    recovered_node(kind, replication, config, Recovered::default())
+}
+
+/// The same with what its disk gave back, beside the cluster.
+fn recovered_node(kind: TableKind, replication: u8, config: NodeConfig, recovered: Recovered) -> Node {
     let founders = ["n1", "n2", "n3"].map(|name| Founder::new(name, format!("{name}:1")));
     let ring = Ring::found("test", &founders).unwrap();
     let map = map_with(&ring, [("t", kind), ("s", TableKind::Siblings)], replication);
@@ -53,7 +59,7 @@ fn configured_node(kind: TableKind, replication: u8, config: NodeConfig) -> Node
     let peers =
         [2, 3].map(|id| PeerRecord { node: NodeId(id), life: LIFE, heard: None, retired: Vec::new() });
     let cluster_map = Some(record.encode());
-    let recovered = Recovered { cluster_map, peers: peers.into(), ..Recovered::default() };
+    let recovered = Recovered { cluster_map, peers: peers.into(), ..recovered };
     let asker = config.actor;
     let mut node = Node::new(config, ring, recovered);
     for peer in [2, 3] {
@@ -422,4 +428,21 @@ fn the_first_member_proposes_its_settings_for_the_map() {
     let mut other = configured_node(TableKind::Register, 3, NodeConfig::new(NodeId(1), Actor(1), "test"));
     assert!(!other.agreement.keeper().wants_round(), "who has no settings leaves the map as it is");
     assert_eq!(prepares(&handle(&mut other, Input::Tick)), 0);
+}
+
+/// What a peer lacks while it is given thousands of hints is mostly these: to compare then would give it all of them twice.
+#[test]
+fn a_peer_that_is_given_many_hints_is_not_compared_with_yet() {
+    let kept = |hints| HintBacklog { hints, bytes: hints * 100 };
+    let recovered =
+        Recovered { hints: [(NodeId(2), kept(5)), (NodeId(3), kept(5_000))].into(), ..Recovered::default() };
+    let config = NodeConfig::new(NodeId(1), Actor(1), "test");
+    let mut node = recovered_node(TableKind::Register, 3, config, recovered);
+    let asks = |from| says(from, RequestId(u64::MAX), Compare { slicing: 0, branches: Vec::new() });
+    let is_refused = |effects: Vec<Effect>| {
+        let is_refusal = |effect: &Effect| matches!(effect, Effect::ToPeer { frame, .. } if matches!(frame.message, PeerMessage::Refused(_)));
+        effects.iter().any(is_refusal)
+    };
+    assert!(!is_refused(handle(&mut node, asks(2))), "a few hints are nothing to wait for");
+    assert!(is_refused(handle(&mut node, asks(3))));
 }

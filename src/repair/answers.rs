@@ -67,6 +67,10 @@ pub(super) fn compare(
     digests(turn, RepairTicket::Compare(Box::new(errand)), DigestWork::Compare(queries));
 }
 
+pub(super) fn refuse_for_now(turn: &mut Turn<'_>, peer: NodeId, header: Header) {
+    answer(turn, peer, header, Refused { refusal: PeerRefusal::Overloaded }.into());
+}
+
 /// What is to be looked up for a branch: each of its parts. Nothing if the two do not share it, or one of them recovers.
 fn queries_of(repair: &mut Repair, turn: &Turn<'_>, peer: NodeId, branch: &Branch) -> Vec<DigestQuery> {
     let Some(table) = turn.catalog.table(branch.table) else {

@@ -34,6 +34,12 @@
 //! after [`SETTLE`], and only those that differ then have their keys compared. A pair that goes on finding differences
 //! compares less often, up to the usual interval.
 //!
+//! # Why little is given twice
+//!
+//! A replica that lacks much lacks it of both others, which do not know of each other's gifts. So each pair of a set goes through
+//! the cells in an order of its own ([`sets::Order`]): the two meet where everything is equal already. A peer that is given
+//! many hints is compared with once it has them.
+//!
 //! # Rooms
 //!
 //! [`Session`] is one comparison, driven by the side that began it; [`answers`] is the other side, which keeps no
@@ -161,6 +167,11 @@ impl Repair {
         answers::compare(self, turn, peer, header, compare);
     }
 
+    /// The same of a peer that is being given hints: this node compares with it when they are given.
+    pub fn refuse_for_now(turn: &mut Turn<'_>, peer: NodeId, header: Header) {
+        answers::refuse_for_now(turn, peer, header);
+    }
+
     /// A peer asks which keys differ.
     pub fn compare_keys(&mut self, turn: &mut Turn<'_>, peer: NodeId, header: Header, compare: CompareKeys) {
         answers::compare_keys(self, turn, peer, header, compare);
@@ -230,8 +241,9 @@ impl Repair {
         Ok(())
     }
 
-    /// Begins what is due, and gives up what is overdue.
-    pub fn fire_timers(&mut self, turn: &mut Turn<'_>) {
+    /// Begins what is due, and gives up what is overdue. With peers that are `given_hints` nothing is compared yet: what they
+    /// lack is mostly that.
+    pub fn fire_timers(&mut self, turn: &mut Turn<'_>, given_hints: impl Fn(NodeId) -> bool) {
         self.upkeep.fire_timers(turn);
         for peer in self.sessions.keys().copied().collect::<Vec<_>>() {
             self.in_session(turn, peer, Session::fire_timers);
@@ -249,7 +261,11 @@ impl Repair {
         self.tell_ages(turn);
         let due = self.due.iter().filter(|(_, at)| **at <= turn.now.mono).map(|(peer, _)| *peer);
         for peer in due.collect::<Vec<_>>() {
-            self.begin(turn, peer);
+            if given_hints(peer) {
+                self.due.insert(peer, turn.now.mono + RETRY_AFTER);
+            } else {
+                self.begin(turn, peer);
+            }
         }
     }
 
@@ -313,12 +329,14 @@ impl Repair {
         };
         happens(session, &mut scene);
         let to_give = scene.to_give;
-        let outcome = session.outcome();
+        let outcome = session.outcome().map(|outcome| (outcome, session.differing()));
         self.queue(turn, peer, to_give);
-        let Some(outcome) = outcome else {
+        let Some((outcome, differing)) = outcome else {
             return;
         };
         self.sessions.remove(&peer);
+        let name = outcome.name();
+        turn.effects.push(Effect::Observe(Observation::Compared { peer, outcome: name, differing }));
         let rough = self.rough.entry(peer).or_default();
         *rough = if outcome == Outcome::Agreed { 0 } else { *rough + 1 };
         let pause = match *rough {

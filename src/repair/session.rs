@@ -37,6 +37,8 @@ pub(super) struct Session {
     leaves: Vec<Open>,
     /// Cells that still do: their keys are to be compared.
     confirmed: Vec<Branch>,
+    /// Cells that were found to differ.
+    differing: u64,
     has_found: bool,
     /// Whether the peer could not say everything.
     is_unsure: bool,
@@ -54,6 +56,17 @@ pub(super) enum Outcome {
     Failed,
     /// This node does not know its own digests.
     OwnUnknown,
+}
+
+impl Outcome {
+    /// Its name in metrics.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Agreed => "agreed",
+            Self::Found => "found",
+            Self::Failed | Self::OwnUnknown => "failed",
+        }
+    }
 }
 
 /// A branch to be compared, and what the peer had in it when it was last asked.
@@ -113,6 +126,7 @@ impl Session {
             pending: Vec::new(),
             leaves: Vec::new(),
             confirmed: Vec::new(),
+            differing: 0,
             has_found: false,
             is_unsure: false,
             outcome: None,
@@ -127,6 +141,11 @@ impl Session {
     /// When [`Session::fire_timers`] is due.
     pub(super) fn timer(&self) -> Instant {
         self.timer
+    }
+
+    /// In how many cells the two were found to differ so far, writes under way aside.
+    pub(super) fn differing(&self) -> u64 {
+        self.differing
     }
 
     /// How it ended, if it has.
@@ -189,21 +208,34 @@ impl Session {
                     self.is_unsure = true;
                     self.unequal.insert((branch.table, branch.set));
                 }
-                Comparison::Differs(_) if branch.span == 1 && confirms => self.confirmed.push(branch),
+                Comparison::Differs(_) if branch.span == 1 && confirms => {
+                    self.differing += 1;
+                    self.confirmed.push(branch);
+                }
                 Comparison::Differs(_) if branch.span == 1 => self.leaves.push(Open { branch, theirs: None }),
                 Comparison::Differs(theirs) => {
                     if parts(branch.at, branch.span).count() != theirs.len() {
                         return self.end(Outcome::Failed);
                     }
-                    let parts = parts(branch.at, branch.span).zip(theirs);
-                    self.pending.extend(parts.map(|((at, span), theirs)| Open {
-                        branch: Branch { at, span, ..branch },
-                        theirs: Some(theirs),
-                    }));
+                    self.open(scene, branch, theirs);
                 }
             }
         }
         self.advance(scene);
+    }
+
+    /// The peer has something else in a branch, in these parts of it.
+    fn open(&mut self, scene: &mut Scene<'_, '_>, branch: Branch, theirs: Vec<u64>) {
+        let (own, peer) = (scene.turn.config.node, scene.peer);
+        let Some((order, len)) = scene.set(&branch, |set| (set.order(own, peer), set.len())) else {
+            return;
+        };
+        let parts = parts(branch.at, branch.span).zip(theirs);
+        let open =
+            |((at, span), theirs)| Open { branch: Branch { at, span, ..branch }, theirs: Some(theirs) };
+        let mut parts: Vec<_> = parts.map(open).collect();
+        order.stack(branch.span == len, &mut parts);
+        self.pending.extend(parts);
     }
 
     /// The peer says which keys it wants.

@@ -55,6 +55,34 @@ pub(super) fn shared(sets: &[ReplicaSet], peer: NodeId) -> impl Iterator<Item = 
     (0..).zip(sets.iter().filter(move |set| set.members.contains(&peer)))
 }
 
+/// In which order the cells of a set are gone through. Of three replicas each pair has its own: where one of them lacks much,
+/// the two that give it to it meet where the other one is done, and what is equal by then is left off.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Order {
+    /// From the last cell to the first.
+    Down,
+    /// From the first to the last.
+    Up,
+    /// From the middle up to the last, and from the first up to there.
+    FromTheMiddle,
+}
+
+impl Order {
+    /// Puts the parts of a branch, which are in the order of their cells, on a stack: the first of this order on top.
+    pub(super) fn stack<T>(self, is_root: bool, parts: &mut [T]) {
+        match self {
+            Self::Down => {}
+            Self::Up => parts.reverse(),
+            Self::FromTheMiddle => {
+                if is_root {
+                    parts.rotate_left(parts.len() / 2);
+                }
+                parts.reverse();
+            }
+        }
+    }
+}
+
 impl ReplicaSet {
     fn new(members: Vec<NodeId>, ranges: Vec<TokenRange>, slicing: &Slicing) -> Self {
         let mut cells: Vec<_> = ranges.iter().flat_map(|range| slicing.cells_of(*range)).collect();
@@ -78,6 +106,16 @@ impl ReplicaSet {
     /// How many cells it has.
     pub(super) fn len(&self) -> u32 {
         self.len
+    }
+
+    /// In which order two of its members look for what differs.
+    pub(super) fn order(&self, one: NodeId, other: NodeId) -> Order {
+        let place = |node| self.members.iter().position(|member| *member == node).unwrap_or(0);
+        match (place(one) + place(other)) % 3 {
+            0 => Order::Down,
+            1 => Order::Up,
+            _ => Order::FromTheMiddle,
+        }
     }
 
     /// The cells from the one numbered `at` within the set on, `span` of them; fewer if it has fewer.
@@ -143,6 +181,40 @@ mod tests {
         }
         assert_eq!(covered.len() as u32, Sets::new(NodeId(1), &ring).slicing().cells());
         assert!(covered.values().all(|holders| *holders == 3), "each cell has three replicas");
+    }
+
+    #[test]
+    fn each_pair_of_three_replicas_has_an_order_of_its_own() {
+        for set in Sets::new(NodeId(1), &ring(5)).of(&ring(5), 3).iter() {
+            let [a, b, c] = set.members[..] else { panic!("three replicas") };
+            let orders = [set.order(a, b), set.order(a, c), set.order(b, c)];
+            assert!(orders[0] != orders[1] && orders[0] != orders[2] && orders[1] != orders[2]);
+            assert_eq!(set.order(a, b), set.order(b, a), "whoever begins");
+        }
+    }
+
+    #[test]
+    fn two_orders_meet_half_way() {
+        let stacked = |order: Order| {
+            let mut cells: Vec<_> = (0..16).collect();
+            order.stack(true, &mut cells);
+            cells
+        };
+        for (one, other) in
+            [(Order::Down, Order::Up), (Order::Down, Order::FromTheMiddle), (Order::Up, Order::FromTheMiddle)]
+        {
+            let (mut stacks, mut done) = ([stacked(one), stacked(other)], std::collections::BTreeSet::new());
+            let mut steps = 0;
+            while done.len() < 16 {
+                for stack in &mut stacks {
+                    while let Some(cell) = stack.pop()
+                        && !done.insert(cell)
+                    {}
+                }
+                steps += 1;
+            }
+            assert_eq!(steps, 8, "{one:?} and {other:?}");
+        }
     }
 
     proptest! {

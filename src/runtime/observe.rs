@@ -45,6 +45,12 @@ pub(super) fn observe(observation: Observation) {
         | Observation::Stalled(_)
         | Observation::LifeRaised => observe_gossip(observation),
         Observation::Repaired => counter!("quorate_repaired_records_total").increment(1),
+        Observation::Compared { peer, outcome, differing } => {
+            let peer = peer.to_string();
+            counter!("quorate_repair_comparisons_total", "peer" => peer.clone(), "outcome" => outcome)
+                .increment(1);
+            gauge!("quorate_repair_differing_cells", "peer" => peer).set(differing as f64);
+        }
         Observation::Agreed { .. } => counter!("quorate_repair_agreements_total").increment(1),
         Observation::AgreedAgo { peer, table, age } => {
             let labels = [("peer", peer.to_string()), ("table", table.to_string())];
