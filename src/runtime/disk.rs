@@ -66,7 +66,7 @@ impl Disk {
     ) -> io::Result<(Self, DiskResults)> {
         let (results, receiver) = unbounded_channel();
         let mark = Arc::new(Mutex::new(mark));
-        let read = Reader { engine: engine.clone(), mark: mark.clone() };
+        let read = Reader { engine: engine.clone(), mark: mark.clone(), long_is_next: false };
         let commit = Commit { engine, committer, mark: mark.clone(), is_full: false, has_failed: false };
         let commit = Worker::start("quorate-commit", clock, results.clone(), commit)?;
         let read = Worker::start("quorate-read", clock, results, read)?;
@@ -128,7 +128,14 @@ impl Worker {
     ) -> io::Result<Self> {
         let (requests, receiver) = mpsc::channel::<Vec<DiskRequest>>();
         let thread = thread::Builder::new().name(name.to_owned()).spawn(move || {
-            while let Some(mut waiting) = next(&receiver, &mut work) {
+            let mut waiting = Vec::new();
+            loop {
+                if waiting.is_empty() {
+                    match next(&receiver, &mut work) {
+                        Some(requests) => waiting = requests,
+                        None => break,
+                    }
+                }
                 receiver.try_iter().for_each(|more| waiting.extend(more));
                 let mut done = Vec::with_capacity(waiting.len());
                 drop_expired(&mut waiting, clock, &mut done);
@@ -174,7 +181,7 @@ fn drop_expired(requests: &mut Vec<DiskRequest>, clock: OsClock, done: &mut Resu
 
 /// What a worker does.
 trait Work: Send + 'static {
-    /// Carries out every request.
+    /// Carries out some of the requests, one at least, and leaves the others.
     fn carry_out(&mut self, requests: &mut Vec<DiskRequest>, done: &mut Results);
 
     /// Nothing has been asked for since [`SYNC_EVERY`].
@@ -299,11 +306,27 @@ impl Commit {
 struct Reader {
     engine: Arc<dyn Engine>,
     mark: Arc<Mutex<Mark>>,
+    /// Whether it is the turn of those that take long.
+    long_is_next: bool,
 }
 
 impl Work for Reader {
+    /// Either everything that is quick, or one thing that takes long, in turns: a client's read waits for one page of a scan
+    /// at most, and a scan goes on however many clients read.
     fn carry_out(&mut self, requests: &mut Vec<DiskRequest>, done: &mut Results) {
-        for request in requests.drain(..) {
+        let is_long = |request: &DiskRequest| {
+            use DiskOperation::{Hashes, ReadHints, Scan};
+            matches!(request.operation, Scan(_) | Hashes(_) | ReadHints { .. })
+        };
+        let long = requests.iter().position(is_long);
+        let is_quick_there = requests.iter().any(|request| !is_long(request));
+        self.long_is_next = long.is_some() && (self.long_is_next || !is_quick_there);
+        let chosen = match long.filter(|_| self.long_is_next) {
+            Some(at) => vec![requests.remove(at)],
+            None => requests.extract_if(.., |request| !is_long(request)).collect(),
+        };
+        self.long_is_next = !self.long_is_next && long.is_some();
+        for request in chosen {
             done.push((request.ticket, look(&*self.engine, &self.mark, request.operation)));
         }
     }
@@ -345,4 +368,50 @@ fn distrust(mark: &Mutex<Mark>, why: &str) {
 /// No method leaves a mark half changed, so one that panicked did no harm.
 fn lock(mark: &Mutex<Mark>) -> std::sync::MutexGuard<'_, Mark> {
     mark.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use quorate_ring::{ClusterId, Hlc, Incarnation, Instant, NodeId, TableId, Token};
+    use quorate_storage::{MemoryEngine, Row};
+
+    use super::*;
+    use crate::runtime::mark::Promise;
+
+    #[test]
+    fn a_read_waits_for_one_page_at_most_and_scans_go_on_beside_reads() {
+        let dir = tempfile::tempdir().unwrap();
+        let (cluster, node, incarnation) = (ClusterId(1), NodeId(1), Incarnation(0));
+        let promise = Promise { cluster, node, incarnation, sequence: 0, distrusted: false };
+        let mark = Arc::new(Mutex::new(Mark::create(dir.path(), promise).unwrap()));
+        let mut reader = Reader { engine: Arc::new(MemoryEngine::new()), mark, long_is_next: false };
+        let table = TableId(1);
+        let request = |number: u64, operation| DiskRequest {
+            ticket: Ticket::ClockBound(Hlc(number)),
+            deadline: Instant::NEVER,
+            operation,
+        };
+        let read = |number| request(number, DiskOperation::Read(Row::new(Token(0), table, b"k".to_vec())));
+        let scan = |number| {
+            let scan = Scan { table, ranges: Vec::new(), after: None, bytes_max: 1 };
+            request(number, DiskOperation::Scan(scan))
+        };
+        let mut waiting = vec![scan(1), read(2), scan(3), read(4)];
+        let mut pass = |waiting: &mut Vec<DiskRequest>| {
+            let mut done = Vec::new();
+            reader.carry_out(waiting, &mut done);
+            let number = |(ticket, _): (Ticket, DiskResult)| match ticket {
+                Ticket::ClockBound(Hlc(number)) => number,
+                _ => panic!("another ticket"),
+            };
+            done.into_iter().map(number).collect::<Vec<_>>()
+        };
+        assert_eq!(pass(&mut waiting), [2, 4]);
+        waiting.push(read(5));
+        assert_eq!(pass(&mut waiting), [1]);
+        waiting.push(read(6));
+        assert_eq!(pass(&mut waiting), [5, 6]);
+        assert_eq!(pass(&mut waiting), [3]);
+        assert_eq!(pass(&mut waiting), [] as [u64; 0]);
+    }
 }
