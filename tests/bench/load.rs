@@ -10,6 +10,8 @@
 
 #![expect(clippy::disallowed_methods, clippy::print_stdout, reason = "a bench reads the clock and prints")]
 
+#[path = "clients.rs"]
+mod clients;
 #[allow(dead_code, reason = "the tests wipe nodes and run shells, the bench does not")]
 #[path = "../cluster/nodes.rs"]
 mod nodes;
@@ -21,14 +23,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use quorate::{
-    client::{Client, TableHandle},
-    ring::{Consistency, TableKind},
-    wire::Outcome,
-};
-use tokio::task::LocalSet;
+use quorate::{client::TableHandle, ring::TableKind, wire::Outcome};
 
-use self::nodes::Nodes;
+use self::{
+    clients::{Done, Load, Until, get, key, open_loop, put, put_again, start},
+    nodes::Nodes,
+};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() {
@@ -61,26 +61,16 @@ async fn main() {
 
 const SCENARIOS: [&str; 5] = ["register", "siblings", "repair", "hot-key", "overload"];
 
-/// Three nodes and a table.
-async fn start(kind: TableKind) -> (Nodes, TableHandle) {
-    let began = Instant::now();
-    let nodes = Nodes::start(3);
-    let client = Client::builder().contact_points(nodes.addresses()).tls(nodes.identity()).build().await;
-    let client = client.expect("a client");
-    while client.create_table("bench").kind(kind).await.is_err() {
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
-    let table = client.table("bench").await.expect("the table");
-    table.put("first", "write").await.expect("a write");
-    println!("start to first acknowledged QUORUM write: {:?}", began.elapsed());
-    println!("resident, idle: {:?} KiB", nodes.resident_kib());
-    (nodes, table)
-}
-
 async fn register(seconds: Duration) {
-    let (nodes, table) = start(TableKind::Register).await;
+    let (nodes, table) = start(TableKind::Register, "").await;
     for round in 1..=3 {
-        let load = Load { nodes: &nodes, table: &table, clients: CLIENTS, until: Until::Seconds(seconds) };
+        let load = Load {
+            nodes: &nodes,
+            table: &table,
+            keys: KEYS,
+            clients: CLIENTS,
+            until: Until::Seconds(seconds),
+        };
         load.run(&format!("write {round}"), put).await;
         load.run(&format!("read {round}"), get).await;
     }
@@ -89,9 +79,9 @@ async fn register(seconds: Duration) {
 }
 
 async fn siblings(seconds: Duration) {
-    let (nodes, table) = start(TableKind::Siblings).await;
+    let (nodes, table) = start(TableKind::Siblings, "").await;
     let until = Until::Seconds(seconds);
-    let load = Load { nodes: &nodes, table: &table, clients: CLIENTS, until };
+    let load = Load { nodes: &nodes, table: &table, keys: KEYS, clients: CLIENTS, until };
     // Every key holds something, so that all writes find the same work.
     Load { until: Until::Operations(KEYS), ..load }.run("fill", put).await;
     for round in 1..=3 {
@@ -125,27 +115,35 @@ async fn siblings(seconds: Duration) {
 
 /// n3 is down while the keys are written, n1 while they are read: n2 and n3 must come to agree on each.
 async fn repair() {
-    let (mut nodes, table) = start(TableKind::Siblings).await;
+    let (mut nodes, table) = start(TableKind::Siblings, "").await;
     let until = Until::Operations(KEYS);
-    Load { nodes: &nodes, table: &table, clients: CLIENTS, until }.run("fill", put).await;
+    Load { nodes: &nodes, table: &table, keys: KEYS, clients: CLIENTS, until }.run("fill", put).await;
     nodes.kill(2);
-    Load { nodes: &nodes, table: &table, clients: CLIENTS, until }.run("write with n3 down", put_again).await;
+    Load { nodes: &nodes, table: &table, keys: KEYS, clients: CLIENTS, until }
+        .run("write with n3 down", put_again)
+        .await;
     nodes.kill(0);
     nodes.restart(2);
     while get(table.clone(), "first".to_owned()).await == Done::Failed {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
-    let load = Load { nodes: &nodes, table: &table, clients: CLIENTS, until };
+    let load = Load { nodes: &nodes, table: &table, keys: KEYS, clients: CLIENTS, until };
     load.run("read that repairs", get).await;
     load.run("read that agrees", get).await;
     nodes.stop();
 }
 
 async fn hot_key(puts: u64) {
-    let (nodes, table) = start(TableKind::Siblings).await;
+    let (nodes, table) = start(TableKind::Siblings, "").await;
     let most = Rc::new(Cell::new(0));
     for part in 1..=10 {
-        let load = Load { nodes: &nodes, table: &table, clients: 16, until: Until::Operations(puts / 10) };
+        let load = Load {
+            nodes: &nodes,
+            table: &table,
+            keys: KEYS,
+            clients: 16,
+            until: Until::Operations(puts / 10),
+        };
         load.run(&format!("hot key, {part}0 %"), |table: TableHandle, _: String| async move {
             table.put("hot", vec![b'v'; 100]).await.is_ok().into()
         })
@@ -160,14 +158,15 @@ async fn hot_key(puts: u64) {
 
 /// Peak and overload take turns, so that both see the same machine.
 async fn overload(seconds: Duration, rounds: u64, factor: f64) {
-    let (nodes, table) = start(TableKind::Register).await;
-    let peak = Load { nodes: &nodes, table: &table, clients: 256, until: Until::Seconds(seconds) };
+    let (nodes, table) = start(TableKind::Register, "").await;
+    let peak =
+        Load { nodes: &nodes, table: &table, keys: KEYS, clients: 256, until: Until::Seconds(seconds) };
     peak.run("warm up", put).await;
     let (mut shares, mut per_cpu) = (Vec::new(), Vec::new());
     let mut before = peak.run("peak, 256 clients", put).await;
     for round in 1..=rounds {
         let asked = before.rate * factor;
-        let tally = open_loop(&nodes, &table, asked, seconds).await;
+        let tally = overloaded(&nodes, &table, asked, seconds).await;
         let after = peak.run(&format!("peak, 256 clients {round}"), put).await;
         let share = 200.0 * tally.rate(seconds) / (before.rate + after.rate);
         per_cpu.push(50.0 * (before.cpu_us + after.cpu_us) / tally.cpu_us);
@@ -203,164 +202,60 @@ impl Tally {
     fn rate(&self, seconds: Duration) -> f64 {
         self.served.len() as f64 / seconds.as_secs_f64()
     }
+
+    fn print(&self) {
+        let at = |share: f64| {
+            let place = (self.served.len().saturating_sub(1)) as f64 * share;
+            self.served.get(place as usize).map_or(0.0, |micros| f64::from(*micros) / 1e3)
+        };
+        println!(
+            "  served {}, p50 {:.0} ms, p99 {:.0} ms; unknown {}; failed {:?}; nodes' CPU {:.0} us each",
+            self.served.len(),
+            at(0.5),
+            at(0.99),
+            self.unknown,
+            self.failed,
+            self.cpu_us
+        );
+    }
 }
 
 /// Asks `rate` times a second, whatever comes back; what was not served within a second was not served.
-async fn open_loop(nodes: &Nodes, table: &TableHandle, rate: f64, seconds: Duration) -> Tally {
-    let local = LocalSet::new();
+async fn overloaded(nodes: &Nodes, table: &TableHandle, rate: f64, seconds: Duration) -> Tally {
     let tally = Rc::new(RefCell::new(Tally::default()));
-    let (began, cpu) = (Instant::now(), nodes.cpu_micros());
-    let asking = async {
-        let mut asked = 0_u64;
-        while began.elapsed() < seconds {
-            while (asked as f64) < began.elapsed().as_secs_f64() * rate {
-                asked += 1;
-                let (table, tally) = (table.clone(), Rc::clone(&tally));
-                let due = began + Duration::from_secs_f64(asked as f64 / rate);
-                tokio::task::spawn_local(async move {
-                    let key = format!("key{:013}", asked * 48_271 % KEYS);
-                    let put = table.put(key, vec![b'v'; 100]).timeout(Duration::from_secs(1)).await;
-                    let took = due.elapsed();
-                    let mut tally = tally.borrow_mut();
-                    match put {
-                        Ok(_) if took <= Duration::from_secs(1) => tally.served.push(took.as_micros() as u32),
-                        Ok(_) => *tally.failed.entry("too late".to_owned()).or_default() += 1,
-                        Err(error) => {
-                            tally.unknown += u64::from(error.outcome() == Outcome::Unknown);
-                            let words: String =
-                                error.to_string().chars().filter(|c| !c.is_numeric()).take(60).collect();
-                            *tally.failed.entry(words).or_default() += 1;
-                        }
-                    }
-                });
-            }
-            tokio::time::sleep(Duration::from_millis(1)).await;
+    let (began, cpu, cpu_after) = (Instant::now(), nodes.cpu_micros(), Cell::new(0));
+    let goes_on = || {
+        let goes_on = began.elapsed() < seconds;
+        if !goes_on {
+            // Before what is still under way has come to an end.
+            cpu_after.set(nodes.cpu_micros());
         }
+        goes_on
     };
-    local.run_until(asking).await;
-    let cpu = nodes.cpu_micros() - cpu;
-    local.await;
-    let mut tally = tally.take();
-    tally.cpu_us = cpu as f64 / tally.served.len().max(1) as f64;
-    tally.served.sort_unstable();
-    let at = |share: f64| {
-        let place = (tally.served.len().saturating_sub(1)) as f64 * share;
-        tally.served.get(place as usize).map_or(0.0, |micros| f64::from(*micros) / 1e3)
-    };
-    println!(
-        "  served {}, p50 {:.0} ms, p99 {:.0} ms; unknown {}; failed {:?}; nodes' CPU {:.0} us each",
-        tally.served.len(),
-        at(0.5),
-        at(0.99),
-        tally.unknown,
-        tally.failed,
-        tally.cpu_us
-    );
-    tally
-}
-
-/// What became of one operation.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Done {
-    Well,
-    Failed,
-}
-
-impl From<bool> for Done {
-    fn from(well: bool) -> Self {
-        if well { Self::Well } else { Self::Failed }
-    }
-}
-
-async fn put(table: TableHandle, key: String) -> Done {
-    let put = table.put(key, vec![b'v'; 100]).consistency(Consistency::Quorum).await;
-    put.inspect_err(|error| println!("  {error}")).is_ok().into()
-}
-
-/// A write that a dying node may leave unknown.
-async fn put_again(table: TableHandle, key: String) -> Done {
-    for _ in 0..100 {
-        if table.put(key.clone(), vec![b'w'; 100]).idempotent(true).await.is_ok() {
-            return Done::Well;
-        }
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-    Done::Failed
-}
-
-async fn get(table: TableHandle, key: String) -> Done {
-    let got = table.get(key).consistency(Consistency::Quorum).await;
-    got.inspect_err(|error| println!("  {error}")).is_ok().into()
-}
-
-/// Closed-loop clients.
-#[derive(Clone, Copy)]
-struct Load<'a> {
-    nodes: &'a Nodes,
-    table: &'a TableHandle,
-    clients: u64,
-    until: Until,
-}
-
-/// What closed-loop clients did.
-struct Ran {
-    /// Operations a second.
-    rate: f64,
-    /// The nodes' CPU for each, in microseconds.
-    cpu_us: f64,
-}
-
-#[derive(Clone, Copy)]
-enum Until {
-    Seconds(Duration),
-    /// So many in all, each key once as long as there are keys.
-    Operations(u64),
-}
-
-impl Load<'_> {
-    /// Runs loops of `operation`, and prints what they did.
-    async fn run<F: Future<Output = Done> + 'static>(
-        &self,
-        name: &str,
-        operation: impl Fn(TableHandle, String) -> F + Clone + 'static,
-    ) -> Ran {
-        let latencies = Rc::new(RefCell::new(Vec::<u32>::new()));
-        let next = Rc::new(Cell::new(0_u64));
-        let (began, cpu, until) = (Instant::now(), self.nodes.cpu_micros(), self.until);
-        let local = LocalSet::new();
-        for _ in 0..self.clients {
-            let (table, operation) = (self.table.clone(), operation.clone());
-            let (latencies, next) = (Rc::clone(&latencies), Rc::clone(&next));
-            local.spawn_local(async move {
-                loop {
-                    let n = next.replace(next.get() + 1);
-                    match until {
-                        Until::Seconds(seconds) if began.elapsed() >= seconds => return,
-                        Until::Operations(operations) if n >= operations => return,
-                        _ => {}
-                    }
-                    let asked = Instant::now();
-                    // A step that shares no factor with the number of keys visits each of them in turn, spread.
-                    let key = format!("key{:013}", n * 48_271 % KEYS);
-                    assert!(operation(table.clone(), key).await == Done::Well, "a request failed");
-                    latencies.borrow_mut().push(asked.elapsed().as_micros() as u32);
+    let operation = |asked, due: Instant| {
+        let (table, tally) = (table.clone(), Rc::clone(&tally));
+        async move {
+            let put = table.put(key(asked, KEYS), vec![b'v'; 100]).timeout(Duration::from_secs(1)).await;
+            let took = due.elapsed();
+            let mut tally = tally.borrow_mut();
+            match put {
+                Ok(_) if took <= Duration::from_secs(1) => tally.served.push(took.as_micros() as u32),
+                Ok(_) => *tally.failed.entry("too late".to_owned()).or_default() += 1,
+                Err(error) => {
+                    tally.unknown += u64::from(error.outcome() == Outcome::Unknown);
+                    let words: String =
+                        error.to_string().chars().filter(|c| !c.is_numeric()).take(60).collect();
+                    *tally.failed.entry(words).or_default() += 1;
                 }
-            });
+            }
         }
-        local.await;
-        let mut latencies = latencies.take();
-        latencies.sort_unstable();
-        let at = |share: f64| f64::from(latencies[((latencies.len() - 1) as f64 * share) as usize]) / 1e3;
-        let rate = latencies.len() as f64 / began.elapsed().as_secs_f64();
-        let cpu = (self.nodes.cpu_micros() - cpu) as f64 / latencies.len() as f64;
-        println!(
-            "{name}: {rate:.0}/s, p50 {:.2} ms, p99 {:.2} ms, p99.9 {:.2} ms, nodes' CPU {cpu:.1} us/op",
-            at(0.5),
-            at(0.99),
-            at(0.999)
-        );
-        Ran { rate, cpu_us: cpu }
-    }
+    };
+    open_loop(rate, goes_on, operation).await;
+    let mut tally = tally.take();
+    tally.cpu_us = (cpu_after.get() - cpu) as f64 / tally.served.len().max(1) as f64;
+    tally.served.sort_unstable();
+    tally.print();
+    tally
 }
 
 const CLIENTS: u64 = 64;

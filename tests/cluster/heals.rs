@@ -2,12 +2,12 @@
 
 use std::path::Path;
 
-use quorate::{
-    ring::NodeId,
-    storage::{Committer, Engine, FjallEngine, FjallOptions, Space, Write, read_hints, recover},
-};
+use quorate::ring::NodeId;
 
-use super::*;
+use super::{
+    databases::{forget_hints, records},
+    *,
+};
 
 #[tokio::test]
 async fn anti_entropy_alone_brings_back_what_no_hint_is_left_for() {
@@ -178,26 +178,6 @@ fn table_files(directory: &Path) -> Vec<std::path::PathBuf> {
         }
     }
     files
-}
-
-/// Removes what is kept for `target`, as if it had been lost. Says how much that was.
-fn forget_hints(db: &Path, target: NodeId) -> usize {
-    let engine = open(db);
-    let mut committer = Committer::new(&recover(&engine).expect("a sound directory"));
-    let page = read_hints(&engine, target, None, usize::MAX).expect("readable hints");
-    let forget = |row| Write::Unhint { target, row, given: None };
-    let writes: Vec<_> = page.hints.into_iter().map(|(row, _)| forget(row)).collect();
-    assert!(committer.run(&engine, &writes).iter().all(Result::is_ok));
-    writes.len()
-}
-
-fn records(db: &Path) -> usize {
-    let all = std::ops::Bound::Unbounded;
-    open(db).scan(Space::Data, all, all, usize::MAX, usize::MAX).expect("readable records").len()
-}
-
-fn open(db: &Path) -> FjallEngine {
-    FjallEngine::open(db, &FjallOptions::default()).expect("the database of a node that is down")
 }
 
 const KEYS: usize = 300;

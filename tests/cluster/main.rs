@@ -5,6 +5,7 @@
 
 #![expect(clippy::disallowed_methods, reason = "this waits for real processes")]
 
+mod databases;
 mod failures;
 mod full;
 mod heals;

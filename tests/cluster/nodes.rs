@@ -30,7 +30,7 @@ impl Nodes {
         Self::start_in(tempfile::tempdir().expect("a directory"), count, "")
     }
 
-    /// The same in `dir`, with `settings` in each configuration.
+    /// The same in `dir`, with `settings` in each configuration, where `{node}` is the node's name.
     pub(crate) fn start_in(dir: TempDir, count: usize, settings: &str) -> Self {
         let mut nodes = Self::prepare(dir, count);
         let advertised = nodes.listen().iter().map(SocketAddr::to_string).collect();
@@ -58,7 +58,7 @@ impl Nodes {
         self.quorate(&["certs", "client", "certs", "client"]);
         for node in 0..self.ports.len() {
             self.quorate(&["certs", "node", "certs", &name(node)]);
-            let configuration = self.configuration(node) + settings;
+            let configuration = self.configuration(node) + &settings.replace("{node}", &name(node));
             fs::write(self.path(&format!("{}.toml", name(node))), configuration).expect("written");
             self.restart(node);
         }
@@ -81,6 +81,14 @@ impl Nodes {
     pub(crate) fn has_ended(&mut self, node: usize) -> bool {
         let process = self.processes[node].as_mut().expect("the node was started");
         process.try_wait().expect("a child").is_some()
+    }
+
+    /// Ends a node as an operator does.
+    #[allow(dead_code, reason = "the bench asks, the tests do not")]
+    pub(crate) fn end(&mut self, node: usize) {
+        self.signal(node, "TERM");
+        let status = self.processes[node].take().map(|mut process| process.wait().expect("it ends"));
+        assert!(status.is_some_and(|status| status.success()), "its log:\n{}", self.log(node));
     }
 
     /// Sends a signal, by its name, to a node that runs.

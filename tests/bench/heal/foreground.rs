@@ -1,0 +1,87 @@
+//! Clients that go on, whatever happens to the nodes.
+
+use std::{
+    cell::{Cell, RefCell},
+    rc::Rc,
+    time::Instant,
+};
+
+use quorate::client::TableHandle;
+
+use super::clients::{key, open_loop};
+
+/// One request.
+#[derive(Clone, Copy)]
+pub(crate) struct Request {
+    /// When it was due, in seconds since the beginning.
+    pub(crate) at: f64,
+    /// From then to the answer, in milliseconds.
+    pub(crate) ms: f64,
+    pub(crate) is_write: bool,
+    pub(crate) is_ok: bool,
+}
+
+/// Reads and writes at QUORUM, so many a second of each, open-loop: those that wait do not hold up the next.
+#[derive(Clone)]
+pub(crate) struct Foreground {
+    pub(crate) began: Instant,
+    requests: Rc<RefCell<Vec<Request>>>,
+    is_over: Rc<Cell<bool>>,
+}
+
+impl Foreground {
+    pub(crate) fn new() -> Self {
+        Self { began: Instant::now(), requests: Rc::default(), is_over: Rc::default() }
+    }
+
+    /// Asks until [`Foreground::end`].
+    pub(crate) async fn run(&self, table: &TableHandle, keys: u64, writes: u64, reads: u64) {
+        let operation = |n: u64, due: Instant| {
+            let (this, table) = (self.clone(), table.clone());
+            async move {
+                let is_write = n % (writes + reads) < writes;
+                let key = key(n, keys);
+                let is_ok = match is_write {
+                    true => table.put(key, vec![b'w'; 100]).await.is_ok(),
+                    false => table.get(key).await.is_ok(),
+                };
+                let at = due.duration_since(this.began).as_secs_f64();
+                let ms = due.elapsed().as_secs_f64() * 1e3;
+                this.requests.borrow_mut().push(Request { at, ms, is_write, is_ok });
+            }
+        };
+        open_loop((writes + reads) as f64, || !self.is_over.get(), operation).await;
+    }
+
+    pub(crate) fn end(&self) {
+        self.is_over.set(true);
+    }
+
+    pub(crate) fn seconds(&self) -> f64 {
+        self.began.elapsed().as_secs_f64()
+    }
+
+    /// All that was asked.
+    pub(crate) fn requests(&self) -> Vec<Request> {
+        self.requests.borrow().clone()
+    }
+}
+
+/// The latency in milliseconds that `share` of those of `requests` that are due from `from` to `to` kept to. A request
+/// that failed counts with the time that it took.
+pub(crate) fn quantile(requests: &[Request], is_write: bool, (from, to): (f64, f64), share: f64) -> f64 {
+    let wanted = |r: &&Request| r.is_write == is_write && (from..to).contains(&r.at);
+    let mut all: Vec<_> = requests.iter().filter(wanted).map(|request| request.ms).collect();
+    all.sort_by(f64::total_cmp);
+    all.get((all.len().saturating_sub(1) as f64 * share) as usize).copied().unwrap_or(f64::NAN)
+}
+
+/// The median over the seconds of a time of what [`quantile`] says of each: one second in which the machine did something
+/// else says nothing of the others.
+pub(crate) fn usual(requests: &[Request], is_write: bool, (from, to): (f64, f64), share: f64) -> f64 {
+    let seconds = (to - from) as usize;
+    let second = |n: usize| quantile(requests, is_write, (from + n as f64, from + n as f64 + 1.0), share);
+    let mut all: Vec<_> = (0..seconds).map(second).filter(|ms| ms.is_finite()).collect();
+    all.sort_by(f64::total_cmp);
+    all.get(all.len() / 2).copied().unwrap_or(f64::NAN)
+}

@@ -1,0 +1,62 @@
+//! What nodes say that they have counted.
+
+use std::{collections::BTreeMap, fs};
+
+use super::nodes::Nodes;
+
+/// Settings under which a node says it.
+pub(crate) const SETTINGS: &str = "metrics_file = \"{node}.prom\"\n";
+
+/// The metrics of one node, as of the last second.
+#[derive(Clone, Default)]
+pub(crate) struct Metrics(BTreeMap<String, f64>);
+
+impl Metrics {
+    /// Of a node; none while it does not run.
+    pub(crate) fn of(nodes: &Nodes, node: usize) -> Self {
+        let text = fs::read_to_string(nodes.data_dir(node).with_extension("prom")).unwrap_or_default();
+        let lines = text.lines().filter_map(|line| line.rsplit_once(' '));
+        Self(lines.filter_map(|(name, value)| Some((name.to_owned(), value.parse().ok()?))).collect())
+    }
+
+    /// Of all three nodes.
+    pub(crate) fn of_all(nodes: &Nodes) -> [Self; 3] {
+        [0, 1, 2].map(|node| Self::of(nodes, node))
+    }
+
+    /// The sum over all series of a name that have these labels, written as `peer="n2"`.
+    pub(crate) fn sum(&self, name: &str, labels: &[&str]) -> f64 {
+        let is_asked = |series: &&String| {
+            series.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with('{'))
+                && labels.iter().all(|label| series.contains(label))
+        };
+        self.0.iter().filter(|(series, _)| is_asked(series)).map(|(_, value)| value).sum()
+    }
+
+    /// Whether there is such a series.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.0.keys().any(|series| series.starts_with(name))
+    }
+}
+
+/// The sum over the three nodes.
+pub(crate) fn total(all: &[Metrics; 3], name: &str, labels: &[&str]) -> f64 {
+    all.iter().map(|metrics| metrics.sum(name, labels)).sum()
+}
+
+/// Bytes that comparisons and what they led to have moved, of all nodes.
+pub(crate) fn repair_bytes(all: &[Metrics; 3]) -> f64 {
+    total(all, "quorate_peer_sent_bytes_total", &["work=\"repair\""])
+}
+
+/// Whether each pair has found itself equal since `before`.
+pub(crate) fn have_agreed(before: &[Metrics; 3], now: &[Metrics; 3]) -> bool {
+    let agreed = |all: &[Metrics; 3], a: usize, b: usize| {
+        let labels = [format!("peer=\"n{}\"", b + 1), "outcome=\"agreed\"".to_owned()];
+        let labels: Vec<_> = labels.iter().map(String::as_str).collect();
+        all[a].sum("quorate_repair_comparisons_total", &labels)
+    };
+    [(0, 1), (0, 2), (1, 2)]
+        .into_iter()
+        .all(|(a, b)| agreed(now, a, b) > agreed(before, a, b) || agreed(now, b, a) > agreed(before, b, a))
+}
