@@ -14,6 +14,8 @@ use crate::{
 /// Runs that failed once: what was wrong, and the arguments. A change of what seeds draw makes an entry
 /// another run; one that matters deserves a transcript too.
 const SEEDS: &[(&str, &str)] = &[
+    ("a damaged record does not mend itself", "--seed 7031385 --faults=0,2,3,6"),
+    ("nor one of siblings", "--seed 7521844 --faults=0,1,2,3,4,7,8"),
     (
         "a repair lost with its connection is made by the next read",
         "--only register --seed 1754 --faults=3,6,8,9,10,11,14",

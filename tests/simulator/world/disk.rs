@@ -271,10 +271,19 @@ impl Disk {
         self.busy = false;
     }
 
-    /// Flips a bit of the record of `row`, if there is one.
+    /// Flips a bit of the record of `row`, if there is one. A record that is damaged already stays so: one that mended
+    /// itself would be in no digest that was worked out meanwhile.
     pub(crate) fn flip_bit(&mut self, row: &Row) -> bool {
-        let bit = self.random.next() as usize;
-        self.engine.flip_bit(quorate::storage::Space::Data, &row.to_storage_key(), bit)
+        let key = row.to_storage_key();
+        loop {
+            let bit = self.random.next() as usize;
+            if !self.engine.flip_bit(quorate::storage::Space::Data, &key, bit) {
+                return false;
+            }
+            if self.durable(row).is_err() {
+                return true;
+            }
+        }
     }
 
     /// What is durable under `row`.
