@@ -117,7 +117,8 @@ pub enum Alarm {
         /// How many ranges are left.
         left: usize,
     },
-    /// What the records of a cell add up to is not what was kept of it: a bug. It is put right.
+    /// What the records of a cell add up to is not what was kept of it: a bug, or a record that was damaged when it was
+    /// added up, and is not any more. It is put right.
     WrongDigest {
         /// The cell's number.
         cell: u32,

@@ -140,7 +140,10 @@ pub(super) fn alarm(alarm: &Alarm) {
         }
         Alarm::WrongDigest { cell } => {
             counter!("quorate_alarms_total", "alarm" => "wrong_digest").increment(1);
-            error!(cell, "what records add up to was not what was kept of it: a bug; it is put right");
+            error!(
+                cell,
+                "what records add up to was not what was kept of it: a bug, or a disk that errs at times; it is put right"
+            );
         }
         Alarm::DataLost { table } => {
             counter!("quorate_alarms_total", "alarm" => "data_lost").increment(1);
