@@ -5,7 +5,7 @@ use std::{fmt, num::NonZeroU8, str::FromStr};
 use serde::{Deserialize, Serialize};
 
 /// How many of a key's N replicas an operation waits for.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Consistency {
     /// One replica: fast, always available, not linearizable.
     One,

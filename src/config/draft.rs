@@ -1,6 +1,12 @@
 //! Settings on their way to a configuration: read one by one, checked together at the end.
 
-use std::{fmt::Display, net::SocketAddr, ops::RangeInclusive, path::PathBuf, time::Duration};
+use std::{
+    fmt::Display,
+    net::{Ipv4Addr, SocketAddr},
+    ops::RangeInclusive,
+    path::PathBuf,
+    time::Duration,
+};
 
 use quorate_ring::Founder;
 use quorate_storage::State;
@@ -28,6 +34,8 @@ pub(super) struct Draft {
     pub(super) ca: Option<PathBuf>,
     pub(super) cert: Option<PathBuf>,
     pub(super) key: Option<PathBuf>,
+    /// `Some(None)` if there is to be none.
+    pub(super) admin_address: Option<Option<SocketAddr>>,
     pub(super) process: ProcessSettings,
 }
 
@@ -52,12 +60,29 @@ impl Default for Draft {
             ca: None,
             cert: None,
             key: None,
+            admin_address: None,
             process: ProcessSettings::default(),
         }
     }
 }
 
 impl Draft {
+    /// Settles what follows from other settings and was not set.
+    pub(super) fn settle(&mut self) {
+        self.listen = self.listen.or_else(|| self.own_address());
+        if let (None, Some(listen)) = (self.admin_address, self.listen) {
+            let ip = if listen.ip().is_loopback() { listen.ip() } else { Ipv4Addr::LOCALHOST.into() };
+            self.admin_address = Some(Some((ip, listen.port()).into()));
+        }
+        self.process.admin_address = self.admin_address.flatten();
+    }
+
+    /// This node's address in the founders' list, unless it is a name.
+    fn own_address(&self) -> Option<SocketAddr> {
+        let own = self.node.as_ref()?;
+        self.founders.as_ref()?.iter().find(|founder| founder.name == *own)?.address.parse().ok()
+    }
+
     /// Sets one setting, or says why not.
     pub(super) fn set(&mut self, setting: &Setting, value: Value) -> Result<(), String> {
         let text = match value {
@@ -109,9 +134,7 @@ impl Draft {
             }
             "node" => self.node = Some(text),
             "listen" => {
-                let usage =
-                    |_| format!("'{text}' is no address: write IP:PORT, like `0.0.0.0:7000` or `[::]:7000`");
-                self.listen = Some(text.parse().map_err(usage)?);
+                self.listen = Some(address(&text)?);
             }
             "data_dir" => self.data_dir = Some(text.into()),
             "tls.ca" => self.ca = Some(text.into()),
@@ -121,7 +144,8 @@ impl Draft {
                 let named = NetworkProfile::named(&text);
                 self.process.network = named.ok_or_else(|| format!("'{text}' is neither `lan` nor `wan`"))?;
             }
-            "metrics_file" => self.process.metrics_file = Some(text.into()),
+            "admin_address" if text == OFF => self.admin_address = Some(None),
+            "admin_address" => self.admin_address = Some(Some(address(&text)?)),
             _ => return Err("is no setting".to_owned()),
         }
         Ok(())
@@ -144,11 +168,16 @@ impl Draft {
             "tls.cert" => path(&self.cert),
             "tls.key" => path(&self.key),
             "network" => Some(quoted(self.process.network.name())),
-            "metrics_file" => path(&self.process.metrics_file),
+            "admin_address" => self.admin_address.map(|address| address.map_or_else(|| quoted(OFF), quoted)),
             _ => None,
         };
         text.unwrap_or_default()
     }
+}
+
+fn address(text: &str) -> Result<SocketAddr, String> {
+    let usage = |_| format!("'{text}' is no address: write IP:PORT, like `0.0.0.0:7000` or `[::]:7000`");
+    text.parse().map_err(usage)
 }
 
 fn bytes_within(text: &str, range: &RangeInclusive<u64>) -> Result<u64, String> {
@@ -169,6 +198,8 @@ fn within<T: PartialOrd + Copy>(
     }
     Err(format!("{} is not within {} to {}", show(value), show(*range.start()), show(*range.end())))
 }
+
+const OFF: &str = "off";
 
 fn quoted(text: impl Display) -> String {
     toml::Value::String(text.to_string()).to_string()

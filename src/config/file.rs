@@ -81,7 +81,7 @@ impl Reader<'_> {
     }
 
     fn path(&self, setting: &Setting, text: String) -> String {
-        let is_path = setting.key.starts_with("tls.") || ["data_dir", "metrics_file"].contains(&setting.key);
+        let is_path = setting.key.starts_with("tls.") || setting.key == "data_dir";
         if is_path { self.dir.join(text).display().to_string() } else { text }
     }
 

@@ -61,7 +61,7 @@ pub fn render(file: Option<&Path>, overrides: &Overrides) -> Result<String, Mist
     if !mistakes.is_empty() {
         return Err(Mistakes { file: file.map(Path::to_owned), mistakes });
     }
-    draft.listen = draft.listen.or_else(|| own_address(&draft));
+    draft.settle();
     let mut text = String::new();
     for setting in SETTINGS {
         let (key, help, value) = (setting.key, setting.help, draft.text(setting));
@@ -95,7 +95,7 @@ fn gather(file: Option<&Path>, overrides: &Overrides, mistakes: &mut Vec<Mistake
 }
 
 /// Checks what only shows when all is known.
-fn finish(draft: Draft, lines: &Lines, mistakes: &mut Vec<Mistake>) -> Option<RunConfig> {
+fn finish(mut draft: Draft, lines: &Lines, mistakes: &mut Vec<Mistake>) -> Option<RunConfig> {
     let mut blame = |key: &str, reason: String| {
         let line = lines.iter().find(|(at, _)| *at == key).map(|(_, line)| *line);
         mistakes.push(Mistake { line, reason });
@@ -107,8 +107,8 @@ fn finish(draft: Draft, lines: &Lines, mistakes: &mut Vec<Mistake>) -> Option<Ru
     if !missing.is_empty() {
         return None;
     }
-    let listen = draft.listen.or_else(|| own_address(&draft));
-    let Draft { cluster, founders, value_bytes_max, request_timeout_max, .. } = draft;
+    draft.settle();
+    let Draft { listen, cluster, founders, value_bytes_max, request_timeout_max, .. } = draft;
     let Draft { node, data_dir, ca, cert, key, process, .. } = draft;
     let (cluster, founders, node) = (cluster?, founders?, node?);
     let before = blame_founders(&cluster, &founders, &node, &mut blame);
@@ -152,7 +152,7 @@ fn required(draft: &Draft) -> Vec<&'static str> {
     SETTINGS
         .iter()
         .filter(|setting| {
-            !["listen", "metrics_file"].contains(&setting.key) && draft.text(setting).is_empty()
+            !["listen", "admin_address"].contains(&setting.key) && draft.text(setting).is_empty()
         })
         .map(|setting| setting.key)
         .collect()
@@ -198,11 +198,6 @@ fn blame_founders(
         return false;
     }
     true
-}
-
-fn own_address(draft: &Draft) -> Option<std::net::SocketAddr> {
-    let own = draft.node.as_ref()?;
-    draft.founders.as_ref()?.iter().find(|founder| founder.name == *own)?.address.parse().ok()
 }
 
 impl fmt::Display for Mistakes {

@@ -58,6 +58,11 @@ pub(super) const SETTINGS: &[Setting] = &[
     ),
     Setting::own("node", "This node's name, one of the founders'"),
     Setting::own("listen", "The UDP address to listen on; by default this node's in the founders' list"),
+    Setting::own(
+        "admin_address",
+        "The TCP address of /livez, /readyz and /metrics, without encryption, or `off`; by default on loopback, at the \
+         port of `listen`",
+    ),
     Setting::own("data_dir", "Where the node keeps its data"),
     Setting::own("tls.ca", "The certificate of the cluster's authority"),
     Setting::own("tls.cert", "This node's certificate"),
@@ -128,10 +133,6 @@ pub(super) const SETTINGS: &[Setting] = &[
         help: "How long requests under way may take when the node is told to stop",
         field: Field::Duration(|p| &mut p.drain_timeout, ms(0)..=ms(600_000)),
     },
-    Setting::own(
-        "metrics_file",
-        "Where the node writes its metrics each second, as Prometheus's text; nowhere if not set",
-    ),
 ];
 
 const MIB: u64 = 1 << 20;

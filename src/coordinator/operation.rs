@@ -271,7 +271,9 @@ impl Operation {
             Err(error) => is_write.then_some(error.outcome),
         };
         let nanos = u64::try_from(now.since(self.task.admitted.at()).as_nanos()).unwrap_or(u64::MAX);
-        Observation::Request { operation, outcome, nanos }
+        let consistency = self.task.plan.consistency;
+        let forwarded = matches!(self.origin(), Origin::Peer(_));
+        Observation::Request { operation, consistency, forwarded, outcome, nanos }
     }
 
     /// What the end of it leaves to do: nothing, unless a state was sent. A write that was not acknowledged is not

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use quorate_gossip::MemberState;
-use quorate_ring::{Duration, Instant, NodeId, TableId, Tag};
+use quorate_ring::{Consistency, Duration, Instant, NodeId, TableId, Tag};
 use quorate_storage::HintBacklog;
 
 use super::{ClientId, DiskRequest};
@@ -138,6 +138,10 @@ pub enum Observation {
     Request {
         /// `get`, `put`, `delete`, ...
         operation: &'static str,
+        /// The level that it asked for.
+        consistency: Consistency,
+        /// Whether it came by way of another node that is no replica of its key.
+        forwarded: bool,
         /// What is known of it; `None` for an error of a read.
         outcome: Option<Outcome>,
         /// How long it took, in nanoseconds.

@@ -2,11 +2,11 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use quorate_ring::{Epoch, Hlc, Instant, NodeId, Now, Ring};
+use quorate_ring::{Duration, Epoch, Hlc, Instant, NodeId, Now, Ring};
 use quorate_storage::{HintBacklog, Life, Recovered, WriteError};
 
 use super::{
-    ClientId, DiskResult, Effect, Effects, Input, NodeConfig, Ticket, healing,
+    ClientId, DiskResult, Effect, Effects, Input, NodeConfig, Readiness, Ticket, healing,
     held::{Held, HeldFrame},
     turn::Surroundings,
 };
@@ -151,6 +151,26 @@ impl Node {
             && self.agreement.is_idle()
             && self.held.is_empty()
             && self.handoff.is_idle()
+    }
+
+    /// Whether it does all of its work.
+    pub fn readiness(&self) -> Readiness {
+        let Surroundings { serves, catalog, .. } = &self.surroundings;
+        let (tables, ranges) = catalog
+            .recovering()
+            .fold((0, 0), |(tables, ranges), (_, left)| (tables + 1, ranges + left.len()));
+        match () {
+            () if self.draining => Readiness::Draining,
+            () if !serves => Readiness::Waiting,
+            () if tables > 0 => Readiness::Recovering { tables, ranges },
+            () => Readiness::Ready,
+        }
+    }
+
+    /// How far the node's hybrid clock is ahead of its wall clock: as far as the wall clock of whoever it has heard of is, at
+    /// most, or as it was itself before it stepped back.
+    pub fn clock_lead(&self, now: Now) -> Duration {
+        Duration::from_micros(self.surroundings.clock.last().wall().0.saturating_sub(now.wall.0))
     }
 
     /// What a client needs to know to route by itself.

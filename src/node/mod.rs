@@ -3,7 +3,7 @@
 //! A [`Node`] has no clock, no socket, no file and no thread. Its methods sort into
 //! - events in: [`Node::handle`], with the time as an argument and the effects in a sink;
 //! - when it wants to be called next: [`Node::next_timer`];
-//! - looking only: [`Node::cluster_info`], [`Node::is_idle`], [`Node::validate`].
+//! - looking only: [`Node::cluster_info`], [`Node::readiness`], [`Node::is_idle`], [`Node::validate`].
 //!
 //! The same compiled node runs in production, driven by `runtime`, and in the simulator.
 
@@ -19,6 +19,7 @@ mod map;
 #[cfg(feature = "mutants")]
 mod mutant;
 mod peers;
+mod readiness;
 mod timers;
 mod turn;
 
@@ -31,6 +32,7 @@ pub use input::{ClientId, DiskOperation, DiskRequest, DiskResult, Input, Scan, T
 pub use machine::Node;
 #[cfg(feature = "mutants")]
 pub use mutant::Mutant;
+pub use readiness::Readiness;
 pub use timers::Timers;
 pub use turn::Turn;
 

@@ -28,6 +28,7 @@ use tracing::{info, warn};
 use super::{
     RunError,
     mark::{Mark, SYNC_EVERY},
+    metrics::measured,
 };
 use crate::{
     node::{DiskOperation, DiskRequest, DiskResult, Input, Scan, Ticket},
@@ -342,7 +343,11 @@ fn look(engine: &dyn Engine, mark: &Mutex<Mark>, operation: DiskOperation) -> Di
         DiskOperation::Scan(Scan { table, ranges, after, bytes_max }) => {
             DiskResult::Scanned(scan(engine, table, &ranges, after.as_ref(), bytes_max))
         }
-        DiskOperation::Measure => DiskResult::Measured(engine.stats()),
+        DiskOperation::Measure => {
+            let stats = engine.stats();
+            measured(&stats);
+            DiskResult::Measured(stats)
+        }
         DiskOperation::Hashes(Scan { table, ranges, after, bytes_max }) => {
             DiskResult::Hashed(scan_hashes(engine, table, &ranges, after.as_ref(), bytes_max))
         }

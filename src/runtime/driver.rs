@@ -15,7 +15,8 @@ use tracing::{error, info, warn};
 use super::{
     RunError,
     disk::{Disk, DiskResults},
-    observe::{alarm, observe},
+    metrics::{Observer, alarm},
+    report::{Questions, answer_questions},
 };
 use crate::{
     node::{DiskRequest, Effect, Effects, Input, Node},
@@ -27,6 +28,8 @@ pub(super) struct Driver {
     pub(super) host: Rc<Host>,
     pub(super) disk: Disk,
     pub(super) results: DiskResults,
+    /// What is asked of the node from outside.
+    pub(super) questions: Questions,
     /// Turns to true when the node is to stop.
     pub(super) stop: watch::Receiver<bool>,
     pub(super) drain_timeout: Duration,
@@ -37,8 +40,9 @@ pub(super) struct Driver {
 impl Driver {
     /// Runs the node until it is told to stop, or has to.
     pub(super) async fn run(self) -> Result<(), RunError> {
-        let Self { host, disk, results, stop, drain_timeout, seed } = self;
+        let Self { host, disk, results, questions, stop, drain_timeout, seed } = self;
         spawn_local(accept_all(host.clone()));
+        spawn_local(answer_questions(host.clone(), questions));
         let own = host.hello.node;
         let peers: Vec<_> =
             host.node.borrow().ring().members().iter().filter(|member| member.id > own).cloned().collect();
@@ -76,6 +80,7 @@ struct Loop {
     inputs: VecDeque<Input>,
     effects: Effects,
     requests: Vec<DiskRequest>,
+    observer: Observer,
     timer: Pin<Box<Sleep>>,
     timer_at: Option<Instant>,
 }
@@ -90,6 +95,7 @@ impl Loop {
             inputs: VecDeque::new(),
             effects: Effects::default(),
             requests: Vec::new(),
+            observer: Observer::default(),
             timer: Box::pin(sleep(Duration::ZERO)),
             timer_at: None,
         }
@@ -183,7 +189,7 @@ impl Loop {
                 Effect::Gossip { peer, packet } => switchboard.send_datagram(peer, packet),
                 Effect::Disk(request) => self.requests.push(request),
                 Effect::Alarm(what) => alarm(&what),
-                Effect::Observe(what) => observe(what),
+                Effect::Observe(what) => self.observer.observe(what),
                 Effect::Disconnect(peer) => self.host.switchboard.disconnect_peer(peer),
                 Effect::Halt(reason) => return Err(RunError::Halted(reason)),
                 Effect::Abandon(reason) => return Err(RunError::RolledBack(reason)),

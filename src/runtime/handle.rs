@@ -19,6 +19,7 @@ use super::{
     disk::Disk,
     driver::Driver,
     faults::Faults,
+    report::{Questions, Reports, reports},
 };
 use crate::{
     node::{Node, NodeConfig},
@@ -35,6 +36,8 @@ pub struct NodeHandle {
     peers: usize,
     peers_up: watch::Receiver<usize>,
     stop: watch::Sender<bool>,
+    #[cfg_attr(not(feature = "cli"), expect(dead_code, reason = "only a process of its own is asked"))]
+    reports: Reports,
     exit: watch::Receiver<Option<Result<(), RunError>>>,
     thread: thread::JoinHandle<()>,
 }
@@ -75,16 +78,17 @@ impl NodeHandle {
         let (node, cluster, peers) = (member.id, ring.cluster_id(), ring.members().len() - 1);
         let (stop, stopping) = watch::channel(false);
         let (up, peers_up) = watch::channel(0);
+        let (reports, questions) = reports();
         let (exit_sender, exit) = watch::channel(None);
         let (started_sender, started) = mpsc::sync_channel(1);
         let thread = thread::Builder::new().name(format!("quorate-{}", config.node)).spawn(move || {
-            let launch = Launch { config, ring, node, socket, up, stop: stopping };
+            let launch = Launch { config, ring, node, socket, up, questions, stop: stopping };
             if let Some(outcome) = launch.run(&started_sender) {
                 exit_sender.send_replace(Some(outcome));
             }
         })?;
         let address = started.recv().map_err(|_| std::io::Error::other("the node's thread ended"))??;
-        Ok(Self { node, cluster, address, peers, peers_up, stop, exit, thread })
+        Ok(Self { node, cluster, address, peers, peers_up, stop, reports, exit, thread })
     }
 
     /// Its id in the ring.
@@ -100,6 +104,12 @@ impl NodeHandle {
     /// The address that it is bound to.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Asks it how it is.
+    #[cfg(feature = "cli")]
+    pub(super) fn reports(&self) -> Reports {
+        self.reports.clone()
     }
 
     /// Waits until so many nodes are connected to this one and it acts as a member.
@@ -161,6 +171,7 @@ struct Launch {
     node: NodeId,
     socket: UdpSocket,
     up: watch::Sender<usize>,
+    questions: Questions,
     stop: watch::Receiver<bool>,
 }
 
@@ -190,7 +201,7 @@ impl Launch {
     }
 
     fn start(self) -> Result<(Driver, SocketAddr), StartError> {
-        let Self { config, ring, node, socket, up, stop } = self;
+        let Self { config, ring, node, socket, up, questions, stop } = self;
         let RunConfig { cluster, node: name, listen: _, data_dir, identity, process } = config;
         let faults = Faults::from_environment()?;
         let clock = faults.map_or_else(OsClock::start, Faults::clock);
@@ -243,7 +254,7 @@ impl Launch {
         let host = Rc::new(Host { endpoint, switchboard, node, hello, clock, bounds, stopping });
         let (disk, results) = Disk::start(engine, committer, mark, clock)?;
         let drain_timeout = process.drain_timeout;
-        let driver = Driver { host, disk, results, stop, drain_timeout, seed: actor.0 };
+        let driver = Driver { host, disk, results, questions, stop, drain_timeout, seed: actor.0 };
         Ok((driver, address))
     }
 }

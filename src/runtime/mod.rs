@@ -5,6 +5,8 @@
 //! storage batch and one fsync, and a read thread reads. Several nodes may live in one process.
 
 #[cfg(feature = "cli")]
+mod admin;
+#[cfg(feature = "cli")]
 mod demo;
 mod directory;
 mod disk;
@@ -13,9 +15,8 @@ mod error;
 mod faults;
 mod handle;
 mod mark;
-#[cfg(feature = "cli")]
-mod metrics_file;
-mod observe;
+mod metrics;
+mod report;
 #[cfg(feature = "cli")]
 mod serve;
 mod settings;

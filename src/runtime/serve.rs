@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::info;
 
-use super::{NodeHandle, RunConfig, RunError, StartError, metrics_file::MetricsFile};
+use super::{NodeHandle, RunConfig, RunError, StartError, admin::AdminEndpoint};
 
 /// Why a node's process fails.
 #[derive(Debug, thiserror::Error)]
@@ -17,13 +17,13 @@ pub enum ServeError {
     /// It stopped itself.
     #[error(transparent)]
     Run(#[from] RunError),
-    /// Signals, standard output or the file for metrics cannot be used.
+    /// Signals, standard output or the address for HTTP cannot be used.
     #[error("cannot serve: {0}")]
     System(#[from] io::Error),
 }
 
 /// Runs a node until SIGTERM or SIGINT, then drains it. As soon as the node listens, one line goes to standard
-/// output: `listening NODE ADDRESS`.
+/// output: `listening NODE ADDRESS`. Until the node has stopped its process answers HTTP, if it is to.
 ///
 /// # Errors
 /// See [`ServeError`].
@@ -31,8 +31,13 @@ pub async fn serve(config: RunConfig) -> Result<(), ServeError> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let name = config.node.clone();
-    let _metrics = config.process.metrics_file.as_deref().map(MetricsFile::begin).transpose()?;
+    // Before the node: what it counts is counted from its first moment.
+    let admin = match config.process.admin_address {
+        Some(address) => Some(AdminEndpoint::bind(address, &name).await?),
+        None => None,
+    };
     let handle = NodeHandle::start(config)?;
+    let _serving = admin.map(|admin| admin.serve(handle.reports()));
     writeln!(io::stdout(), "listening {name} {}", handle.address())?;
     tokio::select! {
         stopped = handle.exited() => return Ok(stopped?),

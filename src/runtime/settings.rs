@@ -79,9 +79,10 @@ pub struct ProcessSettings {
     pub peer_keep_alive: Duration,
     /// How long requests under way may take when the node is told to stop.
     pub drain_timeout: Duration,
-    /// Where the process of one node writes what it counts, each second, in Prometheus's text format; none and
-    /// nothing is counted.
-    pub metrics_file: Option<PathBuf>,
+    /// Where the process of one node answers `/livez`, `/readyz` and `/metrics` over HTTP; none and nothing is counted. Who
+    /// reaches it learns the names of nodes and tables and how busy they are, and needs no certificate for that: it
+    /// belongs on loopback, or where only those who watch over the cluster come.
+    pub admin_address: Option<SocketAddr>,
 }
 
 /// How far apart the nodes of a cluster are.
@@ -162,7 +163,7 @@ impl Default for ProcessSettings {
             peer_idle_timeout: Duration::from_secs(2),
             peer_keep_alive: Duration::from_millis(300),
             drain_timeout: Duration::from_secs(5),
-            metrics_file: None,
+            admin_address: None,
         }
     }
 }

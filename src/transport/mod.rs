@@ -14,6 +14,12 @@ mod greet;
 #[cfg(feature = "server")]
 mod handshake;
 mod identity;
+#[cfg(feature = "server")]
+#[cfg_attr(
+    not(feature = "cli"),
+    expect(dead_code, reason = "only a process of its own is asked how it does")
+)]
+mod link;
 mod os_clock;
 mod output;
 mod reader;
@@ -40,5 +46,6 @@ pub(crate) use {
     dial::dial_peer,
     endpoint::{EndpointError, NodeEndpoint},
     greet::{Bounds, Host, accept_all},
+    link::Link,
     switchboard::Switchboard,
 };

@@ -86,6 +86,12 @@ impl Output {
         }
     }
 
+    /// Bytes that were queued and that QUIC has not taken yet.
+    #[cfg(feature = "server")]
+    pub(crate) fn waiting_bytes(&self) -> usize {
+        self.lock().waiting()
+    }
+
     /// Writes what is queued until [`Output::close`] or an error, after which nothing more can be queued.
     pub(crate) async fn write_to(&self, send: &mut SendStream) -> Result<(), quinn::WriteError> {
         let result = self.write(send).await;

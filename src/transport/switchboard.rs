@@ -20,7 +20,12 @@ use tokio::{
 };
 use tracing::warn;
 
-use super::{CloseCode, SendError, output::Output, sent::Sent};
+use super::{
+    CloseCode, SendError,
+    link::{Closed, Link},
+    output::Output,
+    sent::Sent,
+};
 use crate::{
     node::{ClientId, Input},
     wire::{self, ClientMessage, Frame, Message, PeerHello, PeerMessage},
@@ -33,6 +38,8 @@ pub(crate) struct Switchboard {
     arrived: Notify,
     peers: RefCell<BTreeMap<NodeId, (Rc<Line>, Sent)>>,
     clients: RefCell<BTreeMap<ClientId, Rc<Line>>>,
+    /// What connections to peers have done that are closed.
+    closed: Closed,
     /// Lines with frames that were not flushed yet.
     unflushed: RefCell<Vec<Rc<Line>>>,
     next_client: Cell<u64>,
@@ -57,6 +64,7 @@ impl Switchboard {
             arrived: Notify::new(),
             peers: RefCell::default(),
             clients: RefCell::default(),
+            closed: Closed::default(),
             unflushed: RefCell::default(),
             next_client: Cell::new(1),
             peers_up,
@@ -85,6 +93,7 @@ impl Switchboard {
         let older = self.peers.borrow_mut().insert(peer, (line.clone(), Sent::to(peer)));
         if let Some((older, _)) = older {
             older.close(CloseCode::Replaced, "replaced by a newer connection");
+            self.closed.add(peer, &older.connection.stats());
             self.push(Input::PeerDown(peer));
         }
         self.push(Input::PeerUp { peer, life: hello.life(), wall: hello.wall });
@@ -106,6 +115,7 @@ impl Switchboard {
         if peers.get(&peer).is_some_and(|(current, _)| Rc::ptr_eq(current, line)) {
             peers.remove(&peer);
             drop(peers);
+            self.closed.add(peer, &line.connection.stats());
             self.push(Input::PeerDown(peer));
         }
     }
@@ -127,6 +137,15 @@ impl Switchboard {
     /// Clients that are connected.
     pub(crate) fn client_count(&self) -> usize {
         self.clients.borrow().len()
+    }
+
+    /// How the open connections to peers do.
+    pub(crate) fn links(&self) -> Vec<Link> {
+        let peers = self.peers.borrow();
+        let link = |(peer, (line, _)): (&NodeId, &(Rc<Line>, Sent))| {
+            self.closed.link(*peer, &line.connection.stats(), line.output.waiting_bytes())
+        };
+        peers.iter().map(link).collect()
     }
 
     /// Queues a frame to a peer, if it is connected.

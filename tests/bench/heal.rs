@@ -85,7 +85,7 @@ const SCENARIOS: [&str; 4] = ["compare", "wiped", "handoff", "foreground"];
 
 /// Three nodes and a table in which every key holds something.
 async fn filled(keys: u64) -> (Nodes, TableHandle) {
-    let (nodes, table) = start(TableKind::Register, metrics::SETTINGS).await;
+    let (nodes, table) = start(TableKind::Register, "").await;
     fill(&nodes, &table, keys).await;
     (nodes, table)
 }
@@ -200,7 +200,7 @@ fn recovery_seconds(log: &str) -> f64 {
 
 /// n3 lacks everything, and gets it from n1 and n2 by comparison while clients read.
 async fn during_repair(keys: u64, reads: u64) {
-    let (mut nodes, table) = start(TableKind::Register, metrics::SETTINGS).await;
+    let (mut nodes, table) = start(TableKind::Register, "").await;
     nodes.end(2);
     fill(&nodes, &table, keys).await;
     nodes = spawn_blocking(move || {

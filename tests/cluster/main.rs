@@ -5,6 +5,7 @@
 
 #![expect(clippy::disallowed_methods, reason = "this waits for real processes")]
 
+mod admin;
 mod databases;
 mod failures;
 mod full;

@@ -3,10 +3,10 @@
 #![expect(clippy::disallowed_methods, reason = "this starts processes and waits for them")]
 
 use std::{
-    fmt::Write as _,
+    fmt::Write,
     fs::{self, File},
-    io::{BufRead, BufReader},
-    net::{Ipv4Addr, SocketAddr, UdpSocket},
+    io::{BufRead, BufReader, Read, Write as _},
+    net::{Ipv4Addr, SocketAddr, TcpStream, UdpSocket},
     path::PathBuf,
     process::{Child, Command, Output, Stdio},
 };
@@ -229,6 +229,16 @@ impl Nodes {
 
     fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
+    }
+
+    /// What a node answers over HTTP, with headers; `None` if nobody listens.
+    #[allow(dead_code, reason = "not everybody asks")]
+    pub(crate) fn http(&self, node: usize, request: &str) -> Option<String> {
+        let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, self.ports[node])).ok()?;
+        write!(stream, "{request} HTTP/1.1\r\nHost: localhost\r\n\r\n").ok()?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).ok()?;
+        Some(answer)
     }
 
     /// A node's data directory.

@@ -15,7 +15,7 @@ node = "n1"
 data_dir = "data"
 tls = { ca = "ca.crt", cert = "n1.crt", key = "n1.key" }
 cache_bytes = "256MiB"
-metrics_file = "n1.prom"
+drain_timeout = "7s"
 "#;
 
 /// A directory with certificates for `n1`, and `text` as its file.
@@ -45,10 +45,23 @@ fn a_sound_file_is_a_configuration() {
     );
     assert_eq!(config.listen, "127.0.0.1:7001".parse().unwrap(), "its own address in the founders' list");
     assert_eq!(config.data_dir, dir.path().join("data"), "paths start at the file's directory");
-    assert_eq!(config.process.metrics_file, Some(dir.path().join("n1.prom")));
     assert_eq!(config.process.cache_bytes, 256 << 20);
-    let (_dir, path) = directory(&FILE.replace("metrics_file = \"n1.prom\"\n", ""));
-    assert_eq!(load(Some(&path), &Overrides::default()).unwrap().process.metrics_file, None);
+    assert_eq!(config.process.drain_timeout, Duration::from_secs(7));
+}
+
+#[test]
+fn http_is_answered_on_loopback_at_the_same_port_unless_it_is_told_otherwise() {
+    let admin = |settings: &str| {
+        let (_dir, path) = directory(&FILE.replace("drain_timeout", &format!("{settings}\ndrain_timeout")));
+        load(Some(&path), &Overrides::default()).unwrap().process.admin_address
+    };
+    let address = |text: &str| Some(text.parse().unwrap());
+    assert_eq!(admin(""), address("127.0.0.1:7001"));
+    assert_eq!(admin("listen = \"0.0.0.0:7009\""), address("127.0.0.1:7009"));
+    assert_eq!(admin("listen = \"127.0.0.3:7009\""), address("127.0.0.3:7009"));
+    assert_eq!(admin("listen = \"[::1]:7009\""), address("[::1]:7009"));
+    assert_eq!(admin("admin_address = \"10.0.0.1:9\""), address("10.0.0.1:9"));
+    assert_eq!(admin("admin_address = \"off\""), None);
 }
 
 #[test]

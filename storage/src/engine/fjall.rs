@@ -257,6 +257,9 @@ impl Engine for FjallEngine {
             disk_bytes: self.database.disk_space().unwrap_or(0),
             journal_bytes: self.database.journal_disk_space().unwrap_or(0),
             free_bytes: free_bytes(&self.path),
+            flushes_waiting: self.database.outstanding_flushes() as u64,
+            compactions_running: self.database.active_compactions() as u64,
+            compactions: self.database.compactions_completed() as u64,
         }
     }
 }

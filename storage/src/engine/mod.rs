@@ -133,6 +133,12 @@ pub struct EngineStats {
     pub journal_bytes: u64,
     /// Bytes free on the file system; `u64::MAX` if it does not tell.
     pub free_bytes: u64,
+    /// Write buffers that wait to be written out.
+    pub flushes_waiting: u64,
+    /// Compactions under way.
+    pub compactions_running: u64,
+    /// Compactions done since the engine was opened.
+    pub compactions: u64,
 }
 
 /// Takes records up to the one with which `bytes_max` is reached.

@@ -13,7 +13,7 @@ use super::{
     databases::forget_hints,
     fill,
     foreground::{Foreground, Request, quantile, usual},
-    metrics::{Metrics, SETTINGS, have_agreed, total},
+    metrics::{Metrics, have_agreed, total},
     nodes::Nodes,
     picture,
 };
@@ -61,7 +61,7 @@ pub(crate) struct Course {
 }
 
 pub(crate) async fn run(plan: Plan) {
-    let (mut nodes, table) = start(TableKind::Register, SETTINGS).await;
+    let (mut nodes, table) = start(TableKind::Register, "").await;
     fill(&nodes, &table, plan.keys).await;
     let foreground = Foreground::new();
     let local = LocalSet::new();

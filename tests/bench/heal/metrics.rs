@@ -1,20 +1,17 @@
 //! What nodes say that they have counted.
 
-use std::{collections::BTreeMap, fs};
+use std::collections::BTreeMap;
 
 use super::nodes::Nodes;
 
-/// Settings under which a node says it.
-pub(crate) const SETTINGS: &str = "metrics_file = \"{node}.prom\"\n";
-
-/// The metrics of one node, as of the last second.
+/// The metrics of one node.
 #[derive(Clone, Default)]
 pub(crate) struct Metrics(BTreeMap<String, f64>);
 
 impl Metrics {
     /// Of a node; none while it does not run.
     pub(crate) fn of(nodes: &Nodes, node: usize) -> Self {
-        let text = fs::read_to_string(nodes.data_dir(node).with_extension("prom")).unwrap_or_default();
+        let text = nodes.http(node, "GET /metrics").unwrap_or_default();
         let lines = text.lines().filter_map(|line| line.rsplit_once(' '));
         Self(lines.filter_map(|(name, value)| Some((name.to_owned(), value.parse().ok()?))).collect())
     }

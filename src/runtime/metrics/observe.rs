@@ -1,7 +1,10 @@
 //! What the node counts, as metrics in base units; what alarms it, as log lines.
 
-use metrics::{counter, gauge, histogram};
+use std::collections::BTreeMap;
+
+use metrics::{Counter, Histogram, counter, gauge, histogram};
 use quorate_gossip::MemberState;
+use quorate_ring::Consistency;
 use tracing::{debug, error, info, warn};
 
 use crate::{
@@ -9,19 +12,79 @@ use crate::{
     wire::Outcome,
 };
 
-/// Counts.
-pub(super) fn observe(observation: Observation) {
-    match observation {
-        Observation::Request { operation, outcome, nanos } => {
-            let outcome = match outcome {
-                None => "failed",
-                Some(Outcome::Applied) => "applied",
-                Some(Outcome::NotApplied) => "not_applied",
-                Some(Outcome::Unknown) => "unknown",
-            };
-            counter!("quorate_requests_total", "operation" => operation, "outcome" => outcome).increment(1);
-            histogram!("quorate_request_seconds", "operation" => operation).record(nanos as f64 / 1e9);
+/// Counts what a node observes.
+#[derive(Default)]
+pub(in crate::runtime) struct Observer {
+    requests: BTreeMap<RequestKind, Requests>,
+}
+
+/// What requests are told apart by.
+type RequestKind = (&'static str, Consistency, bool);
+
+/// Requests of one kind: found once, because there are a hundred thousand of them a second.
+struct Requests {
+    seconds: Histogram,
+    failed: Counter,
+    ok: Counter,
+    not_applied: Counter,
+    unknown: Counter,
+}
+
+impl Requests {
+    fn new((operation, consistency, forwarded): RequestKind) -> Self {
+        let labels = [
+            ("operation", operation.to_owned()),
+            ("consistency", consistency.to_string()),
+            ("origin", if forwarded { "peer" } else { "client" }.to_owned()),
+        ];
+        let total = |outcome: &str| {
+            let [operation, consistency, origin] = labels.clone();
+            let labels = [operation, consistency, origin, ("outcome", outcome.to_owned())];
+            counter!("quorate_requests_total", &labels)
+        };
+        Self {
+            seconds: histogram!("quorate_request_seconds", &labels),
+            failed: total("failed"),
+            ok: total("ok"),
+            not_applied: total("not_applied"),
+            unknown: total("unknown"),
         }
+    }
+
+    fn ended(&self, outcome: Option<Outcome>, nanos: u64) {
+        let counter = match outcome {
+            None => &self.failed,
+            Some(Outcome::Applied) => &self.ok,
+            Some(Outcome::NotApplied) => &self.not_applied,
+            Some(Outcome::Unknown) => &self.unknown,
+        };
+        counter.increment(1);
+        self.seconds.record(nanos as f64 / 1e9);
+    }
+}
+
+impl std::fmt::Debug for Observer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Observer")
+    }
+}
+
+impl Observer {
+    /// Counts.
+    pub(in crate::runtime) fn observe(&mut self, observation: Observation) {
+        match observation {
+            Observation::Request { operation, consistency, forwarded, outcome, nanos } => {
+                let kind = (operation, consistency, forwarded);
+                self.requests.entry(kind).or_insert_with(|| Requests::new(kind)).ended(outcome, nanos);
+            }
+            other => observe(other),
+        }
+    }
+}
+
+fn observe(observation: Observation) {
+    match observation {
+        Observation::Request { .. } => {}
         Observation::ReadRepair => counter!("quorate_read_repairs_total").increment(1),
         Observation::Hedge => counter!("quorate_hedges_total").increment(1),
         Observation::Expired => counter!("quorate_expired_total").increment(1),
@@ -99,7 +162,7 @@ fn observe_gossip(observation: Observation) {
 }
 
 /// Tells the operator.
-pub(super) fn alarm(alarm: &Alarm) {
+pub(in crate::runtime) fn alarm(alarm: &Alarm) {
     match alarm {
         Alarm::TagConflict { table, key, node, tag } => {
             counter!("quorate_alarms_total", "alarm" => "tag_conflict").increment(1);

@@ -1,0 +1,119 @@
+//! What nodes say over HTTP.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use quorate::ring::Consistency;
+
+use super::{create_table, nodes::Nodes, put, read};
+
+#[tokio::test]
+async fn a_node_is_ready_once_it_serves_and_says_why_it_is_not() {
+    let mut nodes = Nodes::start(3);
+    for node in 0..3 {
+        until_ready(&nodes, node).await;
+        let live = nodes.http(node, "GET /livez").expect("an answer");
+        assert!(live.starts_with("HTTP/1.1 200 ") && live.ends_with("\r\n\r\nalive\n"), "{live}");
+    }
+    assert!(nodes.http(0, "GET /").expect("an answer").starts_with("HTTP/1.1 404 "));
+    assert!(nodes.http(0, "POST /readyz").expect("an answer").starts_with("HTTP/1.1 405 "));
+    let head = nodes.http(0, "HEAD /readyz").expect("an answer");
+    assert!(head.starts_with("HTTP/1.1 200 ") && head.ends_with("\r\n\r\n"), "{head}");
+
+    // Peers that are down make no node unready, but one that starts alone has nobody to tell it the newest map.
+    nodes.kill(1);
+    nodes.kill(2);
+    assert!(ready(&nodes, 0).0);
+    nodes.kill(0);
+    nodes.restart(0);
+    let (is_ready, says) = ready(&nodes, 0);
+    assert!(!is_ready && says.contains("not ready: the node waits for the newest cluster map"), "{says}");
+    assert!(
+        nodes.http(0, "GET /livez").expect("an answer").starts_with("HTTP/1.1 200 "),
+        "it lives all the same"
+    );
+    nodes.restart(1);
+    until_ready(&nodes, 0).await;
+    nodes.restart(2);
+    nodes.stop();
+}
+
+#[tokio::test]
+async fn metrics_are_those_of_the_reference_and_say_what_happened() {
+    let nodes = Nodes::start(3);
+    let client = nodes.client().await;
+    let table = create_table(&client, "t").await;
+    for n in 0..30 {
+        put(&table, &format!("k{n}"), "v", Consistency::Quorum).await;
+        read(&table, &format!("k{n}"), Consistency::One).await;
+    }
+    let reference = reference();
+    let (mut written, mut got) = (0.0, 0.0);
+    for node in 0..3 {
+        let answer = nodes.http(node, "GET /metrics").expect("an answer");
+        let (head, text) = answer.split_once("\r\n\r\n").expect("a head and a body");
+        assert!(head.contains("content-type: text/plain; version=0.0.4"), "{head}");
+        for line in text.lines().filter(|line| !line.is_empty() && !line.starts_with('#')) {
+            let (series, value) = line.rsplit_once(' ').expect("a value");
+            let value: f64 = value.parse().expect("a number");
+            let (name, labels) = name_and_labels(series);
+            let known = reference.get(&name).unwrap_or_else(|| panic!("METRICS.md does not know {series}"));
+            assert_eq!(&labels, known, "{series}");
+            assert!(text.contains(&format!("# HELP {name} ")), "{name} has no description");
+            let is = |parts: &[&str]| parts.iter().all(|part| series.contains(part));
+            if is(&["quorate_requests_total", "\"put\"", "\"QUORUM\"", "\"client\"", "\"ok\""]) {
+                written += value;
+            }
+            if is(&["quorate_request_seconds_count", "\"get\"", "\"ONE\"", "\"client\""]) {
+                got += value;
+            }
+        }
+        for series in ["quorate_ready 1", "quorate_clients 1", "quorate_peers_up 2"] {
+            assert!(text.lines().any(|line| line == series), "n{}: {series} is not in\n{text}", node + 1);
+        }
+        let info =
+            format!("quorate_info{{node=\"n{}\",version=\"{}\"}} 1", node + 1, env!("CARGO_PKG_VERSION"));
+        assert!(text.contains(&info), "{info}");
+        let packets = text.lines().filter(|line| line.starts_with("quorate_peer_sent_packets_total{"));
+        assert_eq!(packets.count(), 2, "one series for each peer");
+    }
+    assert!(written >= 30.0 && got >= 30.0, "{written} writes and {got} reads were counted");
+    nodes.stop();
+}
+
+/// Label names of every metric, from the reference.
+fn reference() -> BTreeMap<String, Vec<String>> {
+    let page = include_str!("../../src/runtime/METRICS.md");
+    let rows = page.lines().filter_map(|line| line.strip_prefix("| `quorate_"));
+    rows.map(|row| {
+        let cells: Vec<_> = row.split(" | ").map(str::trim).collect();
+        let labels = cells[3].split(", ").map(|label| label.trim_matches('`').to_owned());
+        let labels = labels.filter(|label| !label.is_empty()).collect();
+        (format!("quorate_{}", cells[0].trim_end_matches('`')), labels)
+    })
+    .collect()
+}
+
+/// Without what a histogram adds to its name and labels.
+fn name_and_labels(series: &str) -> (String, Vec<String>) {
+    let (name, labels) = series.split_once('{').unwrap_or((series, ""));
+    let stem = ["_bucket", "_sum", "_count"].iter().find_map(|suffix| name.strip_suffix(suffix));
+    let labels = labels.trim_end_matches('}').split(',').filter_map(|label| label.split_once('='));
+    let labels = labels.map(|(label, _)| label.to_owned()).filter(|label| label != "le").collect();
+    (stem.unwrap_or(name).to_owned(), labels)
+}
+
+/// Whether a node says that it is ready, and what it says.
+fn ready(nodes: &Nodes, node: usize) -> (bool, String) {
+    let answer = nodes.http(node, "GET /readyz").unwrap_or_default();
+    (answer.starts_with("HTTP/1.1 200 "), answer)
+}
+
+async fn until_ready(nodes: &Nodes, node: usize) {
+    for _ in 0..super::ATTEMPTS {
+        if ready(nodes, node).0 {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    panic!("n{} does not become ready: {}; its log:\n{}", node + 1, ready(nodes, node).1, nodes.log(node));
+}
