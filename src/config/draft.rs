@@ -13,7 +13,8 @@ use quorate_storage::State;
 
 use super::{
     founders::{founder_text, parse_founders},
-    setting::{Field, Setting},
+    preset::Preset,
+    setting::{Field, SETTINGS, Setting},
 };
 use crate::{
     runtime::{NetworkProfile, ProcessSettings},
@@ -34,6 +35,7 @@ pub(super) struct Draft {
     pub(super) ca: Option<PathBuf>,
     pub(super) cert: Option<PathBuf>,
     pub(super) key: Option<PathBuf>,
+    pub(super) preset: Preset,
     /// `Some(None)` if there is to be none.
     pub(super) admin_address: Option<Option<SocketAddr>>,
     pub(super) process: ProcessSettings,
@@ -60,6 +62,7 @@ impl Default for Draft {
             ca: None,
             cert: None,
             key: None,
+            preset: Preset::Default,
             admin_address: None,
             process: ProcessSettings::default(),
         }
@@ -67,6 +70,22 @@ impl Default for Draft {
 }
 
 impl Draft {
+    /// Gives what is not set by anybody what the preset says.
+    pub(super) fn fill(&mut self, is_set: impl Fn(&str) -> bool) {
+        let mut set = std::mem::replace(&mut self.process, self.preset.settings());
+        for setting in SETTINGS.iter().filter(|setting| is_set(setting.key)) {
+            match &setting.field {
+                Field::Own => {}
+                Field::Bytes(field, _) => *field(&mut self.process) = *field(&mut set),
+                Field::Memory(field, _) | Field::Count(field, _) => {
+                    *field(&mut self.process) = *field(&mut set);
+                }
+                Field::Duration(field, _) => *field(&mut self.process) = *field(&mut set),
+            }
+        }
+        self.process.network = set.network;
+    }
+
     /// Settles what follows from other settings and was not set.
     pub(super) fn settle(&mut self) {
         self.listen = self.listen.or_else(|| self.own_address());
@@ -140,6 +159,11 @@ impl Draft {
             "tls.ca" => self.ca = Some(text.into()),
             "tls.cert" => self.cert = Some(text.into()),
             "tls.key" => self.key = Some(text.into()),
+            "preset" => {
+                let named = Preset::named(&text);
+                self.preset =
+                    named.ok_or_else(|| format!("'{text}' is neither `small` nor `default` nor `large`"))?;
+            }
             "network" => {
                 let named = NetworkProfile::named(&text);
                 self.process.network = named.ok_or_else(|| format!("'{text}' is neither `lan` nor `wan`"))?;
@@ -167,6 +191,7 @@ impl Draft {
             "tls.ca" => path(&self.ca),
             "tls.cert" => path(&self.cert),
             "tls.key" => path(&self.key),
+            "preset" => Some(quoted(self.preset.name())),
             "network" => Some(quoted(self.process.network.name())),
             "admin_address" => self.admin_address.map(|address| address.map_or_else(|| quoted(OFF), quoted)),
             _ => None,

@@ -11,7 +11,7 @@ use super::{
     Overrides,
     draft::{Draft, Value},
     file::{self, Lines},
-    setting::SETTINGS,
+    setting::{SETTINGS, Setting},
 };
 use crate::{
     runtime::{ClusterSettings, RunConfig, StartError},
@@ -64,10 +64,11 @@ pub fn render(file: Option<&Path>, overrides: &Overrides) -> Result<String, Mist
     draft.settle();
     let mut text = String::new();
     for setting in SETTINGS {
-        let (key, help, value) = (setting.key, setting.help, draft.text(setting));
+        let (Setting { key, help, more, .. }, value) = (setting, draft.text(setting));
         let unset = if value.is_empty() { "# " } else { "" };
-        text.push_str(&format!("# {help}\n{unset}{key} = {value}\n"));
+        text.push_str(&format!("# {help}.\n# {more}.\n{unset}{key} = {value}\n\n"));
     }
+    text.pop();
     Ok(text)
 }
 
@@ -83,6 +84,7 @@ fn gather(file: Option<&Path>, overrides: &Overrides, mistakes: &mut Vec<Mistake
             Err(e) => mistakes.push(Mistake { line: None, reason: format!("cannot be read: {e}") }),
         }
     }
+    let in_file: Vec<_> = lines.iter().map(|(key, _)| *key).collect();
     for (setting, value) in overrides.iter() {
         // The line of the file is not to blame for what was set over it.
         lines.retain(|(key, _)| *key != setting.key);
@@ -91,6 +93,7 @@ fn gather(file: Option<&Path>, overrides: &Overrides, mistakes: &mut Vec<Mistake
             mistakes.push(Mistake { line: None, reason });
         }
     }
+    draft.fill(|key| in_file.contains(&key) || overrides.iter().any(|(setting, _)| setting.key == key));
     (draft, lines)
 }
 

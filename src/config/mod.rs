@@ -23,6 +23,7 @@ mod file;
 mod founders;
 mod load;
 mod overrides;
+mod preset;
 mod setting;
 
 pub use founders::parse_founder;

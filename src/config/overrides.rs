@@ -25,6 +25,7 @@ impl Args for Overrides {
                 .env(setting.variable())
                 .value_name("VALUE")
                 .help(setting.help)
+                .long_help(format!("{}. {}", setting.help, setting.more))
                 .help_heading("Settings")
         }))
     }

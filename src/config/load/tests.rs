@@ -65,6 +65,41 @@ fn http_is_answered_on_loopback_at_the_same_port_unless_it_is_told_otherwise() {
 }
 
 #[test]
+fn a_preset_stands_for_what_nobody_sets() {
+    let overrides = Overrides(vec![("clients_max", "9".to_owned())]);
+    let process = |preset: &str, overrides: &Overrides| {
+        let (_dir, path) = directory(&FILE.replace("drain_timeout", &format!("{preset}\ndrain_timeout")));
+        load(Some(&path), overrides).unwrap().process
+    };
+    let usual = process("", &Overrides::default());
+    assert_eq!(process("preset = \"default\"", &Overrides::default()), usual);
+    let small = process("preset = \"small\"", &overrides);
+    assert_eq!(small.write_buffer_bytes, 4 << 20);
+    assert_eq!(
+        (small.cache_bytes, small.clients_max),
+        (256 << 20, 9),
+        "what is set wins, wherever it stands"
+    );
+    assert_eq!((small.drain_timeout, small.admin_address), (usual.drain_timeout, usual.admin_address));
+    let over = Overrides(vec![("preset", "large".to_owned())]);
+    let large = process("preset = \"small\"\nnetwork = \"wan\"", &over);
+    assert_eq!((large.write_buffer_bytes, large.network.name()), (64 << 20, "wan"));
+    let wrong = mistakes(&FILE.replace("drain_timeout", "preset = \"tiny\"\ndrain_timeout"));
+    assert!(wrong.contains(":11: `preset`: 'tiny' is neither `small`"), "{wrong}");
+}
+
+#[test]
+fn every_setting_says_what_it_is_and_what_follows_and_is_printed() {
+    let (_dir, path) = directory(FILE);
+    let printed = render(Some(&path), &Overrides::default()).unwrap();
+    for setting in SETTINGS {
+        assert!(!setting.help.ends_with('.') && !setting.more.ends_with('.'), "{}", setting.key);
+        let said = format!("# {}.\n# {}.\n{} = ", setting.help, setting.more, setting.key);
+        assert!(printed.contains(&said), "{said} is not in\n{printed}");
+    }
+}
+
+#[test]
 fn overrides_win_over_the_file() {
     let (_dir, path) = directory(FILE);
     let overrides = Overrides(vec![("listen", "[::]:9".to_owned()), ("drain_timeout", "1m".to_owned())]);
