@@ -10,10 +10,10 @@ use tokio::{
 
 use super::{
     errors::{CallError, Cause},
-    pending::Pending,
+    pending::{Lost, Pending},
 };
 use crate::{
-    transport::{FrameReceiver, FrameSender, SendError},
+    transport::{ConnectionLost, FrameReceiver, FrameSender, SendError},
     wire::{ClientMessage, Frame, Header},
 };
 
@@ -36,7 +36,8 @@ impl Connection {
     /// answer that comes then is ignored.
     ///
     /// # Errors
-    /// Not applied before the request was queued, unknown after (rule Q10).
+    /// Not applied before the request was queued, unknown after (rule Q10), unless the node ended its stream in order: then
+    /// it has not begun what it did not answer.
     pub(super) async fn call(
         &self,
         message: ClientMessage,
@@ -63,7 +64,8 @@ impl Connection {
                 Err(CallError { cause: Cause::Failed(error.failure), outcome: error.outcome })
             }
             Ok(Ok(Ok(answer))) => Ok(answer),
-            Ok(Ok(Err(reason))) => Err(CallError::unknown(lost(reason))),
+            Ok(Ok(Err(Lost { reason, in_order: true }))) => Err(CallError::not_applied(lost(reason))),
+            Ok(Ok(Err(Lost { reason, in_order: false }))) => Err(CallError::unknown(lost(reason))),
             Ok(Err(_)) => Err(CallError::unknown(lost("closed by this client".to_owned()))),
             Err(_) => Err(CallError::unknown(Cause::TimedOut)),
         }
@@ -77,7 +79,7 @@ impl Connection {
 
     /// Tells everyone who waits that no answer will come.
     pub(super) fn close(&self) {
-        self.pending.lose("closed by this client");
+        self.pending.lose(&Lost { reason: "closed by this client".to_owned(), in_order: false });
     }
 
     /// Hands answers out until the connection is lost, and says why it was. `newer` hears of each answer's
@@ -89,9 +91,9 @@ impl Connection {
                     newer(frame.header.epoch);
                     self.pending.complete(frame.header.id, frame.message);
                 }
-                Err(lost) => {
-                    self.pending.lose(&lost.reason);
-                    return lost.reason;
+                Err(ConnectionLost { reason, in_order }) => {
+                    self.pending.lose(&Lost { reason: reason.clone(), in_order });
+                    return reason;
                 }
             }
         }

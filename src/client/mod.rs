@@ -28,6 +28,7 @@ mod builder;
 mod catalog;
 mod change;
 mod connection;
+mod drain;
 mod errors;
 mod healing;
 mod node;
@@ -57,8 +58,8 @@ pub use update::Update;
 pub use crate::{
     transport::{Identity, IdentityError},
     wire::{
-        About, Agreed, ClusterInfo, Failure, HealingDescribed, Held, HeldVersion, HintsFor, NodeStatus,
-        NodesDescribed, Outcome, Part, Progress, Receipt, ReplicaRead, ReplicaReport, Scrubbing, Verdict,
-        VersionedValue, Vitals,
+        About, Agreed, ClusterInfo, Draining, Failure, HealingDescribed, Held, HeldVersion, HintsFor,
+        NodeStatus, NodesDescribed, Outcome, Part, Progress, Receipt, ReplicaRead, ReplicaReport, Scrubbing,
+        Verdict, VersionedValue, Vitals,
     },
 };

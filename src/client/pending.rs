@@ -7,7 +7,17 @@ use tokio::{sync::oneshot, time::Instant};
 use crate::wire::{ClientMessage, RequestId};
 
 /// An answer, or why none will come.
-pub(super) type Answer = Result<ClientMessage, String>;
+pub(super) type Answer = Result<ClientMessage, Lost>;
+
+/// Why no answer will come.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Lost {
+    /// For people.
+    pub(super) reason: String,
+    /// Whether the node ended its stream in order, having answered whatever it had begun: what it did not answer it did
+    /// not begin.
+    pub(super) in_order: bool,
+}
 
 /// The waiting requests. An id is a slot and the slot's generation, so that it is never used twice and a late
 /// answer finds nobody.
@@ -85,13 +95,13 @@ impl Pending {
     }
 
     /// The connection is gone: everyone who waits learns it, and so does everyone who comes.
-    pub(super) fn lose(&self, reason: &str) {
+    pub(super) fn lose(&self, lost: &Lost) {
         let mut slots = self.lock();
-        slots.lost.get_or_insert_with(|| reason.to_owned());
+        slots.lost.get_or_insert_with(|| lost.reason.clone());
         let waiters: Vec<_> = slots.slots.iter_mut().filter_map(|slot| slot.waiter.take()).collect();
         drop(slots);
         for waiter in waiters {
-            let _ = waiter.send(Err(reason.to_owned()));
+            let _ = waiter.send(Err(lost.clone()));
         }
     }
 
@@ -169,9 +179,10 @@ mod tests {
     fn a_lost_connection_tells_everyone() {
         let pending = Arc::new(Pending::default());
         let mut waiting = pending.register().expect("a place");
-        pending.lose("cut");
-        pending.lose("cut again");
-        assert_eq!(waiting.answer.try_recv(), Ok(Err("cut".to_owned())));
+        let lost = |reason: &str| Lost { reason: reason.to_owned(), in_order: false };
+        pending.lose(&lost("cut"));
+        pending.lose(&lost("cut again"));
+        assert_eq!(waiting.answer.try_recv(), Ok(Err(lost("cut"))));
         assert_eq!(pending.register().err().as_deref(), Some("cut"));
     }
 }

@@ -46,6 +46,8 @@ pub enum Effect {
     /// Close the connection to a peer, if there is one, and open another: who is at its end is in doubt (rule R7), or
     /// nobody is.
     Disconnect(NodeId),
+    /// Stop in order, as if the operator had said so: somebody asked the node to.
+    Drain,
     /// Stop the process: its disk cannot be trusted any more (rule S2). Nothing is acknowledged after it.
     Halt(String),
     /// Stop the process, and let the next one start with a fresh data directory: this one is a copy that was

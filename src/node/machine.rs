@@ -18,7 +18,8 @@ use crate::{
     repair::Repair,
     replica::{self, Replica},
     wire::{
-        ClientMessage, ClusterInfo, Failure, Frame, NodesDescribed, PROTOCOL_VERSION, RequestError, Verdict,
+        ClientMessage, ClusterInfo, Draining, Failure, Frame, NodesDescribed, PROTOCOL_VERSION, RequestError,
+        Verdict,
     },
 };
 
@@ -153,6 +154,13 @@ impl Node {
             && self.handoff.is_idle()
     }
 
+    /// How many hints it keeps for nodes that it reaches: a draining node gives them away before it stops.
+    pub fn hints_to_give(&self) -> u64 {
+        let up = &self.surroundings.up;
+        let backlogs = self.handoff.backlogs().iter().filter(|(target, _)| up.contains(**target));
+        backlogs.map(|(_, backlog)| backlog.hints).sum()
+    }
+
     /// Whether it does all of its work.
     pub fn readiness(&self) -> Readiness {
         let Surroundings { serves, catalog, .. } = &self.surroundings;
@@ -258,6 +266,11 @@ impl Node {
         frame: Frame<ClientMessage>,
         effects: &mut Effects,
     ) {
+        if let ClientMessage::Drain(_) = &frame.message {
+            let draining = Draining { node: self.surroundings.config.node, hints: self.hints_to_give() };
+            answer(&mut self.surroundings.turn(now, effects), client, frame.header, draining.into());
+            return effects.push(Effect::Drain);
+        }
         if self.draining {
             let turn = &mut self.surroundings.turn(now, effects);
             return refuse(turn, client, frame.header, RequestError::not_applied(Failure::ShuttingDown));
@@ -296,7 +309,8 @@ impl Node {
                 answer(turn, client, header, described.into());
             }
             ClientMessage::ReadReplica(read) => healing::inspect(turn, client, header, read),
-            ClientMessage::Got(_)
+            ClientMessage::Drain(_)
+            | ClientMessage::Got(_)
             | ClientMessage::Written(_)
             | ClientMessage::TableCreated(_)
             | ClientMessage::TableChanged(_)
@@ -305,6 +319,7 @@ impl Node {
             | ClientMessage::NodesDescribed(_)
             | ClientMessage::HealingDescribed(_)
             | ClientMessage::ReplicaRead(_)
+            | ClientMessage::Draining(_)
             | ClientMessage::RequestError(_) => {
                 let failure = Failure::BadRequest("an answer was sent as a request".to_owned());
                 refuse(turn, client, header, RequestError::not_applied(failure));

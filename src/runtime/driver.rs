@@ -83,6 +83,8 @@ struct Loop {
     observer: Observer,
     timer: Pin<Box<Sleep>>,
     timer_at: Option<Instant>,
+    /// Whether somebody asked the node to stop.
+    told_to_stop: bool,
 }
 
 impl Loop {
@@ -98,6 +100,7 @@ impl Loop {
             observer: Observer::default(),
             timer: Box::pin(sleep(Duration::ZERO)),
             timer_at: None,
+            told_to_stop: false,
         }
     }
 
@@ -110,28 +113,47 @@ impl Loop {
                 _ = stop.wait_for(|stop| *stop) => return Ok(()),
             }
             self.pass()?;
+            if self.told_to_stop {
+                info!("told to stop by a client");
+                return Ok(());
+            }
         }
     }
 
-    /// Takes no new requests, finishes those under way, and lets every answer leave.
+    /// Takes no new requests, finishes those under way, gives away the hints that it can, and lets every answer leave. A
+    /// client whose stream ends in order knows that what was not answered on it was never begun.
     async fn drain(&mut self, drain_timeout: Duration) -> Result<(), RunError> {
         self.host.endpoint.stop_accepting();
         self.host.switchboard.push(Input::Drain);
         let finish = async {
             loop {
                 self.pass()?;
-                if self.node.borrow().is_idle() {
-                    self.host.stopping.set(true);
-                    self.host.switchboard.finish().await;
+                if self.is_drained() {
                     return Ok(());
                 }
                 self.wait().await?;
             }
         };
-        timeout(drain_timeout, finish).await.unwrap_or_else(|_| {
+        timeout(drain_timeout, finish).await.unwrap_or(Ok(()))?;
+        if !self.node.borrow().is_idle() {
             warn!("requests were still under way when the time to drain was over");
-            Ok(())
-        })
+            return Ok(());
+        }
+        let hints = self.node.borrow().hints_to_give();
+        if hints > 0 {
+            info!(
+                hints,
+                "hints for nodes that are up are kept until the next start: the time to drain was over"
+            );
+        }
+        self.host.stopping.set(true);
+        self.host.switchboard.finish().await;
+        Ok(())
+    }
+
+    fn is_drained(&self) -> bool {
+        let node = self.node.borrow();
+        node.is_idle() && node.hints_to_give() == 0
     }
 
     /// Waits until something can have happened.
@@ -191,6 +213,7 @@ impl Loop {
                 Effect::Alarm(what) => alarm(&what),
                 Effect::Observe(what) => self.observer.observe(what),
                 Effect::Disconnect(peer) => self.host.switchboard.disconnect_peer(peer),
+                Effect::Drain => self.told_to_stop = true,
                 Effect::Halt(reason) => return Err(RunError::Halted(reason)),
                 Effect::Abandon(reason) => return Err(RunError::RolledBack(reason)),
             }

@@ -2,8 +2,9 @@
 
 use std::io::{self, Write};
 
+use sd_notify::NotifyState;
 use tokio::signal::unix::{SignalKind, signal};
-use tracing::info;
+use tracing::{info, warn};
 
 use super::{NodeHandle, RunConfig, RunError, StartError, admin::AdminEndpoint};
 
@@ -23,7 +24,7 @@ pub enum ServeError {
 }
 
 /// Runs a node until SIGTERM or SIGINT, then drains it. As soon as the node listens, one line goes to standard
-/// output: `listening NODE ADDRESS`. Until the node has stopped its process answers HTTP, if it is to.
+/// output: `listening NODE ADDRESS`, and systemd is told if it waits to be. Until the node has stopped its process answers HTTP, if it is to.
 ///
 /// # Errors
 /// See [`ServeError`].
@@ -39,10 +40,19 @@ pub async fn serve(config: RunConfig) -> Result<(), ServeError> {
     let handle = NodeHandle::start(config)?;
     let _serving = admin.map(|admin| admin.serve(handle.reports()));
     writeln!(io::stdout(), "listening {name} {}", handle.address())?;
+    tell_systemd(&[NotifyState::Ready, NotifyState::Status("listening; /readyz says whether it serves")]);
     tokio::select! {
         stopped = handle.exited() => return Ok(stopped?),
         _ = terminate.recv() => info!("told to stop by SIGTERM"),
         _ = interrupt.recv() => info!("told to stop by SIGINT"),
     }
+    tell_systemd(&[NotifyState::Stopping, NotifyState::Status("draining")]);
     Ok(handle.shutdown().await?)
+}
+
+/// Does nothing if systemd does not ask for it; without its knowing the node serves all the same.
+fn tell_systemd(state: &[NotifyState<'_>]) {
+    if let Err(error) = sd_notify::notify(state) {
+        warn!(%error, "systemd cannot be told");
+    }
 }

@@ -93,12 +93,14 @@ pub enum ConnectError {
     },
 }
 
-/// The connection is gone; what became of requests without an answer is unknown (rule Q10).
+/// The connection is gone; what became of requests without an answer is unknown (rule Q10), unless it ended in order.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("connection lost: {reason}")]
 pub struct ConnectionLost {
     /// Why, for people.
     pub reason: String,
+    /// Whether the node said before that it would answer nothing more: a request that it did not answer it has not begun.
+    pub in_order: bool,
 }
 
 impl Connector {
@@ -207,7 +209,11 @@ impl FrameReceiver {
     /// # Errors
     /// [`ConnectionLost`], for good.
     pub async fn receive(&mut self) -> Result<Frame<ClientMessage>, ConnectionLost> {
-        self.reader.receive().await.map_err(|lost| ConnectionLost { reason: explain_lost(&lost) })
+        let lost = |lost: Lost| ConnectionLost {
+            in_order: matches!(lost, Lost::Ended),
+            reason: explain_lost(&lost),
+        };
+        self.reader.receive().await.map_err(lost)
     }
 
     /// The node's address.

@@ -5,8 +5,8 @@ use quorate_ring::{Consistency, Epoch, Hlc, Layout, NodeId, Table, TableId, Tabl
 use serde::{Deserialize, Serialize};
 
 use super::{
-    CompareNow, DescribeHealing, DescribeNodes, HealingDescribed, NodesDescribed, ReadReplica, Receipt,
-    ReplicaRead, RequestError, ScrubNow, frame::messages,
+    CompareNow, DescribeHealing, DescribeNodes, Drain, Draining, HealingDescribed, NodesDescribed,
+    ReadReplica, Receipt, ReplicaRead, RequestError, ScrubNow, frame::messages,
 };
 
 /// Read one key.
@@ -257,6 +257,8 @@ messages! {
         0x4c => ScrubNow,
         /// Read what the node holds of a key.
         0x4d => ReadReplica,
+        /// Stop in order.
+        0x4e => Drain,
         /// Read done.
         0x60 => Got,
         /// Write or delete done.
@@ -275,6 +277,8 @@ messages! {
         0x68 => HealingDescribed,
         /// What the node holds of a key.
         0x69 => ReplicaRead,
+        /// The node stops in order.
+        0x6a => Draining,
         /// The request failed.
         0x7f => RequestError,
     }

@@ -31,7 +31,9 @@ pub use map::{
     MapAccept, MapAccepted, MapDecided, MapFetch, MapFetched, MapInstalled, MapOutbid, MapPrepare,
     MapPromised, Parent,
 };
-pub use nodes::{About, DescribeNodes, NodeStatus, NodesDescribed, Progress, Verdict, Vitals};
+pub use nodes::{
+    About, DescribeNodes, Drain, Draining, NodeStatus, NodesDescribed, Progress, Verdict, Vitals,
+};
 pub use outcome::{Failure, Outcome, Part, Receipt, ReplicaReport, RequestError};
 #[cfg(feature = "server")]
 pub use peer::{

@@ -94,3 +94,17 @@ pub struct Vitals {
     /// Bytes free on its file system.
     pub disk_free: u64,
 }
+
+/// Asks a node to stop in order: to take no requests of clients any more, to end those that are under way, to give away the
+/// hints that it can, and to end its process.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Drain {}
+
+/// The answer to [`Drain`]: it does so from now on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Draining {
+    /// The node.
+    pub node: NodeId,
+    /// Hints that it keeps for nodes that it reaches: they are given away before it stops, if there is time.
+    pub hints: u64,
+}

@@ -22,6 +22,12 @@ fn golden_questions() {
 }
 
 #[test]
+fn golden_goodbye() {
+    assert_eq!(hex(Drain {}.into()), "4e 90");
+    assert_eq!(hex(Draining { node: NodeId(1), hints: 2 }.into()), "6a 920102");
+}
+
+#[test]
 fn golden_answers() {
     let described = HealingDescribed {
         node: NodeId(1),

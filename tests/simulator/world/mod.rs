@@ -480,6 +480,8 @@ impl World {
             Effect::Disconnect(peer) => {
                 self.network.disconnect(self.now, number, peer.0 as usize - 1, &mut self.agenda);
             }
+            // No client of this world asks for it.
+            Effect::Drain => {}
             Effect::Abandon(why) => {
                 self.trace.line(|| format!("{} n{} gives its disk up: {why}", time(self.now), number + 1));
                 self.replace_disk(number, self.now + self.options.request_timeout, None);

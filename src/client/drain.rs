@@ -1,0 +1,31 @@
+//! Telling a node to stop.
+
+use quorate_ring::NodeId;
+
+use super::{
+    CatalogError, Client,
+    errors::{CallError, Cause},
+    policy::Nature,
+    routing::Route,
+};
+use crate::wire::{ClientMessage, Drain, Draining};
+
+impl Client {
+    /// Tells a node to stop in order: it takes no requests of clients any more, ends those that are under way, gives away
+    /// the hints that it keeps for nodes that it reaches, and ends its process. That takes as long as its `drain_timeout` at
+    /// most, and begins with the answer. Clients go to other nodes and lose nothing. Asked again it says the same.
+    ///
+    /// Whatever supervises the process may start it again at once: tell that to stop it instead.
+    ///
+    /// # Errors
+    /// See [`CatalogError`].
+    pub async fn drain(&self, node: NodeId) -> Result<Draining, CatalogError> {
+        let session = self.session();
+        let deadline = session.deadline(None);
+        let answer = session.request(Drain {}.into(), Route::Only(node), Nature::Read, deadline).await?;
+        match answer {
+            (_, ClientMessage::Draining(draining)) => Ok(draining),
+            (node, _) => Err(CallError::not_applied(Cause::UnexpectedAnswer { node }).into()),
+        }
+    }
+}
