@@ -108,7 +108,7 @@ fn ready(nodes: &Nodes, node: usize) -> (bool, String) {
     (answer.starts_with("HTTP/1.1 200 "), answer)
 }
 
-async fn until_ready(nodes: &Nodes, node: usize) {
+pub(super) async fn until_ready(nodes: &Nodes, node: usize) {
     for _ in 0..super::ATTEMPTS {
         if ready(nodes, node).0 {
             return;

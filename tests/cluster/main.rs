@@ -7,6 +7,7 @@
 
 mod admin;
 mod databases;
+mod drain;
 mod failures;
 mod full;
 mod heals;

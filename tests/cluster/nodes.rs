@@ -53,6 +53,14 @@ impl Nodes {
 
     /// Starts nodes that others reach at `advertised`.
     pub(crate) fn begin(&mut self, advertised: Vec<String>, settings: &str) {
+        self.configure(advertised, settings);
+        for node in 0..self.ports.len() {
+            self.restart(node);
+        }
+    }
+
+    /// Makes certificates and configurations of nodes that others reach at `advertised`.
+    pub(crate) fn configure(&mut self, advertised: Vec<String>, settings: &str) {
         self.advertised = advertised;
         self.quorate(&["certs", "init", "certs"]);
         self.quorate(&["certs", "client", "certs", "client"]);
@@ -60,7 +68,6 @@ impl Nodes {
             self.quorate(&["certs", "node", "certs", &name(node)]);
             let configuration = self.configuration(node) + &settings.replace("{node}", &name(node));
             fs::write(self.path(&format!("{}.toml", name(node))), configuration).expect("written");
-            self.restart(node);
         }
     }
 
@@ -83,12 +90,18 @@ impl Nodes {
         process.try_wait().expect("a child").is_some()
     }
 
+    /// Waits until a node that was told to stop has ended well.
+    #[allow(dead_code, reason = "the tests ask, the bench does not")]
+    pub(crate) fn end_in_order(&mut self, node: usize) {
+        let status = self.processes[node].take().map(|mut process| process.wait().expect("it ends"));
+        assert!(status.is_some_and(|status| status.success()), "its log:\n{}", self.log(node));
+    }
+
     /// Ends a node as an operator does.
     #[allow(dead_code, reason = "the bench asks, the tests do not")]
     pub(crate) fn end(&mut self, node: usize) {
         self.signal(node, "TERM");
-        let status = self.processes[node].take().map(|mut process| process.wait().expect("it ends"));
-        assert!(status.is_some_and(|status| status.success()), "its log:\n{}", self.log(node));
+        self.end_in_order(node);
     }
 
     /// Sends a signal, by its name, to a node that runs.
@@ -117,7 +130,7 @@ impl Nodes {
     /// Starts a node and waits until it says that it listens.
     pub(crate) fn restart(&mut self, node: usize) {
         let log = File::options().create(true).append(true).open(self.path(&format!("{}.log", name(node))));
-        let mut command = self.command(&["serve", "--config", &format!("{}.toml", name(node))]);
+        let mut command = self.serve_command(node);
         if self.has_faults {
             command.env("QUORATE_TEST_FAULTS", format!("{}.faults", name(node)));
         }
@@ -128,6 +141,11 @@ impl Nodes {
         let mut line = String::new();
         BufReader::new(output).read_line(&mut line).expect("a line");
         assert!(line.starts_with("listening"), "{} says '{line}'; its log:\n{}", name(node), self.log(node));
+    }
+
+    /// What starts a node.
+    pub(crate) fn serve_command(&self, node: usize) -> Command {
+        self.command(&["serve", "--config", &format!("{}.toml", name(node))])
     }
 
     /// Ends all nodes and checks that they end well.

@@ -3,6 +3,7 @@
 use std::{collections::BTreeSet, path::PathBuf, time::Duration};
 
 use clap::{Args, Parser, Subcommand};
+
 use quorate::{
     client::Context,
     config::Overrides,
@@ -38,6 +39,7 @@ pub(crate) enum Command {
     #[command(after_help = PUT_EXAMPLES)]
     Put(Put),
     /// Delete a key
+    #[command(after_help = DEL_EXAMPLES)]
     Del(Del),
     /// Look at the cluster: who is up in whose eyes, and what it still bears
     #[command(subcommand, after_help = ADMIN_EXAMPLES)]
@@ -46,11 +48,20 @@ pub(crate) enum Command {
     #[command(after_help = SERVE_EXAMPLES)]
     Serve(Serve),
     /// Check and print configurations
-    #[command(subcommand)]
+    #[command(subcommand, after_help = CONFIG_EXAMPLES)]
     Config(Config),
     /// Make the certificates that nodes and clients prove themselves with
     #[command(subcommand, after_help = CERTS_EXAMPLES)]
     Certs(Certs),
+    /// Print what a shell needs to complete commands
+    #[command(after_help = COMPLETIONS_EXAMPLES)]
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual page of a command
+    #[command(after_help = MAN_EXAMPLES)]
+    Man(Pages),
 }
 
 #[derive(Debug, Args)]
@@ -171,6 +182,15 @@ pub(crate) struct Del {
     pub(crate) request: Request,
 }
 
+#[derive(Debug, Args)]
+pub(crate) struct Pages {
+    /// The command, as in `admin repair`; the whole program without one
+    pub(crate) command: Vec<String>,
+    /// Write the pages of all commands to this directory instead
+    #[arg(long, value_name = "DIR", conflicts_with = "command")]
+    pub(crate) dir: Option<PathBuf>,
+}
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum Admin {
     /// One screen: how the cluster is, how many failures it still bears, and problems only
@@ -189,6 +209,8 @@ pub(crate) enum Admin {
     Scrub(Scrub),
     /// What each replica holds of a key, side by side
     Key(Key),
+    /// Have a node stop in order: clients go to the others and lose nothing
+    Drain(Drain),
 }
 
 #[derive(Debug, Args)]
@@ -229,6 +251,14 @@ pub(crate) struct Key {
     pub(crate) table: String,
     /// The key; 0x.. for bytes
     pub(crate) key: String,
+    #[command(flatten)]
+    pub(crate) cluster: Cluster,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Drain {
+    /// The node's name, or its id as in `n2`
+    pub(crate) node: String,
     #[command(flatten)]
     pub(crate) cluster: Cluster,
 }
@@ -332,14 +362,20 @@ const ADMIN_EXAMPLES: &str = "\
 For status, nodes, ring and tables the first node of --connect that answers tells what it knows: its own
 connections, and what gossip has brought it from the others. Ask another node to see the cluster with its eyes.
 For hints, repair, scrub and key every node is asked; if one does not answer the others' answers are printed, and
-the exit code is 2.
+the exit code is 2. A node that drains takes no requests any more, ends those under way, gives away the hints that it can
+and ends its process; if that is supervised, have the supervisor stop it instead, which does the same.
 
 Examples:
   quorate admin status --connect 10.0.0.1:7000 --certs ./certs
   quorate admin status --output json | jq -r '.[0].verdict'
   quorate admin nodes --connect 10.0.0.3:7000
+  quorate admin ring
+  quorate admin tables --output csv
+  quorate admin hints
+  quorate admin scrub --now --timeout 10m
   quorate admin repair --now --table carts
-  quorate admin key carts alice";
+  quorate admin key carts alice
+  quorate admin drain n2";
 
 const SERVE_EXAMPLES: &str = "\
 Every setting of the file is also a flag and a variable QUORATE_*; flags win over the environment, the
@@ -348,6 +384,30 @@ environment over the file. SIGTERM drains the node.
 Examples:
   quorate serve --config n1.toml
   quorate config check n1.toml";
+
+const DEL_EXAMPLES: &str = "\
+Examples:
+  quorate del carts alice
+  quorate del carts alice --consistency ALL
+  quorate del carts alice --context \"$(quorate get carts alice --output jsonl | jq -r .context)\"";
+
+const CONFIG_EXAMPLES: &str = "\
+Examples:
+  quorate config check n1.toml
+  quorate config print --effective --config n1.toml
+  QUORATE_CACHE_BYTES=1GiB quorate config print --effective --config n1.toml --listen 0.0.0.0:7000";
+
+const COMPLETIONS_EXAMPLES: &str = "\
+Examples:
+  quorate completions bash > ~/.local/share/bash-completion/completions/quorate
+  quorate completions zsh > ~/.zfunc/_quorate
+  quorate completions fish > ~/.config/fish/completions/quorate.fish";
+
+const MAN_EXAMPLES: &str = "\
+Examples:
+  quorate man | man -l -
+  quorate man admin repair | man -l -
+  quorate man --dir /usr/local/share/man/man1";
 
 const CERTS_EXAMPLES: &str = "\
 Examples:
@@ -364,5 +424,32 @@ mod tests {
     #[test]
     fn arguments_do_not_contradict_each_other() {
         Arguments::command().debug_assert();
+    }
+
+    /// Every command that can be carried out, with its words.
+    fn commands(command: &clap::Command, words: &str, found: &mut Vec<(String, clap::Command)>) {
+        for inner in command.get_subcommands() {
+            let words = format!("{words} {}", inner.get_name());
+            found.push((words.clone(), inner.clone()));
+            commands(inner, &words, found);
+        }
+    }
+
+    #[test]
+    fn help_has_an_example_for_each_command_and_a_line_for_each_argument() {
+        let mut found = Vec::new();
+        commands(&Arguments::command(), "quorate", &mut found);
+        assert!(found.len() > 20, "{}", found.len());
+        let examples: String = std::iter::once(&Arguments::command())
+            .chain(found.iter().map(|(_, command)| command))
+            .filter_map(|command| command.get_after_help().map(ToString::to_string))
+            .collect();
+        for (words, command) in &found {
+            assert!(examples.contains(words.as_str()), "no example of `{words}`");
+            assert!(command.get_about().is_some(), "`{words}` does not say what it does");
+            for argument in command.get_arguments() {
+                assert!(argument.get_help().is_some(), "`{words}` does not explain {}", argument.get_id());
+            }
+        }
     }
 }

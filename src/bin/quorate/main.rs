@@ -5,6 +5,7 @@ mod args;
 mod cluster;
 mod demo;
 mod one_shot;
+mod pages;
 mod serve;
 
 use std::{io, process::ExitCode};
@@ -49,6 +50,11 @@ fn run(command: Command, console: Console) -> Result<(), Failure> {
             Command::Serve(node) => serve::serve(node).await,
             Command::Config(config) => serve::config(config, console),
             Command::Certs(certs) => serve::certs(certs, console),
+            Command::Completions { shell } => {
+                pages::completions(shell);
+                Ok(())
+            }
+            Command::Man(command) => pages::man(&command, console),
         }
     });
     // A thread that reads the terminal must not hold the program up.
