@@ -7,6 +7,7 @@ use tokio::{
     sync::Semaphore,
     time::{self, Instant as Deadline},
 };
+use tracing::debug;
 
 use super::{
     errors::{CallError, Cause},
@@ -29,7 +30,7 @@ pub(super) struct Connection {
 
 impl Connection {
     pub(super) fn new(node: NodeId, sender: FrameSender, in_flight_max: usize) -> Self {
-        Self { node, sender, pending: Arc::default(), permits: Semaphore::new(in_flight_max) }
+        Self { node, sender, pending: Pending::new(rand::random()), permits: Semaphore::new(in_flight_max) }
     }
 
     /// Sends a request and waits for its answer until `deadline`. Dropping the future frees its place; the
@@ -59,7 +60,7 @@ impl Connection {
             })
         })?;
 
-        match time::timeout_at(deadline, &mut ticket.answer).await {
+        let answered = match time::timeout_at(deadline, &mut ticket.answer).await {
             Ok(Ok(Ok(ClientMessage::RequestError(error)))) => {
                 Err(CallError { cause: Cause::Failed(error.failure), outcome: error.outcome })
             }
@@ -68,7 +69,11 @@ impl Connection {
             Ok(Ok(Err(Lost { reason, in_order: false }))) => Err(CallError::unknown(lost(reason))),
             Ok(Err(_)) => Err(CallError::unknown(lost("closed by this client".to_owned()))),
             Err(_) => Err(CallError::unknown(Cause::TimedOut)),
-        }
+        };
+        // The node's log has the same id, and those of the replicas the operation that it names beside it.
+        let failure = answered.as_ref().err().map(tracing::field::debug);
+        debug!(target: "quorate::requests", request = %ticket.id, node = %self.node, failure, "request answered");
+        answered
     }
 
     /// Whether requests have waited for so long without an answer to any of them that others should go elsewhere: a dead

@@ -20,9 +20,10 @@ pub(super) struct Lost {
 }
 
 /// The waiting requests. An id is a slot and the slot's generation, so that it is never used twice and a late
-/// answer finds nobody.
+/// answer finds nobody, with a mask over them, so that ids of other connections are others: they are found in logs by them.
 #[derive(Debug, Default)]
 pub(super) struct Pending {
+    mask: u64,
     slots: Mutex<Slots>,
 }
 
@@ -54,6 +55,11 @@ pub(super) struct Ticket {
 }
 
 impl Pending {
+    /// Nobody waits yet; `mask` is drawn at random.
+    pub(super) fn new(mask: u64) -> Arc<Self> {
+        Arc::new(Self { mask, slots: Mutex::default() })
+    }
+
     /// A place for one more request.
     ///
     /// # Errors
@@ -70,7 +76,7 @@ impl Pending {
         }
         let slot = &mut slots.slots[index as usize];
         slot.waiter = Some(waiter);
-        let id = RequestId(u64::from(slot.generation) << 32 | u64::from(index));
+        let id = RequestId(self.mask ^ (u64::from(slot.generation) << 32 | u64::from(index)));
         slots.waiting += 1;
         slots.silent_since.get_or_insert_with(Instant::now);
         drop(slots);
@@ -80,7 +86,7 @@ impl Pending {
     /// Hands an answer to whoever waits for it; nobody may.
     pub(super) fn complete(&self, id: RequestId, message: ClientMessage) {
         let mut slots = self.lock();
-        let waiter = slots.take(id);
+        let waiter = slots.take(id.0 ^ self.mask);
         slots.silent_since = (slots.waiting > 0).then(Instant::now);
         drop(slots);
         if let Some(waiter) = waiter {
@@ -111,9 +117,9 @@ impl Pending {
 }
 
 impl Slots {
-    /// Takes the waiter of `id` and frees its slot.
-    fn take(&mut self, id: RequestId) -> Option<oneshot::Sender<Answer>> {
-        let (generation, index) = ((id.0 >> 32) as u32, id.0 as u32);
+    /// Takes the waiter at a place, a slot and its generation, and frees the slot.
+    fn take(&mut self, place: u64) -> Option<oneshot::Sender<Answer>> {
+        let (generation, index) = ((place >> 32) as u32, place as u32);
         let slot = self.slots.get_mut(index as usize).filter(|slot| slot.generation == generation)?;
         let waiter = slot.waiter.take()?;
         slot.generation = slot.generation.wrapping_add(1);
@@ -128,7 +134,7 @@ impl Slots {
 
 impl Drop for Ticket {
     fn drop(&mut self) {
-        self.pending.lock().take(self.id);
+        self.pending.lock().take(self.id.0 ^ self.pending.mask);
     }
 }
 
@@ -143,7 +149,7 @@ mod tests {
 
     #[test]
     fn an_answer_finds_its_request_and_a_late_one_nobody() {
-        let pending = Arc::new(Pending::default());
+        let pending = Pending::new(0x1234_5678_9abc_def0);
         let mut first = pending.register().expect("a place");
         let second = pending.register().expect("a place");
         assert_ne!(first.id, second.id);

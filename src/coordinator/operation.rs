@@ -273,7 +273,8 @@ impl Operation {
         let nanos = u64::try_from(now.since(self.task.admitted.at()).as_nanos()).unwrap_or(u64::MAX);
         let consistency = self.task.plan.consistency;
         let forwarded = matches!(self.origin(), Origin::Peer(_));
-        Observation::Request { operation, consistency, forwarded, outcome, nanos }
+        let (request, step) = (self.task.header.id, Step { operation: self.task.id, round: 0 });
+        Observation::Request { request, step, operation, consistency, forwarded, outcome, nanos }
     }
 
     /// What the end of it leaves to do: nothing, unless a state was sent. A write that was not acknowledged is not

@@ -1,5 +1,7 @@
 //! Names of operations and their rounds, as requests to replicas carry them there and back.
 
+use std::fmt;
+
 use quorate_ring::Actor;
 
 use crate::wire::RequestId;
@@ -26,6 +28,12 @@ impl OperationId {
     /// The next one.
     pub(super) fn next(self) -> Self {
         Self(self.0 + 1)
+    }
+}
+
+impl fmt::Display for OperationId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:014x}", self.0)
     }
 }
 

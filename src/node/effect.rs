@@ -7,8 +7,9 @@ use quorate_storage::HintBacklog;
 
 use super::{ClientId, DiskRequest};
 use crate::{
+    coordinator::Step,
     membership::map::Fork,
-    wire::{ClientMessage, Frame, Outcome, PeerMessage},
+    wire::{ClientMessage, Frame, Outcome, PeerMessage, RequestId},
 };
 
 /// One thing for the driver to do. Effects of one input are independent of each other and may be carried
@@ -138,6 +139,10 @@ pub enum Alarm {
 pub enum Observation {
     /// A client's request ended.
     Request {
+        /// The id that whoever asked has drawn.
+        request: RequestId,
+        /// The operation that it was here, in its first round.
+        step: Step,
         /// `get`, `put`, `delete`, ...
         operation: &'static str,
         /// The level that it asked for.

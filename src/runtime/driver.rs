@@ -17,6 +17,7 @@ use super::{
     disk::{Disk, DiskResults},
     metrics::{Observer, alarm},
     report::{Questions, answer_questions},
+    requests::{arrived, leaves},
 };
 use crate::{
     node::{DiskRequest, Effect, Effects, Input, Node},
@@ -192,6 +193,7 @@ impl Loop {
             }
             self.host.switchboard.take(&mut self.inputs);
             for input in self.inputs.drain(..) {
+                arrived(&input);
                 node.handle(now, input, &mut self.effects);
             }
             self.host.switchboard.report_peers_up(node.peers_up());
@@ -207,7 +209,10 @@ impl Loop {
         for effect in self.effects.drain() {
             match effect {
                 Effect::ToClient { client, frame } => switchboard.send_to_client(client, &frame, now),
-                Effect::ToPeer { peer, frame } => switchboard.send_to_peer(peer, &frame, now),
+                Effect::ToPeer { peer, frame } => {
+                    leaves(peer, &frame);
+                    switchboard.send_to_peer(peer, &frame, now);
+                }
                 Effect::Gossip { peer, packet } => switchboard.send_datagram(peer, packet),
                 Effect::Disk(request) => self.requests.push(request),
                 Effect::Alarm(what) => alarm(&what),

@@ -17,6 +17,7 @@ mod handle;
 mod mark;
 mod metrics;
 mod report;
+mod requests;
 #[cfg(feature = "cli")]
 mod serve;
 mod settings;

@@ -1,5 +1,7 @@
 //! The frame: length, kind, request id, epoch, deadline, body.
 
+use std::fmt;
+
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use quorate_ring::{Duration, Epoch, Instant};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
@@ -9,6 +11,12 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct RequestId(pub u64);
+
+impl fmt::Display for RequestId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:016x}", self.0)
+    }
+}
 
 /// What every frame carries beside its message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -20,6 +20,7 @@ mod promises;
 #[allow(dead_code, reason = "the harness counts, and pins clients to nodes")]
 #[path = "../../jepsen/src/cluster/relay.rs"]
 mod relay;
+mod requests;
 
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 

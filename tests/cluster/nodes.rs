@@ -21,6 +21,8 @@ pub(crate) struct Nodes {
     advertised: Vec<String>,
     /// Whether nodes show faults that a test wants of them.
     pub(crate) has_faults: bool,
+    /// Whether nodes say where each request goes.
+    pub(crate) follows_requests: bool,
     processes: Vec<Option<Child>>,
 }
 
@@ -47,6 +49,7 @@ impl Nodes {
             ports,
             advertised: Vec::new(),
             has_faults: false,
+            follows_requests: false,
             processes: (0..count).map(|_| None).collect(),
         }
     }
@@ -133,6 +136,9 @@ impl Nodes {
         let mut command = self.serve_command(node);
         if self.has_faults {
             command.env("QUORATE_TEST_FAULTS", format!("{}.faults", name(node)));
+        }
+        if self.follows_requests {
+            command.env("QUORATE_LOG", "info,quorate::requests=debug");
         }
         let mut process =
             command.stdout(Stdio::piped()).stderr(log.expect("a log")).spawn().expect("a node starts");

@@ -9,6 +9,7 @@ use tracing::{debug, error, info, warn};
 
 use crate::{
     node::{Alarm, Observation},
+    runtime::requests::{Ended, ended},
     wire::Outcome,
 };
 
@@ -73,7 +74,8 @@ impl Observer {
     /// Counts.
     pub(in crate::runtime) fn observe(&mut self, observation: Observation) {
         match observation {
-            Observation::Request { operation, consistency, forwarded, outcome, nanos } => {
+            Observation::Request { request, step, operation, consistency, forwarded, outcome, nanos } => {
+                ended(Ended { request, step, name: operation, forwarded, outcome, nanos });
                 let kind = (operation, consistency, forwarded);
                 self.requests.entry(kind).or_insert_with(|| Requests::new(kind)).ended(outcome, nanos);
             }

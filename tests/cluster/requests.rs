@@ -1,0 +1,50 @@
+//! Following one request through the logs of the nodes.
+
+use quorate::ring::Consistency;
+
+use super::{create_table, nodes::Nodes};
+
+#[tokio::test]
+async fn a_request_is_found_in_the_logs_of_its_coordinator_and_its_replicas() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let mut nodes = Nodes::prepare(dir, 3);
+    nodes.follows_requests = true;
+    let listen = nodes.listen().iter().map(ToString::to_string).collect();
+    nodes.begin(listen, "");
+    let client = nodes.client().await;
+    let table = create_table(&client, "t").await;
+    let mut requests = Vec::new();
+    for n in 0..5 {
+        table.put(format!("k{n}"), "v").consistency(Consistency::All).await.expect("written");
+    }
+    for coordinator in 0..3 {
+        let log = nodes.log(coordinator);
+        for line in log.lines().filter(|line| line.contains("request ended") && line.contains("\"put\"")) {
+            let field = |name: &str| {
+                let value = line.split(&format!(" {name}=")).nth(1).expect("a field");
+                value.split(' ').next().expect("a value").to_owned()
+            };
+            assert_eq!(field("request").len(), 16, "{line}");
+            assert_eq!((field("origin"), field("outcome")), ("\"client\"".into(), "\"ok\"".into()), "{line}");
+            requests.push(field("request"));
+            let operation = format!("operation={} ", field("operation"));
+            let said = |node: usize, what: &str| {
+                let log = nodes.log(node);
+                log.lines()
+                    .any(|line| line.contains(&operation) && line.contains(&format!("what=\"{what}\"")))
+            };
+            assert!(
+                said(coordinator, "store") && said(coordinator, "stored"),
+                "n{}: {line}",
+                coordinator + 1
+            );
+            for replica in (0..3).filter(|node| *node != coordinator) {
+                assert!(said(replica, "store") && said(replica, "stored"), "n{}: {operation}", replica + 1);
+            }
+        }
+    }
+    requests.sort_unstable();
+    requests.dedup();
+    assert_eq!(requests.len(), 5, "each write has an id of its own: {requests:?}");
+    nodes.stop();
+}
