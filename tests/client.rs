@@ -7,7 +7,8 @@ use std::{collections::BTreeSet, future::IntoFuture, time::Duration};
 
 use bytes::Bytes;
 use quorate::{
-    client::{BuildError, Client, Consistency, Failure, Outcome, TableHandle, TableKind},
+    client::{BuildError, Client, Consistency, Cursor, Failure, Outcome, TableHandle, TableKind},
+    ring::token_of,
     runtime::{DemoCluster, demo_cluster},
 };
 use tokio::task::JoinSet;
@@ -261,6 +262,116 @@ async fn every_call_has_a_deadline() {
     let no_identity = Client::builder().contact_points(["127.0.0.1:1"]).build().await;
     assert!(matches!(no_identity, Err(BuildError::NoIdentity)));
     drop(client);
+}
+
+/// Eight hundred keys, of which some are deleted, written twice or expire, in pages of which one is the last of a process.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_scan_gives_every_key_once_in_token_order() {
+    let (cluster, _client, table) = start(3).await;
+    let key = |n: u32| format!("key {n}");
+    let written = table.put_many((0..800).map(|n| (key(n), n.to_string()))).await;
+    assert_eq!(written.len(), 800);
+    for (n, (key_written, result)) in (0..).zip(written) {
+        assert_eq!(key_written, key(n), "in the order of the keys");
+        result.unwrap();
+    }
+    for n in (0..800).step_by(7) {
+        table.delete(key(n)).await.unwrap();
+    }
+    let short = Duration::from_millis(1);
+    table.put_many([(key(1), "gone")]).ttl(short).await.remove(0).1.unwrap();
+    while !table.get(key(1)).await.unwrap().values().is_empty() {}
+    let there: Vec<_> = (2..800).filter(|n| n % 7 != 0).collect();
+
+    let mut scan = table.scan().page_rows(30);
+    let (mut rows, mut pages) = (Vec::new(), 0);
+    while let Some(page) = scan.next_page().await.unwrap() {
+        rows.extend(page.rows);
+        pages += 1;
+        if pages == 5 {
+            // Another process goes on.
+            let cursor: Cursor = page.cursor.unwrap().to_string().parse().unwrap();
+            assert_eq!(scan.cursor(), Some(&cursor));
+            scan = table.scan().page_rows(200).after(cursor);
+        }
+    }
+    let tokens: Vec<_> = rows.iter().map(|row| token_of(row.key())).collect();
+    assert!(tokens.is_sorted(), "in token order");
+    let found: BTreeSet<_> = rows.iter().map(|row| row.key().clone()).collect();
+    assert_eq!(found, there.iter().map(|n| Bytes::from(key(*n))).collect());
+    assert_eq!(rows.len(), there.len(), "each once");
+    for row in &rows {
+        let n = row.value().unwrap();
+        assert_eq!(row.key(), &format!("key {}", std::str::from_utf8(n).unwrap()));
+    }
+
+    let asked = there.iter().map(|n| key(*n)).chain([key(0)]);
+    let read = table.get_many(asked.clone()).consistency(Consistency::All).at_once(100).await;
+    for (asked, (key, read)) in asked.zip(&read) {
+        assert_eq!(
+            (key, read.as_ref().unwrap().values().len()),
+            (&Bytes::from(asked.clone()), usize::from(asked != "key 0"))
+        );
+    }
+    cluster.shutdown().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_scan_shows_concurrent_values_and_stays_in_its_table() {
+    let (cluster, carts) = start_siblings().await;
+    let client = client(&cluster).await;
+    let nothing = carts.get("both").await.unwrap().context();
+    for value in ["x", "y"] {
+        carts.put("both", value).context(&nothing).await.unwrap();
+    }
+    carts.put("one", "z").await.unwrap();
+    let mut scan = carts.scan().page_rows(1).consistency(Consistency::All);
+    let first = scan.next().await.unwrap().unwrap();
+    let second = scan.next().await.unwrap().unwrap();
+    assert_eq!(scan.next().await.unwrap(), None);
+    assert_eq!(scan.next().await.unwrap(), None, "it stays at its end");
+    let both = if first.is_conflicted() { first } else { second };
+    assert_eq!(both.values().iter().collect::<BTreeSet<_>>(), [&Bytes::from("x"), &Bytes::from("y")].into());
+    carts.put("both", "resolved").context(both.context()).await.unwrap();
+    assert!(!carts.get("both").await.unwrap().is_conflicted());
+
+    let mut scan = carts.scan().page_rows(1);
+    let page = scan.next_page().await.unwrap().unwrap();
+    assert!(page.cursor.is_some());
+    client.truncate_table("carts").await.unwrap();
+    carts.put("both", "of the new table").await.unwrap();
+    let error = scan.next_page().await.unwrap_err();
+    assert!(error.to_string().contains("dropped or truncated"), "{error}");
+    let other = client.table("t").await.unwrap();
+    let error = other.scan().after(page.cursor.unwrap()).next().await.unwrap_err();
+    assert!(matches!(error.failure(), Some(Failure::BadRequest(_))), "{error}");
+    assert_eq!(carts.scan().next().await.unwrap().unwrap().values(), [Bytes::from("of the new table")]);
+    let error = carts.scan().consistency(Consistency::Any).next().await.unwrap_err();
+    assert!(matches!(error.failure(), Some(Failure::BadRequest(_))), "{error}");
+    cluster.shutdown().await.unwrap();
+}
+
+/// With one of three nodes gone a scan at QUORUM goes on, one at ALL is refused at once.
+#[tokio::test]
+async fn a_scan_goes_on_without_one_node() {
+    let (cluster, _client, table) = start(3).await;
+    table
+        .put_many((0..100).map(|n| (n.to_string(), "v")))
+        .await
+        .into_iter()
+        .for_each(|(_, put)| drop(put.unwrap()));
+    let mut scan = table.scan().page_rows(20);
+    let mut rows = scan.next_page().await.unwrap().unwrap().rows.len();
+    cluster.nodes()[0].drain();
+    cluster.nodes()[0].exited().await.unwrap();
+    while let Some(page) = scan.next_page().await.unwrap() {
+        rows += page.rows.len();
+    }
+    assert_eq!(rows, 100);
+    let error = table.scan().consistency(Consistency::All).next().await.unwrap_err();
+    assert!(matches!(error.failure(), Some(Failure::Unavailable { required: 3, alive: 2, .. })), "{error}");
+    assert!(table.scan().consistency(Consistency::One).next().await.unwrap().is_some());
+    drop(cluster);
 }
 
 /// Numbers in text, each once, in order.

@@ -31,12 +31,14 @@ mod connection;
 mod drain;
 mod errors;
 mod healing;
+mod many;
 mod node;
 mod operation;
 mod pending;
 mod policy;
 mod reply;
 mod routing;
+mod scan;
 mod session;
 mod table;
 mod update;
@@ -48,9 +50,11 @@ pub use errors::{
     BuildError, CatalogError, ChangeTableError, CreateTableError, ReadError, UpdateError, WriteError,
 };
 pub use healing::{FromEach, Scope, Waiting};
+pub use many::{GetMany, PutMany};
 pub use operation::{Delete, Get, Put};
 pub use quorate_ring::{Consistency, Table as TableDefinition, TableKind};
 pub use reply::{ConcurrentValues, Context, MalformedContext, Read, Written};
+pub use scan::{Cursor, MalformedCursor, Scan, ScanPage, ScannedRow};
 pub use session::Client;
 pub use table::TableHandle;
 pub use update::Update;

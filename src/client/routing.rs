@@ -1,6 +1,6 @@
 //! Which node to ask: the ring as the cluster last described it.
 
-use quorate_ring::{Epoch, NodeId, Ring, RingError};
+use quorate_ring::{Epoch, NodeId, Ring, RingError, Token};
 
 use crate::wire::ClusterInfo;
 
@@ -17,6 +17,8 @@ pub(super) struct Map {
 pub(super) enum Route<'k> {
     /// The replicas of a key: the others would only pass the request on.
     Key(&'k [u8], u8),
+    /// The replicas of a token.
+    Token(Token, u8),
     /// This node, or any other while it cannot be reached.
     Node(NodeId),
     /// This node and no other: what it says of itself.
@@ -47,6 +49,7 @@ impl Map {
     ) -> Option<N> {
         let first = match &route {
             Route::Key(key, replication) => self.ring.replicas_of_key(key, *replication),
+            Route::Token(token, replication) => self.ring.replicas(*token, *replication),
             Route::Node(node) => std::slice::from_ref(node),
             Route::Only(node) => return usable(*node),
             Route::Anyone => &[],

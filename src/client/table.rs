@@ -7,7 +7,7 @@ use quorate_ring::Table;
 use tokio::time::{Instant, timeout_at};
 
 use super::{
-    Client, Delete, Get, Put, Update,
+    Client, Delete, Get, GetMany, Put, PutMany, Scan, Update,
     errors::{CallError, Cause},
     policy::Nature,
     routing::Route,
@@ -40,6 +40,59 @@ impl TableHandle {
     /// Writes a key.
     pub fn put(&self, key: impl Into<Bytes>, value: impl Into<Bytes>) -> Put {
         Put::new(self.clone(), key.into(), value.into())
+    }
+
+    /// Reads the whole table in the order of its keys' tokens: see [`Scan`].
+    ///
+    /// ```no_run
+    /// # async fn example(carts: quorate::client::TableHandle) -> Result<(), Box<dyn std::error::Error>> {
+    /// let mut scan = carts.scan();
+    /// while let Some(row) = scan.next().await? {
+    ///     println!("{:?} has {} values", row.key(), row.values().len());
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn scan(&self) -> Scan {
+        Scan::new(self.clone())
+    }
+
+    /// Reads many keys side by side; the answers come in the order of the keys: see [`GetMany`].
+    ///
+    /// ```no_run
+    /// # async fn example(carts: quorate::client::TableHandle) -> Result<(), Box<dyn std::error::Error>> {
+    /// for (key, read) in carts.get_many(["alice", "bob"]).await {
+    ///     println!("{key:?}: {:?}", read?.values());
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn get_many<K: Into<Bytes>>(&self, keys: impl IntoIterator<Item = K>) -> GetMany {
+        GetMany::new(self.clone(), keys.into_iter().map(Into::into).collect())
+    }
+
+    /// Writes many keys side by side, each for itself; what became of each comes in their order: see [`PutMany`].
+    ///
+    /// ```no_run
+    /// # async fn example(carts: quorate::client::TableHandle) -> Result<(), Box<dyn std::error::Error>> {
+    /// use quorate::client::Outcome;
+    ///
+    /// let mut again = Vec::new();
+    /// for (key, written) in carts.put_many([("alice", "2 apples"), ("bob", "a pear")]).await {
+    ///     match written {
+    ///         Ok(_) => {}
+    ///         Err(error) if error.outcome() == Outcome::NotApplied => again.push(key),
+    ///         Err(error) => return Err(error.into()), // it may have been written
+    ///     }
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn put_many<K: Into<Bytes>, V: Into<Bytes>>(
+        &self,
+        pairs: impl IntoIterator<Item = (K, V)>,
+    ) -> PutMany {
+        PutMany::new(self.clone(), pairs.into_iter().map(|(key, value)| (key.into(), value.into())).collect())
     }
 
     /// Reads a key, merges its values and writes the result in their place (`siblings` tables): see [`Update`].
@@ -84,12 +137,23 @@ impl TableHandle {
         deadline: Instant,
         message: impl Fn(&Table) -> ClientMessage,
     ) -> Result<(quorate_ring::NodeId, ClientMessage), CallError> {
+        self.request_by(|table| Route::Key(key, table.replication), nature, deadline, message).await
+    }
+
+    /// The same about what `route` leads to.
+    pub(super) async fn request_by<'k>(
+        &self,
+        route: impl Fn(&Table) -> Route<'k>,
+        nature: Nature,
+        deadline: Instant,
+        message: impl Fn(&Table) -> ClientMessage,
+    ) -> Result<(quorate_ring::NodeId, ClientMessage), CallError> {
         let send = async || {
-            let (message, replication) = {
+            let (message, route) = {
                 let table = self.table.read().unwrap_or_else(PoisonError::into_inner);
-                (message(&table), table.replication)
+                (message(&table), route(&table))
             };
-            self.client.session().request(message, Route::Key(key, replication), nature, deadline).await
+            self.client.session().request(message, route, nature, deadline).await
         };
         match send().await {
             Err(error) if error.is_unknown_table() => {

@@ -59,8 +59,8 @@ impl Admission {
         let of_origin = self.per_origin.entry(origin).or_default();
         let most = match origin {
             Origin::Client(_) => config.requests_per_client_max,
-            // A peer stands for all of its clients.
-            Origin::Peer(_) => config.requests_max,
+            // A peer stands for all of its clients. What a page reads was admitted with it.
+            Origin::Peer(_) | Origin::Scan(_) => config.requests_max,
         };
         if self.in_flight >= config.requests_max || *of_origin >= most {
             return Err(overloaded(RETRY_AFTER));
@@ -73,6 +73,12 @@ impl Admission {
         self.in_flight += 1;
         *of_origin += 1;
         Ok(Admitted { origin, at: now, among })
+    }
+
+    /// A part of a request that was let in begins: it is counted, and never refused. Whoever begins it bounds their number.
+    pub(super) fn join(&mut self, origin: Origin, now: Instant) -> Admitted {
+        self.in_flight += 1;
+        Admitted { origin, at: now, among: self.in_flight }
     }
 
     /// A request ended; `served` if the client got what it asked for.

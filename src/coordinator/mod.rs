@@ -17,6 +17,7 @@ mod quorum;
 mod read;
 mod record;
 mod refusal;
+mod scan;
 mod step;
 mod stragglers;
 mod write;
@@ -38,6 +39,7 @@ use self::{
     forward::Forwarding,
     operation::{Conclusion, Operation, Origin, Work},
     read::Read,
+    scan::Scans,
     stragglers::{Straggler, Stragglers},
     write::{Intent, Write},
 };
@@ -58,6 +60,8 @@ pub struct Coordinator {
     admission: Admission,
     /// What reads left to do after their answers; no client waits for it.
     comparisons: Comparisons,
+    /// Pages of tables that clients read in the order of tokens.
+    scans: Scans,
     timers: Timers<OperationId>,
     /// Writes that were answered before every replica had confirmed them.
     stragglers: Stragglers,
@@ -75,6 +79,7 @@ impl Coordinator {
             stragglers: Stragglers::default(),
             admission: Admission::default(),
             comparisons: Comparisons::default(),
+            scans: Scans::default(),
             timers: Timers::default(),
             awaiting_clock: Vec::new(),
             next_id: OperationId::first_of(actor),
@@ -110,7 +115,7 @@ impl Coordinator {
             if must_forward(turn, &plan) {
                 return match origin {
                     Origin::Client(_) => Ok((plan, Work::Forward(Forwarding::new(request)))),
-                    Origin::Peer(_) => Err(RequestError::not_applied(Failure::NotAReplica)),
+                    Origin::Peer(_) | Origin::Scan(_) => Err(RequestError::not_applied(Failure::NotAReplica)),
                 };
             }
             let intent = match request {
@@ -126,6 +131,9 @@ impl Coordinator {
 
     /// A replica, a peer's or this node's own, made something of a request.
     pub fn answered(&mut self, turn: &mut Turn<'_>, from: NodeId, step: Step, answer: ReplicaAnswer) {
+        if self.is_of_page(step) {
+            return self.page_answered(turn, from, step, answer);
+        }
         if !self.operations.contains_key(&step.operation) {
             self.straggler_answered(turn, from, step, &answer);
             return self.comparisons.answered(turn, from, step, answer);
@@ -141,6 +149,7 @@ impl Coordinator {
         for id in waiting {
             self.advance(turn, id, |operation, turn| operation.peer_down(turn, peer));
         }
+        self.pages_lose(turn, peer);
         turn.hints.extend(self.stragglers.peer_down(peer));
         let is_complete = |straggler: &Straggler| straggler.waiting.is_empty();
         let complete: Vec<_> =
@@ -165,6 +174,7 @@ impl Coordinator {
         for id in concerned {
             self.advance(turn, id, |operation, turn| operation.disown(turn, peer));
         }
+        self.pages_disown(turn, peer);
     }
 
     /// The clock may go on: so may the requests that waited for it.
@@ -186,23 +196,28 @@ impl Coordinator {
             self.end_straggler(turn, id);
             self.advance(turn, id, Operation::timer);
         }
+        self.fire_page_timers(turn);
         self.comparisons.fire_timers(turn);
     }
 
     /// When [`Coordinator::fire_timers`] is due.
     pub fn next_timer(&self) -> Option<Instant> {
-        self.timers.next().into_iter().chain(self.comparisons.next_timer()).min()
+        [self.timers.next(), self.comparisons.next_timer(), self.scans.next_timer()]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     /// Whether no request is under way.
     pub fn is_empty(&self) -> bool {
-        self.operations.is_empty()
+        self.operations.is_empty() && self.scans.len() == 0
     }
 
     /// Panics if the state contradicts itself.
     pub fn validate(&self) {
         self.timers.validate();
         self.comparisons.validate();
+        self.scans.validate();
         for (id, operation) in &self.operations {
             assert_eq!(*id, operation.id(), "operations are filed under their own id");
             assert!(self.timers.holds(operation.timer_at(), *id), "every operation has a timer");
@@ -211,7 +226,8 @@ impl Coordinator {
         for (id, straggler) in self.stragglers.iter() {
             assert!(self.timers.holds(straggler.deadline, *id), "every straggler has a timer");
         }
-        assert_eq!(self.admission.in_flight(), self.operations.len(), "admission counts what is under way");
+        let under_way = self.operations.len() + self.scans.len();
+        assert_eq!(self.admission.in_flight(), under_way, "admission counts what is under way");
     }
 
     fn begin(
@@ -237,12 +253,25 @@ impl Coordinator {
                 return conclude(turn, origin, header, Err(RequestError::not_applied(failure)));
             }
         };
+        let id = self.next_id();
+        self.keep(Operation::new(id, admitted, header, plan, work));
+        self.advance(turn, id, Operation::start);
+    }
+
+    fn next_id(&mut self) -> OperationId {
         let id = self.next_id;
         self.next_id = id.next();
-        let operation = Operation::new(id, admitted, header, plan, work);
+        id
+    }
+
+    /// An operation is under way from now on.
+    fn keep(&mut self, operation: Operation) {
+        let id = operation.id();
         self.timers.set(operation.timer_at(), id);
+        if operation.awaits_clock() {
+            self.awaiting_clock.push(id);
+        }
         self.operations.insert(id, operation);
-        self.advance(turn, id, Operation::start);
     }
 
     /// Lets `event` happen to an operation, if it is still under way, and sees to what follows.
@@ -277,9 +306,14 @@ impl Coordinator {
         };
         let (origin, header) = (operation.origin(), operation.header());
         self.admission.ended(turn.now.mono, operation.task.admitted, conclusion.is_ok());
-        turn.effects.push(Effect::Observe(operation.observation(turn.now.mono, &conclusion)));
-        self.leave_hints(turn, id, &operation, conclusion.is_ok());
-        conclude(turn, origin, header, conclusion);
+        match origin {
+            Origin::Scan(page) => self.row_read(turn, page, id, conclusion),
+            Origin::Client(_) | Origin::Peer(_) => {
+                turn.effects.push(Effect::Observe(operation.observation(turn.now.mono, &conclusion)));
+                self.leave_hints(turn, id, &operation, conclusion.is_ok());
+                conclude(turn, origin, header, conclusion);
+            }
+        }
         if let Some((comparison, comparing)) = operation.into_comparison() {
             self.comparisons.begin(turn, comparison, comparing);
         }
@@ -354,6 +388,8 @@ fn conclude(turn: &mut Turn<'_>, origin: Origin, header: Header, conclusion: Con
             let message = PeerMessage::Forwarded(Forwarded { result });
             turn.effects.push(Effect::ToPeer { peer, frame: Frame { header, message } });
         }
+        // It is told where the operation ends.
+        Origin::Scan(_) => {}
     }
 }
 

@@ -23,7 +23,7 @@ use crate::{
     replica,
     wire::{
         Advance, Advanced, ClientMessage, Failure, Fetch, Fetched, Forward, Forwarded, Frame, Header,
-        KeepHint, Outcome, PeerMessage, Receipt, RequestError, Store, Stored, Want,
+        KeepHint, Outcome, PageFetched, PeerMessage, Receipt, RequestError, Store, Stored, Want,
     },
 };
 
@@ -40,6 +40,8 @@ pub enum ReplicaAnswer {
     Minted(Result<State, NotMinted>),
     /// What it says of a write that it was to carry out.
     Forwarded(Box<Forwarded>),
+    /// What it holds of a part of a table.
+    Page(Box<PageFetched>),
     /// It did not do it.
     Failed(Failed),
 }
@@ -119,6 +121,8 @@ pub(super) enum Origin {
     Client(ClientId),
     /// A peer that forwarded a write of a client of its own.
     Peer(NodeId),
+    /// A page of a scan, for one of its keys.
+    Scan(OperationId),
 }
 
 /// What the sender of a state wants beside its being kept.

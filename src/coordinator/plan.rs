@@ -151,6 +151,15 @@ pub(super) fn read(
     Ok(plan)
 }
 
+/// Plans the read of a key of which replicas have told already: enough of them, be they up now or not.
+pub(super) fn row_of_page(
+    turn: &mut Turn<'_>,
+    row: &Row,
+    consistency: Consistency,
+) -> Result<Plan, RequestError> {
+    plan(turn, row.table, &row.key, consistency, Consistency::required_reads)
+}
+
 /// Plans a write, and reads the context that it carries.
 pub(super) fn write(
     turn: &mut Turn<'_>,

@@ -54,6 +54,7 @@ impl HeldFrame {
                 ClientMessage::Get(get) => Some(Some(get.table)),
                 ClientMessage::Put(put) => Some(Some(put.table)),
                 ClientMessage::Delete(delete) => Some(Some(delete.table)),
+                ClientMessage::Scan(scan) => Some(Some(scan.table)),
                 ClientMessage::CreateTable(_)
                 | ClientMessage::AlterTable(_)
                 | ClientMessage::DropTable(_)
@@ -64,6 +65,7 @@ impl HeldFrame {
             Self::Peer(_, frame) => match &frame.message {
                 PeerMessage::Fetch(fetch) => Some(Some(fetch.table)),
                 PeerMessage::Store(store) => Some(Some(store.table)),
+                PeerMessage::FetchPage(fetch) => Some(Some(fetch.table)),
                 PeerMessage::KeepHint(keep) => Some(Some(keep.table)),
                 PeerMessage::Pull(pull) => Some(Some(pull.table)),
                 PeerMessage::Forward(Forward::Put(put)) => Some(Some(put.table)),

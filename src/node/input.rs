@@ -14,7 +14,7 @@ use crate::{
     membership::map::MapTicket,
     recovery::{RecoveryTicket, SourceErrand},
     repair::RepairTicket,
-    replica::Errand,
+    replica::{Errand, PageErrand},
     wire::{ClientMessage, Frame, PeerMessage},
 };
 
@@ -157,6 +157,8 @@ pub enum Ticket {
     },
     /// This node's replica works for a peer.
     Replica(Box<Errand>),
+    /// This node's replica reads a page, for its own coordinator or a peer's.
+    Page(Box<PageErrand>),
     /// A bound for the clock (rule V1).
     ClockBound(Hlc),
     /// Work for hinted handoff.

@@ -288,6 +288,7 @@ impl Node {
             ClientMessage::Get(get) => self.coordinator.get(turn, client, header, get),
             ClientMessage::Put(put) => self.coordinator.put(turn, client, header, put),
             ClientMessage::Delete(delete) => self.coordinator.delete(turn, client, header, delete),
+            ClientMessage::Scan(scan) => self.coordinator.scan(turn, client, header, scan),
             ClientMessage::CreateTable(_)
             | ClientMessage::AlterTable(_)
             | ClientMessage::DropTable(_)
@@ -312,6 +313,7 @@ impl Node {
             ClientMessage::Drain(_)
             | ClientMessage::Got(_)
             | ClientMessage::Written(_)
+            | ClientMessage::Scanned(_)
             | ClientMessage::TableCreated(_)
             | ClientMessage::TableChanged(_)
             | ClientMessage::Tables(_)
@@ -341,6 +343,11 @@ impl Node {
             Ticket::Inspect(inspection) => healing::inspected(turn, *inspection, result),
             Ticket::Hint(ticket) => self.handoff.disk_done(turn, ticket, result),
             Ticket::Replica(errand) => self.replica.disk_done(turn, *errand, result),
+            Ticket::Page(errand) => match self.replica.page_done(turn, *errand, result) {
+                Ok(Some((step, message))) => self.answered(now, own, step, message, effects),
+                Ok(None) => {}
+                Err(halt) => effects.push(Effect::Halt(halt)),
+            },
             Ticket::Map(ticket) => {
                 if let Err(halt) = self.agreement.disk_done(turn, ticket, &result) {
                     effects.push(Effect::Halt(halt));

@@ -57,6 +57,10 @@ pub enum Mutant {
     OldAcksCount,
     /// A damaged record is replaced at once, while requests are under way for which it was counted (S3).
     RefetchedAtOnce,
+    /// A scan at QUORUM takes one replica's word for which keys there are (Q1).
+    ScanTrustsOneReplica,
+    /// A page counts as the whole rest of a table, though its replicas stopped before (Q1).
+    ScanIgnoresCuts,
     /// A node that recovers counts on its own replica in what it coordinates (R7).
     RecoveringMints,
 }

@@ -1,6 +1,6 @@
 //! What happens between a node and its peers: connections, and what arrives on them.
 
-use quorate_ring::{NodeId, Now};
+use quorate_ring::{Incarnation, NodeId, Now};
 use quorate_storage::{Life, PeerRecord, RecoveryRecord};
 
 use super::{DiskResult, Effect, Effects, Node, held::HeldFrame};
@@ -9,7 +9,9 @@ use crate::{
     handoff::Handoff,
     membership::{Arrival, News, remember, send_standing},
     repair::Repair,
-    wire::{AfterLoss, Frame, HeldAnswer, PeerMessage, Refused, RolledBack, Standing},
+    wire::{
+        AfterLoss, Frame, HeldAnswer, PageFetched, PeerMessage, Refused, RequestId, RolledBack, Standing,
+    },
 };
 
 impl Node {
@@ -70,6 +72,8 @@ impl Node {
         match message {
             PeerMessage::Fetch(fetch) => self.replica.fetch(turn, from, header, fetch),
             PeerMessage::Store(store) => self.replica.store(turn, from, header, store),
+            PeerMessage::FetchPage(fetch) => self.replica.fetch_page(turn, from, header, fetch),
+            PeerMessage::PageFetched(fetched) => self.page_fetched(now, from, header.id, fetched, effects),
             PeerMessage::Stored(_) | PeerMessage::Refused(_) if Repair::is_own(header.id) => {
                 self.repair.answered(turn, from, header.id, matches!(message, PeerMessage::Stored(_)));
             }
@@ -93,11 +97,7 @@ impl Node {
                 self.answered(now, from, step, message, effects);
             }
             PeerMessage::AfterLoss(AfterLoss { lives, answer }) => {
-                for (peer, incarnation) in lives {
-                    if let Some(record) = self.surroundings.lives.hear(peer, incarnation) {
-                        self.peer_lost_state(now, &record, effects);
-                    }
-                }
+                self.hear_of_losses(now, lives, effects);
                 let message = match answer {
                     HeldAnswer::Fetched(fetched) => fetched.into(),
                     HeldAnswer::Stored(stored) => stored.into(),
@@ -130,6 +130,19 @@ impl Node {
         }
     }
 
+    /// A replica tells what it holds of a part of a table.
+    fn page_fetched(
+        &mut self,
+        now: Now,
+        from: NodeId,
+        id: RequestId,
+        mut fetched: PageFetched,
+        effects: &mut Effects,
+    ) {
+        self.hear_of_losses(now, std::mem::take(&mut fetched.lives), effects);
+        self.answered(now, from, Step::from_request_id(id), fetched.into(), effects);
+    }
+
     /// A replica's word, a peer's or this node's own, on a request of this node's coordinator.
     pub(super) fn answered(
         &mut self,
@@ -145,6 +158,7 @@ impl Node {
             PeerMessage::Stored(stored) => ReplicaAnswer::Stored(stored),
             PeerMessage::Advanced(advanced) => ReplicaAnswer::Advanced(advanced),
             PeerMessage::Forwarded(forwarded) => ReplicaAnswer::Forwarded(Box::new(forwarded)),
+            PeerMessage::PageFetched(fetched) => ReplicaAnswer::Page(Box::new(fetched)),
             PeerMessage::Refused(Refused { refusal }) => ReplicaAnswer::Failed(refusal.into()),
             _ => return,
         };
@@ -175,6 +189,15 @@ impl Node {
         self.standings.peer_up(turn, peer);
         self.standings.watch(turn);
         self.recovery.look(turn);
+    }
+
+    /// A replica tells, with its answer, of members that it has met in another life.
+    fn hear_of_losses(&mut self, now: Now, lives: Vec<(NodeId, Incarnation)>, effects: &mut Effects) {
+        for (peer, incarnation) in lives {
+            if let Some(record) = self.surroundings.lives.hear(peer, incarnation) {
+                self.peer_lost_state(now, &record, effects);
+            }
+        }
     }
 
     /// Another replica has met a peer in another life. The connection to the peer, if there is one, may be to an

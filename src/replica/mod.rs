@@ -7,13 +7,18 @@
 //! answer says what it knows ([`AfterLoss`]; rule R7).
 
 mod deferral;
+mod pages;
 mod shown;
 
 use quorate_ring::{NodeId, Table, token_of};
 use quorate_storage::{ReadError, Row, State, StoreTerms, Write, WriteError, Written};
 
 use self::shown::AwaitingReservation;
-pub use self::{deferral::Deferrals, shown::shown_with};
+pub use self::{
+    deferral::Deferrals,
+    pages::{PageErrand, read_own_page},
+    shown::shown_with,
+};
 
 use crate::{
     node::{Alarm, DiskOperation, DiskRequest, DiskResult, Effect, Observation, Ticket, Turn},
@@ -28,6 +33,8 @@ use crate::{
 pub struct Replica {
     /// Requests of peers that wait for the disk or the clock.
     waiting: usize,
+    /// Pages of peers that wait for the disk.
+    pages: usize,
     /// Those that wait for the clock.
     awaiting_reservation: Vec<AwaitingReservation>,
 }

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     CompareNow, DescribeHealing, DescribeNodes, Drain, Draining, HealingDescribed, NodesDescribed,
-    ReadReplica, Receipt, ReplicaRead, RequestError, ScrubNow, frame::messages,
+    ReadReplica, Receipt, ReplicaRead, RequestError, Scan, Scanned, ScrubNow, frame::messages,
 };
 
 /// Read one key.
@@ -259,6 +259,8 @@ messages! {
         0x4d => ReadReplica,
         /// Stop in order.
         0x4e => Drain,
+        /// Read a page of a table.
+        0x50 => Scan,
         /// Read done.
         0x60 => Got,
         /// Write or delete done.
@@ -279,6 +281,8 @@ messages! {
         0x69 => ReplicaRead,
         /// The node stops in order.
         0x6a => Draining,
+        /// A page of a table.
+        0x70 => Scanned,
         /// The request failed.
         0x7f => RequestError,
     }

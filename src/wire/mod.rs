@@ -12,9 +12,12 @@ mod map;
 mod nodes;
 mod outcome;
 #[cfg(feature = "server")]
+mod page;
+#[cfg(feature = "server")]
 mod peer;
 #[cfg(feature = "server")]
 mod repair;
+mod scan;
 
 pub use client::{
     AlterTable, ChangeName, ClientMessage, ClusterInfo, CreateTable, Delete, DescribeCluster, DropTable, Get,
@@ -36,6 +39,8 @@ pub use nodes::{
 };
 pub use outcome::{Failure, Outcome, Part, Receipt, ReplicaReport, RequestError};
 #[cfg(feature = "server")]
+pub use page::{FetchPage, PageFetched};
+#[cfg(feature = "server")]
 pub use peer::{
     Advance, Advanced, AfterLoss, Answer, AskStanding, Fetch, Fetched, Forward, Forwarded, Gossip,
     HeldAnswer, KeepHint, PeerMessage, PeerRefusal, Pull, PullScope, Pulled, PulledPage, Refused, RolledBack,
@@ -43,6 +48,9 @@ pub use peer::{
 };
 #[cfg(feature = "server")]
 pub use repair::{Branch, Compare, CompareKeys, Compared, Comparison, KeysCompared};
+#[cfg(feature = "server")]
+pub(crate) use scan::CURSOR_TOKEN_AT;
+pub use scan::{Scan, Scanned, ScannedRow, cursor_token};
 
 /// The version of frames, header and bodies together. Peers and clients of another version are refused
 /// in the handshake.

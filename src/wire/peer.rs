@@ -6,9 +6,9 @@ use quorate_storage::{Life, Row, State, Version};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Compare, CompareKeys, Compared, Delete, KeysCompared, MapAccept, MapAccepted, MapDecided, MapFetch,
-    MapFetched, MapInstalled, MapOutbid, MapPrepare, MapPromised, Put, RequestError, Written,
-    frame::messages,
+    Compare, CompareKeys, Compared, Delete, FetchPage, KeysCompared, MapAccept, MapAccepted, MapDecided,
+    MapFetch, MapFetched, MapInstalled, MapOutbid, MapPrepare, MapPromised, PageFetched, Put, RequestError,
+    Written, frame::messages,
 };
 
 /// How much of a key's state a coordinator wants.
@@ -280,6 +280,8 @@ messages! {
         0x12 => Compare,
         /// Compare keys.
         0x13 => CompareKeys,
+        /// Read a page at a replica.
+        0x14 => FetchPage,
         /// A client's write for a replica to carry out.
         0x16 => Forward,
         /// Move the clock.
@@ -332,5 +334,7 @@ messages! {
         0x2e => KeysCompared,
         /// No.
         0x2f => Refused,
+        /// Answer to a read of a page.
+        0x30 => PageFetched,
     }
 }

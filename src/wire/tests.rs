@@ -79,6 +79,49 @@ fn golden_changes_of_tables() {
     }
 }
 
+#[test]
+fn golden_scan() {
+    let scan =
+        Scan { after: Some(Bytes::from_static(b"c")), ..Scan::new(TableId(9), 500, Consistency::Quorum) };
+    let tag = quorate_ring::Tag { hlc: quorate_ring::Hlc(7), actor: quorate_ring::Actor(2) };
+    let value = VersionedValue { value: Bytes::from_static(b"v"), tag, expires: None };
+    let row =
+        ScannedRow { key: Bytes::from_static(b"k"), values: vec![value], context: Bytes::from_static(b"x") };
+    let receipt = Receipt {
+        coordinator: quorate_ring::NodeId(1),
+        epoch: Epoch(3),
+        consistency: Consistency::Quorum,
+        replicas: Vec::new(),
+        answered: Vec::new(),
+        tag: None,
+        repaired: false,
+        monotone: false,
+        rounds: 1,
+        reports: Vec::new(),
+        hinted: Vec::new(),
+        forwarded_by: None,
+    };
+    let scanned = Scanned { rows: vec![row], next: None, receipt };
+    let messages: [(ClientMessage, u8, &str); 2] = [
+        // [9, bin "c", 500, "Quorum", false]
+        (scan.into(), 0x50, "9509c40163cd01f4a651756f72756dc2"),
+        // [[[bin "k", [[bin "v", [7, 2], nil]], bin "x"]], nil, [1, 3, "Quorum", [], [], nil, false, false, 1, [], [], nil]]
+        (
+            scanned.into(),
+            0x70,
+            "939193c4016b9193c40176920702c0c40178c09c0103a651756f72756d9090c0c2c2019090c0",
+        ),
+    ];
+    for (message, kind, golden) in messages {
+        let frame = frame(message);
+        let bytes = encoded(&frame);
+        assert_eq!(bytes[4], kind, "{frame:?}");
+        let hex: String = bytes[25..].iter().map(|b| format!("{b:02x}")).collect();
+        assert_eq!(hex, golden, "{frame:?}");
+        assert_eq!(decoded::<ClientMessage>(bytes), frame);
+    }
+}
+
 /// [[3, 9], "t", "Register", nil, "Quorum", "Quorum"]
 const CREATE: &str = "96920309a174a85265676973746572c0a651756f72756da651756f72756d";
 
@@ -185,8 +228,8 @@ proptest! {
 
 #[cfg(feature = "server")]
 mod peers {
-    use quorate_ring::{Actor, Hlc, Incarnation, Tag};
-    use quorate_storage::{Content, Register, State, Version, VersionVector};
+    use quorate_ring::{Actor, Hlc, Incarnation, NodeId, Tag, Token, TokenRange};
+    use quorate_storage::{Content, Register, Row, State, Version, VersionVector};
 
     use super::*;
     use crate::membership::{
@@ -208,6 +251,37 @@ mod peers {
         let hex: String = bytes[25..].iter().map(|b| format!("{b:02x}")).collect();
         assert_eq!(hex, GOLDEN_STORE);
     }
+
+    #[test]
+    fn golden_pages() {
+        let (table, key) = (TableId(9), Bytes::from_static(b"k"));
+        let ranges = vec![TokenRange::new(Token(-1), Token(5))];
+        let place = Some(Row::new(Token(2), table, key.clone()));
+        let fetch = FetchPage { table, ranges, after: place.clone(), rows_max: 500, want: Want::Digest };
+        let fetched = PageFetched {
+            rows: vec![(key, Answer::Digest(Some((Version::Tag(TAG), 7))))],
+            damaged: vec![Bytes::from_static(b"d")],
+            until: place,
+            clock: Some(Hlc(3)),
+            lives: vec![(NodeId(2), Incarnation(4))],
+        };
+        let messages: [(PeerMessage, u8, &str); 2] =
+            [(fetch.into(), 0x14, GOLDEN_FETCH_PAGE), (fetched.into(), 0x30, GOLDEN_PAGE_FETCHED)];
+        for (message, kind, golden) in messages {
+            let frame = frame(message);
+            let bytes = encoded(&frame);
+            assert_eq!(bytes[4], kind, "{frame:?}");
+            let hex: String = bytes[25..].iter().map(|b| format!("{b:02x}")).collect();
+            assert_eq!(hex, golden, "{frame:?}");
+            assert_eq!(decoded::<PeerMessage>(bytes), frame);
+        }
+    }
+
+    /// [9, [[-1, 5]], [2, 9, bin "k"], 500, "Digest"]
+    const GOLDEN_FETCH_PAGE: &str = "95099192ff05930209c4016bcd01f4a6446967657374";
+    /// [[[bin "k", {"Digest": [{"Tag": [65536, 2]}, 16 bytes]}]], [bin "d"], [2, 9, bin "k"], 3, [[2, 4]]]
+    const GOLDEN_PAGE_FETCHED: &str = "959192c4016b81a64469676573749281a354616792ce0001000002c41000000000000000000000000000000007\
+         91c40164930209c4016b0391920204";
 
     #[test]
     fn peer_messages_survive_the_wire() {

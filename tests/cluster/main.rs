@@ -49,6 +49,7 @@ async fn real_data_survives_killed_nodes() {
     let done = import.wait_with_output().expect("the shell ends");
     assert!(done.status.success(), "COPY: {}", String::from_utf8_lossy(&done.stderr));
     assert_holds(&table, &expected, Consistency::Quorum).await;
+    assert_scans(&table, &expected).await;
 
     // One node down: ALL is refused before anything is sent, QUORUM goes on.
     let refused = unavailable(&table, Consistency::All).await;
@@ -61,6 +62,7 @@ async fn real_data_survives_killed_nodes() {
 
     // Back again, and brought up to date by reads of all replicas.
     nodes.restart(1);
+    assert_scans(&table, &expected).await;
     until_all_agree(&table, &expected).await;
 
     // Two nodes down: QUORUM is refused at once, ONE serves from the node that was killed first.
@@ -73,6 +75,7 @@ async fn real_data_survives_killed_nodes() {
     nodes.restart(0);
     nodes.restart(2);
     assert_holds(&table, &expected, Consistency::Quorum).await;
+    assert_scans(&table, &expected).await;
     nodes.stop();
 }
 
@@ -128,6 +131,27 @@ async fn assert_holds(table: &TableHandle, expected: &Rows, level: Consistency) 
         let held = held.map(|bytes| String::from_utf8(bytes).expect("text"));
         assert_eq!(held.as_ref(), Some(value), "{key} at {level}");
     }
+}
+
+/// A scan at QUORUM gives what is expected and nothing else, whatever happens to nodes.
+async fn assert_scans(table: &TableHandle, expected: &Rows) {
+    let (mut scan, mut found, mut failed) = (table.scan().consistency(Consistency::Quorum), Rows::new(), 0);
+    loop {
+        match scan.next().await {
+            Ok(Some(row)) => {
+                let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).expect("text");
+                let value = text(row.value().expect("registers have no siblings"));
+                assert_eq!(found.insert(text(row.key()), value), None, "twice");
+            }
+            Ok(None) => break,
+            Err(error) => {
+                failed += 1;
+                assert!(failed < ATTEMPTS, "a page fails again and again: {error}");
+                tokio::time::sleep(PAUSE).await;
+            }
+        }
+    }
+    assert!(found == *expected, "{} rows of {}", found.len(), expected.len());
 }
 
 /// Waits until an import that is under way has come to `key`.

@@ -161,6 +161,16 @@ pub(crate) const ALL: &[(&str, Mutant, &str)] = &[
         "S3: a damaged record is replaced while what it was counted for is under way",
     ),
     (
+        "scan-trusts-one-replica",
+        Mutant::Core(CoreMutant::ScanTrustsOneReplica),
+        "Q1: a scan takes one replica's word for which keys there are",
+    ),
+    (
+        "scan-ignores-cuts",
+        Mutant::Core(CoreMutant::ScanIgnoresCuts),
+        "Q1: a page counts as the whole rest of a table",
+    ),
+    (
         "recovering-mints",
         Mutant::Core(CoreMutant::RecoveringMints),
         "R7: a recovering node counts on its own replica",

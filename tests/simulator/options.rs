@@ -15,6 +15,7 @@ use crate::{
 };
 
 mod keys;
+mod scans;
 
 pub(crate) use self::keys::{KeyOptions, KeysOptions};
 
@@ -53,6 +54,10 @@ pub(crate) struct Options {
     pub(crate) tables: u32,
     /// How many of them are creations.
     pub(crate) creations: u64,
+    /// Pages of tables that a client reads from begin to end.
+    pub(crate) scans: u32,
+    /// Keys of such a page, at most.
+    pub(crate) page_rows: u32,
     pub(crate) reads: u64,
     pub(crate) deletes: u64,
     pub(crate) alls: u64,
@@ -201,6 +206,8 @@ impl Options {
             founded: true,
             tables: if random.chance(250) { random.range(1, 4) as u32 } else { 0 },
             creations: *Random::stream(seed, "creations").pick(&[300, 500, 1000]),
+            scans: 0,
+            page_rows: 1,
             reads: *random.pick(&[300, 500, 700]),
             deletes: *random.pick(&[0, 100, 300]),
             alls: *random.pick(&[0, 0, 100, 400]),
@@ -230,6 +237,7 @@ impl Options {
         options.forget(overrides);
         options.race(overrides);
         options.rot(overrides);
+        options.scan(overrides);
         options.clients = overrides.clients.unwrap_or(options.clients);
         options.operations = overrides.operations.unwrap_or(options.operations);
         options.duration = overrides.millis.map_or(options.duration, |millis| millis * MS);
@@ -421,8 +429,8 @@ impl fmt::Display for Options {
         writeln!(f, "  nodes {} replication {}", self.nodes, self.replication)?;
         writeln!(
             f,
-            "  clients {} operations {} tables raced for {}",
-            self.clients, self.operations, self.tables
+            "  clients {} operations {} tables raced for {} pages scanned {} of {} keys",
+            self.clients, self.operations, self.tables, self.scans, self.page_rows
         )?;
         writeln!(f, "  {}", self.keys)?;
         writeln!(

@@ -8,7 +8,10 @@ use quorate::{
     },
     ring::{NodeId, Tag},
     storage::{State, Version, Write},
-    wire::{Answer, ClientMessage, Comparison, Forward, HeldAnswer, Parent, PeerMessage, PullScope},
+    wire::{
+        Answer, ClientMessage, Comparison, Fetched, Forward, HeldAnswer, Parent, PeerMessage, PullScope,
+        ScannedRow,
+    },
 };
 
 use crate::workload::context_entries;
@@ -59,6 +62,7 @@ pub(crate) fn peer(message: &PeerMessage) -> String {
             }
             Err(why) => format!("no page: {why}"),
         },
+        PeerMessage::FetchPage(_) | PeerMessage::PageFetched(_) => page_message(message),
         PeerMessage::RolledBack(_) => "your directory is a copy".to_owned(),
         PeerMessage::AfterLoss(after) => {
             let lost: Vec<_> = after.lives.iter().map(|(node, _)| *node).collect();
@@ -75,6 +79,29 @@ pub(crate) fn peer(message: &PeerMessage) -> String {
         | PeerMessage::CompareKeys(_)
         | PeerMessage::KeysCompared(_) => repair_message(message),
         about_the_map => map_message(about_the_map),
+    }
+}
+
+fn page_message(message: &PeerMessage) -> String {
+    match message {
+        PeerMessage::FetchPage(fetch) => {
+            let want = format!("{:?}", fetch.want).to_lowercase();
+            format!(
+                "fetch page of {} in {want}s, {} keys of {} ranges",
+                fetch.table,
+                fetch.rows_max,
+                fetch.ranges.len()
+            )
+        }
+        PeerMessage::PageFetched(page) => {
+            let held = |(key, answer): &(Bytes, Answer)| {
+                format!("{} {}", text(key), peer(&Fetched { answer: answer.clone(), clock: None }.into()))
+            };
+            let rows: Vec<_> = page.rows.iter().map(held).collect();
+            let rows = if rows.is_empty() { "nothing".to_owned() } else { rows.join(" and ") };
+            format!("page of {rows}{}", if page.until.is_some() { " and more" } else { "" })
+        }
+        _ => "something".to_owned(),
     }
 }
 
@@ -153,6 +180,22 @@ pub(crate) fn client(message: &ClientMessage) -> String {
         ClientMessage::Delete(delete) => {
             let (key, context) = (text(&delete.key), over(delete.context.as_ref()));
             format!("delete {key} at {}{context}", delete.consistency)
+        }
+        ClientMessage::Scan(scan) => {
+            let on = if scan.after.is_some() { " on" } else { "" };
+            format!("scan {}{on} at {}, {} keys", scan.table, scan.consistency, scan.rows_max)
+        }
+        ClientMessage::Scanned(page) => {
+            let row = |row: &ScannedRow| {
+                let values: Vec<_> = row.values.iter().map(|version| text(&version.value)).collect();
+                format!("{}={}", text(&row.key), values.join(" and "))
+            };
+            let rows: Vec<_> = page.rows.iter().map(row).collect();
+            let rows = if rows.is_empty() { "nothing".to_owned() } else { rows.join(", ") };
+            let (more, repaired) = (page.next.is_some(), page.receipt.repaired);
+            let more = if more { ", and more" } else { "" };
+            let repaired = if repaired { ", repaired" } else { "" };
+            format!("page of {rows} from {}{repaired}{more}", nodes(&page.receipt.answered))
         }
         ClientMessage::CreateTable(create) => format!("create table {}", create.name),
         ClientMessage::AlterTable(alter) => format!("alter table {}", alter.name),

@@ -6,6 +6,7 @@
 //! |---|---|
 //! | `> nodes N replication R [hints] [fresh] [gossip]` | starts a cluster, with or without hints and gossip, and waits until all are connected; comes first. A fresh one has neither tables nor a map yet |
 //! | `> n1 get K LEVEL`, `put K V LEVEL`, `delete K LEVEL` | a client of n1 asks; 250 ms to answer |
+//! | `> n1 scan ROWS LEVEL`, `... after c3` | a client of n1 asks for a page of the table, behind that of c3's answer |
 //! | ... `over c3`, `for MS`, `monotone`, `sloppy` | the same with the context of c3's answer, with a TTL, and so on |
 //! | `> siblings`, `> registers` | the table that requests concern from now on; at first that of registers |
 //! | `> table 3` | the same by its id |
@@ -27,7 +28,7 @@ use quorate::{
     ring::{Consistency, Duration, Epoch, Instant, TableId, TableKind, token_of},
     storage::Row,
     wire::{
-        ChangeName, ClientMessage, CreateTable, Delete, DropTable, Frame, Get, Header, Put, RequestId,
+        ChangeName, ClientMessage, CreateTable, Delete, DropTable, Frame, Get, Header, Put, RequestId, Scan,
         TruncateTable,
     },
 };
@@ -69,6 +70,7 @@ pub(crate) const SCENES: &[(&str, &str)] = &[
     ("damaged_only_copy", include_str!("transcripts/damaged_only_copy.txt")),
     ("damaged_record", include_str!("transcripts/damaged_record.txt")),
     ("full_disks", include_str!("transcripts/full_disks.txt")),
+    ("scan", include_str!("transcripts/scan.txt")),
     ("stopped_node", include_str!("transcripts/stopped_node.txt")),
     ("forwarded_write", include_str!("transcripts/forwarded_write.txt")),
 ];
@@ -192,13 +194,17 @@ impl Scene {
             }
             ["put", key, value, level, how @ ..] => {
                 let put = Put::new(table, bytes(key), bytes(value), consistency(level)?);
-                let (context, sloppy) = (self.context(how)?, how.contains(&"sloppy"));
+                let (context, sloppy) = (self.answer_of("over", how)?, how.contains(&"sloppy"));
                 let ttl_ms = after("for", how).map(parse).transpose()?.map(u64::from);
                 Put { context, ttl_ms, sloppy, ..put }.into()
             }
             ["delete", key, level, how @ ..] => {
-                let (context, sloppy) = (self.context(how)?, how.contains(&"sloppy"));
+                let (context, sloppy) = (self.answer_of("over", how)?, how.contains(&"sloppy"));
                 Delete { context, sloppy, ..Delete::new(table, bytes(key), consistency(level)?) }.into()
+            }
+            ["scan", rows, level, how @ ..] => {
+                let after = self.answer_of("after", how)?;
+                Scan { after, ..Scan::new(table, parse(rows)?, consistency(level)?) }.into()
             }
             ["create", name] => CreateTable::new(self.change(), *name, TableKind::Register).into(),
             ["drop", name] => DropTable { change: self.change(), name: (*name).to_owned() }.into(),
@@ -220,9 +226,9 @@ impl Scene {
         ChangeName { since: Epoch(1), number: 1_000 + self.clients }
     }
 
-    /// The context that a request carries.
-    fn context(&self, how: &[&str]) -> Result<Option<Bytes>, String> {
-        let Some(client) = after("over", how) else {
+    /// The context, or cursor, of an earlier answer that a request carries.
+    fn answer_of(&self, word: &str, how: &[&str]) -> Result<Option<Bytes>, String> {
+        let Some(client) = after(word, how) else {
             return Ok(None);
         };
         let number = client.strip_prefix('c').and_then(|number| number.parse().ok());

@@ -32,10 +32,12 @@
 //! repair has seen what was acknowledged at ONE.
 
 pub(super) use finish::{mend, raise_conflict};
+pub(super) use first::FirstWord;
 
 mod choose;
 mod expiry;
 mod finish;
+mod first;
 pub(super) mod replies;
 
 use quorate_ring::{Instant, TableKind};
@@ -145,12 +147,16 @@ impl Read {
             self.fetch(task, turn, place, if nth == 0 { Want::State } else { Want::Digest });
         }
         if self.asked.len() < order.len() && !(task.plan.required == 1 && task.plan.own.is_some()) {
-            let delay = self.patience(task, turn);
-            let lost_after = Health::lost_after(delay, turn.config.hedge_delay);
-            self.lost_at = turn.now.mono + lost_after;
-            task.hedge_at = Some(turn.now.mono + delay);
+            self.hedge_later(task, turn);
         }
         None
+    }
+
+    /// Sets the times after which those that are asked are late, and lost.
+    fn hedge_later(&mut self, task: &mut Task, turn: &Turn<'_>) {
+        let delay = self.patience(task, turn);
+        self.lost_at = turn.now.mono + Health::lost_after(delay, turn.config.hedge_delay);
+        task.hedge_at = Some(turn.now.mono + delay);
     }
 
     pub(super) fn answered(
@@ -180,7 +186,10 @@ impl Read {
                 self.tracker_mut().fail(place);
                 self.ask_more(task, turn);
             }
-            ReplicaAnswer::Failed(_) | ReplicaAnswer::Minted(_) | ReplicaAnswer::Forwarded(_) => return None,
+            ReplicaAnswer::Failed(_)
+            | ReplicaAnswer::Minted(_)
+            | ReplicaAnswer::Forwarded(_)
+            | ReplicaAnswer::Page(_) => return None,
         }
         self.judge(task, turn)
     }

@@ -226,6 +226,21 @@ impl Key {
         Ok(())
     }
 
+    /// A page at QUORUM or ALL passed its place and did not have it: it was absent.
+    pub(crate) fn left_out(&mut self, ended: &Ended<'_>) -> Result<(), String> {
+        if !self.options.strict || self.may_be_gone {
+            return Ok(());
+        }
+        self.count(true);
+        let Ended { client, invoked, now, .. } = *ended;
+        if self.has_siblings() {
+            self.siblings.read(client, invoked, now, Vec::new());
+        } else {
+            self.registers.read(client, invoked, now, None);
+        }
+        Ok(())
+    }
+
     /// What a read of siblings had seen, and the values.
     fn siblings_read(&self, got: &Got) -> Result<(Option<Version>, Vec<u64>), String> {
         let vector = context_vector(&self.row, &got.context)?;

@@ -10,6 +10,7 @@
 //! | `one_order` | each reply | reads of siblings at QUORUM and ALL have seen one more than the other (rule Q5) |
 //! | `expiry` | each reply | what expires is neither gone too early nor there too late, and never comes back (rule D1) |
 //! | `own_writes` | each reply | a session at ONE reads its own writes |
+//! | `scanned` | each page | a page has every key between its places once, and its rows are as good as reads |
 //! | `sessions` | end | a session at QUORUM and ALL never goes back |
 //! | `tables` | each step, end | one cluster map per epoch, and every acknowledged change of a table in it |
 //! | `linearizable`, `linearizable_siblings` | end | QUORUM and ALL are linearizable per key |
@@ -31,6 +32,7 @@ mod linearizable_siblings;
 mod one_order;
 mod own_writes;
 mod real_time;
+mod scanned;
 mod sessions;
 mod superseded;
 mod tables;
@@ -58,6 +60,9 @@ use crate::{
     workload::{Reply, Request, What, change_id, from_bytes},
     world::{Disk, Minted, Process},
 };
+
+/// For each key, what clients had been told of it, and what clocks showed.
+pub(crate) type Beside = Vec<(Option<Version>, Clocks)>;
 
 /// Knows everything, and judges.
 #[derive(Debug)]
@@ -174,6 +179,12 @@ impl Oracle {
             key.asked(client, invoked, *value, ttl_ms.is_some(), intent);
         }
         (told, Clocks { gone: key.expiry.gone(), ..clocks })
+    }
+
+    /// What is known of every key when a page is asked for; nothing for other requests.
+    pub(crate) fn beside(&self, what: &What, clocks: Clocks) -> Beside {
+        let keys = self.keys.iter().filter(|_| matches!(what, What::Scan(_)));
+        keys.map(|key| (key.told().cloned(), Clocks { gone: key.expiry.gone(), ..clocks })).collect()
     }
 
     /// The commit step of `node` makes a write, which is not durable yet.
@@ -319,6 +330,10 @@ impl Oracle {
             What::Put { key, .. } | What::Delete { key, .. } => {
                 self.written(&ended, *key, &request.what, reply)
             }
+            What::Scan(page) => match reply.answer() {
+                Some(ClientMessage::Scanned(scanned)) => self.scanned(&ended, page, scanned, &request.beside),
+                _ => Ok(()),
+            },
             What::Table { .. } => self.changed(client, ring, request, (reply, now)),
         };
         match request.what.key() {

@@ -3,6 +3,7 @@
 
 mod context;
 mod request;
+mod scanner;
 
 use bytes::Bytes;
 use quorate::{
@@ -14,6 +15,7 @@ use quorate::{
 pub(crate) use self::{
     context::{Context, Memory, context_entries, context_vector},
     request::{Reply, Request, What, change_id, from_bytes},
+    scanner::{PageRequest, Scanner, place},
 };
 use crate::{
     options::{MS, SECOND, time},
@@ -46,6 +48,8 @@ enum Task {
     Usual,
     /// Creates, alters, drops and truncates tables.
     Tables,
+    /// Reads a table page by page.
+    Scan(Scanner),
     /// Reads one key when all is over, from every replica that can answer.
     LastRead(usize),
 }
@@ -69,6 +73,9 @@ impl World {
         let clients = self.options.tables.min(most);
         for place in 0..clients {
             self.add_client(Task::Tables, share(place, clients, self.options.tables));
+        }
+        if self.options.scans > 0 {
+            self.add_client(Task::Scan(Scanner::new()), self.options.scans);
         }
     }
 
@@ -122,15 +129,17 @@ impl World {
                 Some(again) => again,
                 None => What::draw_table(&mut client.random, &self.options, self.told_epoch),
             },
+            Task::Scan(ref mut scanner) => scanner.draw(&mut client.random, &self.options),
             Task::LastRead(key) => What::last_read(&self.oracle, key),
         };
         client.left -= 1;
         let (invoked, connection) = (self.events, client.connection);
         let clocks = self.clocks();
+        let beside = self.oracle.beside(&what, clocks);
         let (told, before) = self.oracle.asked(connection, invoked, &what, clocks);
         let client = &mut self.clients[place];
         client.last_change = matches!(what, What::Table { .. }).then(|| what.clone());
-        let request = Request { id: client.next_request, what, invoked, told, before };
+        let request = Request { id: client.next_request, what, invoked, told, before, beside };
         client.next_request += 1;
         // Request ids mean nothing to the node; far apart, they show a mix-up of clients.
         let header = Header {
@@ -215,6 +224,11 @@ impl World {
         if let Err(why) = verdict.and_then(|()| self.remember(place, &request, &reply)) {
             return self.fail(why);
         }
+        if let (Task::Scan(scanner), Some(ClientMessage::Scanned(page))) =
+            (&mut self.clients[place].task, reply.answer())
+        {
+            scanner.took(page);
+        }
         let is_known = matches!(reply, Reply::Answer(_));
         let failed = reply.is_failure();
         let pause_max = if self.healed { (100 * MS).min(self.pause_max()) } else { self.pause_max() };
@@ -252,11 +266,12 @@ impl World {
     }
 }
 
-/// The context that an answer gives.
+/// The context that an answer gives, or the cursor.
 fn context_in(answer: &ClientMessage) -> Option<&Bytes> {
     match answer {
         ClientMessage::Got(got) => Some(&got.context),
         ClientMessage::Written(written) => Some(&written.context),
+        ClientMessage::Scanned(page) => page.next.as_ref(),
         ClientMessage::RequestError(RequestError {
             failure: Failure::TooManySiblings { context, .. },
             ..

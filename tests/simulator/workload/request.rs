@@ -13,9 +13,9 @@ use quorate::{
     },
 };
 
-use super::{Context, Memory};
+use super::{Context, Memory, PageRequest};
 use crate::{
-    invariants::{Clocks, Oracle},
+    invariants::{Beside, Clocks, Oracle},
     options::{MS, Options},
     random::Random,
 };
@@ -31,6 +31,8 @@ pub(crate) struct Request {
     pub(crate) told: Option<Version>,
     /// What clocks showed when it was made.
     pub(crate) before: Clocks,
+    /// Both for each key, if it concerns many.
+    pub(crate) beside: Beside,
 }
 
 /// What is asked.
@@ -58,6 +60,7 @@ pub(crate) enum What {
         context: Option<Context>,
         sloppy: bool,
     },
+    Scan(PageRequest),
     Table {
         change: ChangeName,
         what: TableChange,
@@ -158,7 +161,7 @@ impl What {
     pub(crate) fn key(&self) -> Option<usize> {
         match self {
             Self::Get { key, .. } | Self::Put { key, .. } | Self::Delete { key, .. } => Some(*key),
-            Self::Table { .. } => None,
+            Self::Scan(_) | Self::Table { .. } => None,
         }
     }
 
@@ -166,7 +169,7 @@ impl What {
     pub(crate) fn context(&self) -> Option<&Context> {
         match self {
             Self::Put { context, .. } | Self::Delete { context, .. } => context.as_ref(),
-            Self::Get { .. } | Self::Table { .. } => None,
+            Self::Get { .. } | Self::Scan(_) | Self::Table { .. } => None,
         }
     }
 
@@ -184,7 +187,7 @@ impl What {
             Self::Put { level, sloppy, .. } | Self::Delete { level, sloppy, .. } => {
                 *sloppy || *level == Consistency::Any
             }
-            Self::Get { .. } | Self::Table { .. } => false,
+            Self::Get { .. } | Self::Scan(_) | Self::Table { .. } => false,
         }
     }
 
@@ -213,6 +216,7 @@ impl What {
                 let (context, sloppy) = (bytes_of(context), *sloppy);
                 Delete { context, sloppy, ..Delete::new(table, key, *level) }.into()
             }
+            Self::Scan(page) => page.scan.clone().into(),
             Self::Table { change, what } => {
                 let (change, name) = (*change, what.name().to_owned());
                 match what {
