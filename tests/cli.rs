@@ -256,6 +256,90 @@ fn copy_writes_good_rows_and_sets_bad_ones_aside() {
 }
 
 #[test]
+fn a_scan_prints_every_key_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let rows: String = (0..1_200).map(|i| format!("k{i},v{i}\n")).collect();
+    fs::write(dir.path().join("rows.csv"), rows).unwrap();
+    let script = format!("{CREATE} COPY t FROM 'rows.csv'; PAGING 10; SELECT * FROM t USING CONSISTENCY ALL");
+    let done = quorate(dir.path(), &["demo", "--data", "d", "-e", &script]);
+    let (code, out, error) = outcome(&done);
+    assert_eq!(code, 0, "{error}");
+    let mut lines: Vec<_> = out.lines().map(str::to_owned).collect();
+    assert_eq!(
+        lines[0].split_once('\t').map(|(key, value)| (&key[1..], &value[1..])).map(|(k, v)| k == v),
+        Some(true)
+    );
+    lines.sort_unstable();
+    let mut expected: Vec<_> = (0..1_200).map(|i| format!("k{i}\tv{i}")).collect();
+    expected.sort_unstable();
+    assert_eq!(lines, expected);
+
+    let shell = |select: &str, format: &str| {
+        let done = quorate(dir.path(), &["demo", "--data", "d", "--output", format, "-e", select]);
+        (done.status.code(), String::from_utf8(done.stdout).unwrap())
+    };
+    let (code, out) = shell("SELECT key FROM t LIMIT 7", "json");
+    let keys: Vec<serde_json::Value> = serde_json::from_str(&out).unwrap();
+    assert_eq!((code, keys.len()), (Some(0), 7));
+    let (code, out) = shell("SELECT value FROM t LIMIT 600", "csv");
+    assert_eq!((code, out.lines().count()), (Some(0), 601), "one header");
+    assert_eq!(shell("TRUNCATE t; SELECT * FROM t", "raw"), (Some(0), String::new()));
+}
+
+/// What COPY .. TO writes COPY .. FROM makes the same of, whatever bytes there are.
+#[test]
+fn a_table_survives_the_way_out_and_in() {
+    let dir = tempfile::tempdir().unwrap();
+    let other = CREATE.replace("TABLE t", "TABLE other");
+    let script = format!(
+        "{CREATE} {other}
+         INSERT INTO t (key, value) VALUES ('plain', 'text, with \"quotes\" and; more');
+         INSERT INTO t (key, value) VALUES ('two
+lines', 0x0d0a00ff22);
+         INSERT INTO t (key, value) VALUES (0xfffe, '');
+         COPY t TO 'out.csv' WITH header = true AND delimiter = ';';
+         COPY other FROM 'out.csv' WITH header = true AND delimiter = ';';
+         COPY other TO 'again.csv' WITH header = true AND delimiter = ';';
+         SELECT value FROM other WHERE key = 'two
+lines'"
+    );
+    let done = quorate(dir.path(), &["demo", "-e", &script]);
+    let (code, out, error) = outcome(&done);
+    assert_eq!((code, out), (0, "0x0d0a00ff22\n"), "{error}");
+    let read = |name: &str| fs::read(dir.path().join(name)).unwrap();
+    assert_eq!(read("out.csv"), read("again.csv"), "the same rows in the same order");
+    assert_eq!(read("out.csv").iter().filter(|byte| **byte == b'\n').count(), 6);
+    let mut names: Vec<_> =
+        fs::read_dir(dir.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    names.sort_unstable();
+    assert_eq!(names, ["again.csv", "out.csv"], "nothing is left beside");
+    let done = quorate(dir.path(), &["demo", "-e", &format!("{CREATE} COPY t TO 'missing/out.csv'")]);
+    assert_eq!(done.status.code(), Some(2));
+}
+
+/// A copy that gave up goes on behind what it has done.
+#[test]
+fn an_interrupted_copy_goes_on() {
+    let dir = tempfile::tempdir().unwrap();
+    let row = |i: u32| if i == 300 { format!("lonely{i}\n") } else { format!("k{i},v{i}\n") };
+    fs::write(dir.path().join("rows.csv"), (0..500).map(row).collect::<String>()).unwrap();
+    let script = format!("{CREATE} COPY t FROM 'rows.csv' WITH maxerrors = 1");
+    let done = quorate(dir.path(), &["demo", "--data", "d", "-e", &script]);
+    let error = outcome(&done).2;
+    assert!(error.contains("COPY wrote 300 rows and rejected 1, then gave up"), "{error}");
+    assert!(dir.path().join("rows.csv.progress").exists());
+
+    let copy = "COPY t FROM 'rows.csv' WITH resume = true; SELECT key FROM t";
+    let done = quorate(dir.path(), &["demo", "--data", "d", "-e", copy]);
+    let (code, out, error) = outcome(&done);
+    assert_eq!((code, out.lines().count()), (0, 499), "{error}");
+    assert!(error.contains("COPY goes on at line 302") && error.contains("COPY wrote 199 rows"), "{error}");
+    assert!(!dir.path().join("rows.csv.progress").exists());
+    let rejects = fs::read_to_string(dir.path().join("rows.csv.rejects.csv")).unwrap();
+    assert_eq!(rejects, "line,key,value,reason\n301,lonely300,,1 columns instead of 2\n");
+}
+
+#[test]
 fn a_value_with_a_ttl_goes_when_its_time_is_over() {
     let dir = tempfile::tempdir().unwrap();
     let node = Node::start(dir.path());

@@ -28,12 +28,16 @@ pub enum Statement {
     Delete(Delete),
     /// `COPY table FROM 'file'`.
     CopyFrom(CopyFrom),
+    /// `COPY table TO 'file'`.
+    CopyTo(CopyTo),
     /// `CONSISTENCY [level | DEFAULT]`: sets or shows the session's level.
     Consistency(Option<SessionLevel>),
     /// `DESCRIBE`.
     Describe(Describe),
     /// `TRACING [ON|OFF]`: sets or shows whether receipts are printed.
     Tracing(Option<bool>),
+    /// `PAGING [n|OFF]`: sets or shows after how many rows of a scan a person is asked whether to go on.
+    Paging(Option<Paging>),
     /// `SOURCE 'file'`: carries out a file of statements.
     Source(String),
     /// `WAIT FOR HINTS | CONVERGENCE`.
@@ -168,15 +172,26 @@ pub struct ReadOptions {
     pub monotone: bool,
 }
 
-/// `SELECT .. FROM table WHERE key ..`.
+/// After how many rows of a scan a person is asked whether to go on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Paging {
+    /// So many, at least one.
+    Rows(u32),
+    /// Never.
+    Off,
+}
+
+/// `SELECT .. FROM table [WHERE key ..] [LIMIT n]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Select {
     /// The columns, each once, at least one.
     pub columns: Vec<Column>,
     /// The table.
     pub table: String,
-    /// The keys asked for, at least one.
+    /// The keys asked for; none for all, in the order of their tokens.
     pub keys: Vec<Term>,
+    /// How many keys at most, if all are asked for.
+    pub limit: Option<u64>,
     /// How they are read.
     pub options: ReadOptions,
 }
@@ -245,6 +260,19 @@ pub enum CopyOption {
     InFlight(u16),
     /// `maxerrors = 1000`: give up after this many rejected rows.
     MaxErrors(u64),
+    /// `resume = true`: go on where an interrupted copy of the file had come to.
+    Resume(bool),
+}
+
+/// `COPY table TO 'file' [WITH option = value AND ..]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CopyTo {
+    /// The table.
+    pub table: String,
+    /// The CSV file.
+    pub file: String,
+    /// How to write it, in the order written: `header` and `delimiter`.
+    pub options: Vec<CopyOption>,
 }
 
 /// What to describe.

@@ -5,8 +5,8 @@ use std::{fmt, time::Duration};
 use quorate_ring::Consistency;
 
 use super::{
-    AlterTable, Column, ColumnType, CopyFrom, CopyOption, CreateTable, Delete, Describe, DropTable, Insert,
-    ReadOptions, Select, SessionLevel, Statement, Term, Update, Wait, WaitFor, WriteOptions,
+    AlterTable, Column, ColumnType, CopyFrom, CopyOption, CopyTo, CreateTable, Delete, Describe, DropTable,
+    Insert, Paging, ReadOptions, Select, SessionLevel, Statement, Term, Update, Wait, WaitFor, WriteOptions,
 };
 use crate::units::duration_text;
 
@@ -30,6 +30,7 @@ impl fmt::Display for Statement {
                 write!(f, "DELETE FROM {table} WHERE key = {key}{options}")
             }
             Self::CopyFrom(copy) => copy.fmt(f),
+            Self::CopyTo(copy) => copy.fmt(f),
             Self::Consistency(None) => f.write_str("CONSISTENCY"),
             Self::Consistency(Some(level)) => write!(f, "CONSISTENCY {level}"),
             Self::Describe(Describe::Tables) => f.write_str("DESCRIBE TABLES"),
@@ -37,6 +38,9 @@ impl fmt::Display for Statement {
             Self::Describe(Describe::Cluster) => f.write_str("DESCRIBE CLUSTER"),
             Self::Tracing(None) => f.write_str("TRACING"),
             Self::Tracing(Some(on)) => write!(f, "TRACING {}", if *on { "ON" } else { "OFF" }),
+            Self::Paging(None) => f.write_str("PAGING"),
+            Self::Paging(Some(Paging::Off)) => f.write_str("PAGING OFF"),
+            Self::Paging(Some(Paging::Rows(rows))) => write!(f, "PAGING {rows}"),
             Self::Source(file) => write!(f, "SOURCE {}", Quoted(file)),
             Self::Wait(wait) => wait.fmt(f),
             Self::Help => f.write_str("HELP"),
@@ -75,12 +79,13 @@ fn levels(reads: Option<Consistency>, writes: Option<Consistency>) -> [Option<St
 impl fmt::Display for Select {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let columns: Vec<_> = self.columns.iter().map(Column::to_string).collect();
-        write!(f, "SELECT {} FROM {} WHERE key ", columns.join(", "), self.table)?;
+        write!(f, "SELECT {} FROM {}", columns.join(", "), self.table)?;
         match &*self.keys {
-            [key] => write!(f, "= {key}")?,
+            [] => self.limit.iter().try_for_each(|limit| write!(f, " LIMIT {limit}"))?,
+            [key] => write!(f, " WHERE key = {key}")?,
             keys => {
                 let keys: Vec<_> = keys.iter().map(Term::to_string).collect();
-                write!(f, "IN ({})", keys.join(", "))?;
+                write!(f, " WHERE key IN ({})", keys.join(", "))?;
             }
         }
         self.options.fmt(f)
@@ -143,6 +148,13 @@ impl fmt::Display for CopyFrom {
     }
 }
 
+impl fmt::Display for CopyTo {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "COPY {} TO {}", self.table, Quoted(&self.file))?;
+        write_list(f, " WITH ", self.options.iter().map(CopyOption::to_string))
+    }
+}
+
 impl fmt::Display for CopyOption {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -151,6 +163,7 @@ impl fmt::Display for CopyOption {
                 write!(f, "delimiter = {}", Quoted(&char::from(*delimiter).to_string()))
             }
             Self::InFlight(rows) => write!(f, "inflight = {rows}"),
+            Self::Resume(resume) => write!(f, "resume = {resume}"),
             Self::MaxErrors(rows) => write!(f, "maxerrors = {rows}"),
         }
     }

@@ -91,7 +91,10 @@ impl<'s> Parser<'s> {
                 &["USING", "WITH", "IF", "AND"]
             }
             Statement::Select(_) => &["USING", "WHERE", "LIMIT", "AND"],
-            Statement::CreateTable(_) | Statement::AlterTable(_) | Statement::CopyFrom(_) => &["WITH", "AND"],
+            Statement::CreateTable(_)
+            | Statement::AlterTable(_)
+            | Statement::CopyFrom(_)
+            | Statement::CopyTo(_) => &["WITH", "AND"],
             Statement::Wait(_) => &["USING"],
             _ => &[],
         };
@@ -101,7 +104,9 @@ impl<'s> Parser<'s> {
                     CqlError::unsupported("UPDATE .. IF", span)
                 }
                 "IF" => CqlError::unsupported("IF conditions", span),
-                "LIMIT" => CqlError::unsupported("LIMIT", span),
+                "LIMIT" => {
+                    CqlError::syntax("LIMIT stands before USING, and keys that are named have none", span)
+                }
                 _ => {
                     let error =
                         CqlError::syntax(format!("unexpected {} after the statement", quote(&word)), span);

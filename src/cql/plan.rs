@@ -87,6 +87,17 @@ pub enum Plan {
         /// How.
         options: ReadOptions,
     },
+    /// Read all keys, in the order of their tokens.
+    Scan {
+        /// The table.
+        table: String,
+        /// The columns wanted.
+        columns: Vec<Column>,
+        /// How many keys at most.
+        limit: Option<u64>,
+        /// How.
+        options: ReadOptions,
+    },
     /// A command to the session itself.
     Session(Statement),
 }
@@ -144,7 +155,11 @@ pub fn plan(statement: Statement, level: SessionLevel, parameters: &Parameters) 
         Statement::Delete(Delete { table, key, options }) => {
             Plan::Delete { table, key: fill(key)?, options: write(options) }
         }
-        Statement::Select(Select { columns, table, keys, options }) => {
+        Statement::Select(Select { columns, table, keys, limit, options }) if keys.is_empty() => {
+            let options = ReadOptions { consistency: level.of(options.consistency), ..options };
+            Plan::Scan { table, columns, limit, options }
+        }
+        Statement::Select(Select { columns, table, keys, options, limit: _ }) => {
             let mut seen = BTreeSet::new();
             let mut distinct = Vec::with_capacity(keys.len());
             for key in keys {
@@ -212,6 +227,14 @@ mod tests {
             let named = format!("{statement} USING CONSISTENCY ALL");
             assert_eq!(level(&named, session), Some(Consistency::All), "{statement}");
         }
+    }
+
+    #[test]
+    fn reads_all_keys_if_none_is_named() {
+        let level = SessionLevel::Level(Consistency::One);
+        let plan = planned("SELECT * FROM t LIMIT 5", level, &Parameters::none());
+        let Ok(Plan::Scan { table, limit, options, .. }) = plan else { panic!("{plan:?}") };
+        assert_eq!((&*table, limit, options.consistency), ("t", Some(5), Some(Consistency::One)));
     }
 
     #[test]

@@ -37,6 +37,60 @@ pub struct Grid {
     rows: Vec<Vec<Cell>>,
 }
 
+/// One answer that comes in parts, each a [`Grid`] with the same columns: the parts read as one, but a table for people
+/// stands for each.
+#[derive(Debug)]
+pub struct Parts {
+    format: Format,
+    begun: bool,
+    rows: u64,
+}
+
+impl Parts {
+    /// No part yet.
+    pub fn new(format: Format) -> Self {
+        Self { format, begun: false, rows: 0 }
+    }
+
+    /// Rows so far.
+    pub fn rows(&self) -> u64 {
+        self.rows
+    }
+
+    /// Writes a part.
+    ///
+    /// # Errors
+    /// Those of `out`.
+    pub fn write(&mut self, part: &Grid, out: &mut impl Write) -> io::Result<()> {
+        let is_first = !std::mem::replace(&mut self.begun, true);
+        let rows_before = self.rows;
+        self.rows += part.len() as u64;
+        match self.format {
+            Format::Json => (rows_before..).zip(part.objects()).try_for_each(|(at, object)| {
+                let object = format!("{object:#}").replace('\n', "\n  ");
+                write!(out, "{}\n  {object}", if at == 0 { "[" } else { "," })
+            }),
+            Format::Csv if is_first => part.write_csv(out),
+            Format::Csv => part.write_csv_rows(out),
+            Format::Table if part.is_empty() => Ok(()),
+            format => part.write(format, out),
+        }
+    }
+
+    /// Ends the answer; `none` is a grid without rows.
+    ///
+    /// # Errors
+    /// Those of `out`.
+    pub fn end(&mut self, none: &Grid, out: &mut impl Write) -> io::Result<()> {
+        match self.format {
+            Format::Json if self.rows > 0 => writeln!(out, "\n]"),
+            Format::Csv if self.begun => Ok(()),
+            _ if self.rows > 0 => Ok(()),
+            format => none.write(format, out),
+        }
+    }
+}
+
 /// What stands in one place of a [`Grid`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Cell {
@@ -114,8 +168,12 @@ impl Grid {
     }
 
     fn write_csv(&self, out: &mut impl Write) -> io::Result<()> {
+        csv::Writer::from_writer(&mut *out).write_record(&self.columns)?;
+        self.write_csv_rows(out)
+    }
+
+    fn write_csv_rows(&self, out: &mut impl Write) -> io::Result<()> {
         let mut csv = csv::Writer::from_writer(out);
-        csv.write_record(&self.columns)?;
         for row in &self.rows {
             csv.write_record(row.iter().map(Cell::text))?;
         }
@@ -212,6 +270,27 @@ mod tests {
         );
         let json: Value = serde_json::from_str(&rendered(&grid(), Format::Json)).expect("JSON");
         assert_eq!(json[1], json!({"key": "ü", "value": "0xff00"}));
+    }
+
+    #[test]
+    fn parts_read_as_one() {
+        for format in [Format::Json, Format::Jsonl, Format::Csv, Format::Raw] {
+            for parts in [&[(0, 2)][..], &[(0, 1), (1, 1), (1, 2)], &[(0, 0), (0, 2)], &[(0, 0)], &[]] {
+                let (mut whole, mut out, mut writer) =
+                    (Grid::new(&["key", "value"]), Vec::new(), Parts::new(format));
+                for (from, to) in parts {
+                    let mut part = Grid::new(&["key", "value"]);
+                    for row in &grid().rows[*from..*to] {
+                        part.push(row.clone());
+                        whole.push(row.clone());
+                    }
+                    writer.write(&part, &mut out).expect("a Vec takes everything");
+                }
+                writer.end(&Grid::new(&["key", "value"]), &mut out).expect("a Vec takes everything");
+                assert_eq!(String::from_utf8(out).expect("text"), rendered(&whole, format), "{parts:?}");
+                assert_eq!(writer.rows(), whole.len() as u64);
+            }
+        }
     }
 
     #[test]

@@ -5,7 +5,7 @@ use quorate_ring::{TableKind, WallMicros};
 
 use super::clock::wall_now;
 use crate::{
-    client::Read,
+    client::{Context, Read, ScannedRow},
     cql::{
         Column, Term,
         render::{Cell, Format, Grid},
@@ -49,12 +49,20 @@ impl Answer {
 
     /// Adds what was read of `key`: nothing if it is absent.
     pub fn push(&mut self, key: &Bytes, read: &Read) {
-        let versions = read.versions();
+        self.push_versions(key, read.versions(), &read.context());
+    }
+
+    /// Adds a row of a scan.
+    pub fn push_row(&mut self, row: &ScannedRow) {
+        self.push_versions(row.key(), row.versions(), &row.context());
+    }
+
+    fn push_versions(&mut self, key: &Bytes, versions: &[VersionedValue], context: &Context) {
         let of_version = |column: &Column| !matches!(column, Column::Key | Column::Context);
         let cell = |column: Column, version: &VersionedValue| match column {
             Column::Key => Cell::Bytes(key.clone()),
-            Column::Context if read.context().is_empty() => Cell::Null,
-            Column::Context => Cell::Text(read.context().to_string()),
+            Column::Context if context.is_empty() => Cell::Null,
+            Column::Context => Cell::Text(context.to_string()),
             column => version_cell(column, version, self.now),
         };
         if self.lists {
@@ -72,12 +80,12 @@ impl Answer {
                 self.grid.push(self.columns.iter().map(|&column| cell(column, version)).collect());
             }
         }
-        if read.is_conflicted() && !self.columns.contains(&Column::Context) {
+        if versions.len() > 1 && !self.columns.contains(&Column::Context) {
             self.conflicts.push(format!(
                 "{} has {} concurrent values; write the one that replaces them with\n  {}",
                 term(key),
                 versions.len(),
-                resolution(&self.table, key, &read.context())
+                resolution(&self.table, key, context)
             ));
         }
     }
@@ -94,7 +102,7 @@ impl Answer {
 }
 
 /// The statement that replaces the values that `context` covers.
-pub(super) fn resolution(table: &str, key: &Bytes, context: &crate::client::Context) -> String {
+pub(super) fn resolution(table: &str, key: &Bytes, context: &Context) -> String {
     format!("UPDATE {table} SET value = '..' WHERE key = {} WITH CONTEXT '{context}';", term(key))
 }
 

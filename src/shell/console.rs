@@ -6,7 +6,7 @@ use std::{
     io::{self, IsTerminal, Write},
 };
 
-use crate::cql::render::{Format, Grid};
+use crate::cql::render::{Format, Grid, Parts};
 
 /// Data goes to standard output, everything else to standard error, so that a script reads data alone.
 #[derive(Clone, Copy, Debug)]
@@ -44,6 +44,34 @@ impl Console {
         out.flush()?;
         if self.interactive && self.format == Format::Table {
             self.confirm(format_args!("{} row{}", grid.len(), if grid.len() == 1 { "" } else { "s" }));
+        }
+        Ok(())
+    }
+
+    /// Whether a person waits for the answer and can be asked.
+    pub fn is_interactive(&self) -> bool {
+        self.interactive
+    }
+
+    /// Prints data that comes in parts.
+    ///
+    /// # Errors
+    /// Those of standard output.
+    pub fn part(&self, parts: &mut Parts, grid: &Grid) -> io::Result<()> {
+        let mut out = io::BufWriter::new(io::stdout().lock());
+        parts.write(grid, &mut out)?;
+        out.flush()
+    }
+
+    /// Ends data that came in parts; `none` is a grid without rows.
+    ///
+    /// # Errors
+    /// Those of standard output.
+    pub fn end_of_parts(&self, parts: &mut Parts, none: &Grid) -> io::Result<()> {
+        parts.end(none, &mut io::stdout().lock())?;
+        if self.interactive && self.format == Format::Table {
+            let rows = parts.rows();
+            self.confirm(format_args!("{rows} row{}", if rows == 1 { "" } else { "s" }));
         }
         Ok(())
     }

@@ -1,11 +1,16 @@
 //! COPY .. FROM: rows of a CSV file into a table.
+//!
+//! How far it has come stands in a file beside the CSV file, which goes when the copy is whole: of the rows before that place
+//! each was written or set aside. An interrupted copy goes on there if it is told to; the few rows behind it that were
+//! written already are written once more.
 
 #![expect(clippy::disallowed_methods, reason = "COPY reads and writes files")]
 
 use std::{
     collections::BTreeSet,
     fs::File,
-    io::{self, BufReader},
+    io::{self, BufReader, Seek},
+    time::{Duration, Instant},
 };
 
 use bytes::Bytes;
@@ -13,7 +18,10 @@ use csv::ByteRecord;
 use indicatif::{ProgressBar, ProgressStyle};
 use tokio::task::JoinSet;
 
-use super::{Console, ShellError};
+use super::{
+    Console, ShellError,
+    copy_progress::{Place, ProgressFile},
+};
 use crate::{
     client::{TableHandle, WriteError},
     cql::{CopyFrom, CopyOption, SessionLevel},
@@ -34,32 +42,47 @@ pub(super) async fn copy_from(
     let file = File::open(&request.file).map_err(|error| fail(error.to_string()))?;
     let bytes = file.metadata().map_err(|error| fail(error.to_string()))?.len();
     let mut rows = Rows::open(BufReader::new(file), &options).map_err(fail)?;
+    let progress = ProgressFile::new(request, &options).map_err(|error| fail(error.to_string()))?;
+    let goes_on = go_on(&mut rows, &progress, &options, console).map_err(fail)?;
     let mut copy = Copy {
         table: table.clone(),
         level,
-        rejects: Rejects::new(format!("{}.rejects.csv", request.file)),
+        rejects: Rejects::new(format!("{}.rejects.csv", request.file), goes_on),
         in_flight: JoinSet::new(),
         keys: BTreeSet::new(),
+        open: BTreeSet::new(),
         written: 0,
     };
+    let mut saved_at = Instant::now();
     let bar = progress_bar(bytes);
     let mut stopped = false;
     while let Some(row) = rows.next().map_err(fail)? {
-        if row.line % PROGRESS_EVERY == 0 {
+        if row.place.line % PROGRESS_EVERY == 0 {
             bar.set_position(rows.position());
             bar.set_message(format!("{} rows, {} rejected", copy.written, copy.rejects.count));
         }
         match row.content {
-            Ok((key, value)) => copy.put(row.line, key, value, options.in_flight).await?,
-            Err((record, reason)) => copy.rejects.write(row.line, record.get(0), record.get(1), &reason)?,
+            Ok((key, value)) => copy.put(row.place, key, value, options.in_flight).await?,
+            Err((record, reason)) => {
+                copy.rejects.write(row.place.line, record.get(0), record.get(1), &reason)?
+            }
         }
         stopped = copy.rejects.count >= options.errors_max;
         if stopped {
             break;
         }
+        if saved_at.elapsed() >= SAVED_EVERY {
+            saved_at = Instant::now();
+            copy.rejects.flush()?;
+            progress.save(copy.open.first().copied().unwrap_or(rows.place())).map_err(fail)?;
+        }
     }
     while copy.settle_one().await? {}
     bar.finish_and_clear();
+    match stopped {
+        true => progress.save(rows.place()).map_err(fail)?,
+        false => progress.remove(),
+    }
     let Copy { written, rejects, .. } = copy;
     let (rejected, rejects) = rejects.finish()?;
     if rejected > 0 {
@@ -69,23 +92,46 @@ pub(super) async fn copy_from(
     Ok(())
 }
 
+/// Goes on where an interrupted copy had come to, if that is wanted and there was one; whether it does.
+fn go_on<R: io::Read + Seek>(
+    rows: &mut Rows<R>,
+    progress: &ProgressFile,
+    options: &Options,
+    console: &Console,
+) -> Result<bool, String> {
+    let Some(place) = progress.read()? else { return Ok(false) };
+    let line = place.line;
+    if options.resume {
+        rows.go_to(&place)?;
+        console.note(format_args!("COPY goes on at line {line}"));
+    } else {
+        console.note(format_args!(
+            "an earlier COPY of this file had come to line {line}; WITH resume = true goes on there"
+        ));
+    }
+    Ok(options.resume)
+}
+
 /// The options of the statement over the defaults.
-struct Options {
-    header: bool,
-    delimiter: u8,
+pub(super) struct Options {
+    pub(super) header: bool,
+    pub(super) delimiter: u8,
     in_flight: usize,
     errors_max: u64,
+    resume: bool,
 }
 
 impl Options {
-    fn new(options: &[CopyOption]) -> Self {
-        let mut all = Self { header: false, delimiter: b',', in_flight: 128, errors_max: 1000 };
+    pub(super) fn new(options: &[CopyOption]) -> Self {
+        let mut all =
+            Self { header: false, delimiter: b',', in_flight: 128, errors_max: 1000, resume: false };
         for option in options {
             match option {
                 CopyOption::Header(header) => all.header = *header,
                 CopyOption::Delimiter(delimiter) => all.delimiter = *delimiter,
                 CopyOption::InFlight(rows) => all.in_flight = usize::from(*rows),
                 CopyOption::MaxErrors(rows) => all.errors_max = *rows,
+                CopyOption::Resume(resume) => all.resume = *resume,
             }
         }
         all
@@ -100,23 +146,32 @@ struct Copy {
     in_flight: JoinSet<Settled>,
     /// Keys in flight: the next row with one of them waits.
     keys: BTreeSet<Bytes>,
+    /// Where the rows in flight begin.
+    open: BTreeSet<Place>,
     written: u64,
 }
 
 /// A row whose write has ended.
 struct Settled {
-    line: u64,
+    place: Place,
     key: Bytes,
     value: Bytes,
     result: Result<(), WriteError>,
 }
 
 impl Copy {
-    async fn put(&mut self, line: u64, key: Bytes, value: Bytes, in_flight: usize) -> Result<(), ShellError> {
+    async fn put(
+        &mut self,
+        place: Place,
+        key: Bytes,
+        value: Bytes,
+        in_flight: usize,
+    ) -> Result<(), ShellError> {
         while self.in_flight.len() >= in_flight || self.keys.contains(&key) {
             self.settle_one().await?;
         }
         self.keys.insert(key.clone());
+        self.open.insert(place);
         // A row says what its key is to hold: sending it again when nobody knows whether it arrived changes nothing.
         let mut put = self.table.put(key.clone(), value.clone()).idempotent(true);
         if let SessionLevel::Level(level) = self.level {
@@ -124,7 +179,7 @@ impl Copy {
         }
         self.in_flight.spawn(async move {
             let result = put.await.map(drop);
-            Settled { line, key, value, result }
+            Settled { place, key, value, result }
         });
         Ok(())
     }
@@ -132,11 +187,12 @@ impl Copy {
     /// Waits for one row; whether there was any.
     async fn settle_one(&mut self) -> Result<bool, ShellError> {
         let Some(settled) = self.in_flight.join_next().await else { return Ok(false) };
-        let Settled { line, key, value, result } = settled.map_err(io::Error::other)?;
+        let Settled { place, key, value, result } = settled.map_err(io::Error::other)?;
         self.keys.remove(&key);
+        self.open.remove(&place);
         match result {
             Ok(()) => self.written += 1,
-            Err(error) => self.rejects.write(line, Some(&key), Some(&value), &error.to_string())?,
+            Err(error) => self.rejects.write(place.line, Some(&key), Some(&value), &error.to_string())?,
         }
         Ok(true)
     }
@@ -145,13 +201,15 @@ impl Copy {
 /// The file of what was rejected, made when the first row is.
 struct Rejects {
     path: String,
+    /// Whether it goes on with the file of an interrupted copy.
+    appends: bool,
     file: Option<csv::Writer<File>>,
     count: u64,
 }
 
 impl Rejects {
-    fn new(path: String) -> Self {
-        Self { path, file: None, count: 0 }
+    fn new(path: String, appends: bool) -> Self {
+        Self { path, appends, file: None, count: 0 }
     }
 
     fn write(
@@ -167,8 +225,14 @@ impl Rejects {
         };
         self.count += 1;
         if self.file.is_none() {
-            let mut file = csv::Writer::from_path(&self.path).map_err(|error| fail(&error))?;
-            file.write_record(["line", "key", "value", "reason"]).map_err(|error| fail(&error))?;
+            let mut options = File::options();
+            options.create(true).write(true).append(self.appends).truncate(!self.appends);
+            let file = options.open(&self.path).map_err(|error| fail(&error))?;
+            let is_new = file.metadata().map_err(|error| fail(&error))?.len() == 0;
+            let mut file = csv::Writer::from_writer(file);
+            if is_new {
+                file.write_record(["line", "key", "value", "reason"]).map_err(|error| fail(&error))?;
+            }
             self.file = Some(file);
         }
         let Some(file) = &mut self.file else { return Ok(()) };
@@ -176,6 +240,10 @@ impl Rejects {
         let record = [line.as_bytes(), key.unwrap_or_default(), value.unwrap_or_default(), reason.as_bytes()];
         let written = file.write_record(record);
         written.map_err(|error| ShellError::File { file: self.path.clone(), reason: error.to_string() })
+    }
+
+    fn flush(&mut self) -> Result<(), ShellError> {
+        self.file.as_mut().map_or(Ok(()), csv::Writer::flush).map_err(ShellError::Console)
     }
 
     fn finish(self) -> Result<(u64, String), ShellError> {
@@ -196,7 +264,7 @@ struct Rows<R> {
 /// A row: key and value, or the record with what is wrong with it.
 #[derive(Debug, PartialEq, Eq)]
 struct Row {
-    line: u64,
+    place: Place,
     content: Result<(Bytes, Bytes), (ByteRecord, String)>,
 }
 
@@ -234,7 +302,7 @@ impl<R: io::Read> Rows<R> {
         if !self.csv.read_byte_record(&mut record).map_err(|error| error.to_string())? {
             return Ok(None);
         }
-        let line = record.position().map_or(0, csv::Position::line);
+        let place = record.position().map_or(Place { byte: 0, line: 0 }, Place::of);
         let (key, value) = self.columns;
         let content = match (record.len(), record.get(key), record.get(value)) {
             (2, Some(key), _) if !(1..=KEY_BYTES_MAX).contains(&key.len()) => {
@@ -243,12 +311,26 @@ impl<R: io::Read> Rows<R> {
             (2, Some(key), Some(value)) => Ok((Bytes::copy_from_slice(key), Bytes::copy_from_slice(value))),
             (count, ..) => Err(format!("{count} columns instead of 2")),
         };
-        Ok(Some(Row { line, content: content.map_err(|reason| (record, reason)) }))
+        Ok(Some(Row { place, content: content.map_err(|reason| (record, reason)) }))
+    }
+
+    /// Where the next row begins.
+    fn place(&self) -> Place {
+        Place::of(self.csv.position())
     }
 
     /// Bytes of the file read so far.
     fn position(&self) -> u64 {
         self.csv.position().byte()
+    }
+}
+
+impl<R: io::Read + Seek> Rows<R> {
+    /// Goes on with the row that begins at `place`.
+    fn go_to(&mut self, place: &Place) -> Result<(), String> {
+        let mut position = csv::Position::new();
+        position.set_byte(place.byte).set_line(place.line);
+        self.csv.seek(position).map_err(|error| error.to_string())
     }
 }
 
@@ -262,6 +344,7 @@ fn progress_bar(bytes: u64) -> ProgressBar {
 }
 
 const PROGRESS_EVERY: u64 = 64;
+const SAVED_EVERY: Duration = Duration::from_secs(1);
 
 #[cfg(test)]
 mod tests {
@@ -275,10 +358,34 @@ mod tests {
     #[test]
     fn reads_rows_with_quotes_line_ends_and_any_bytes() {
         let rows = rows("a,1\n\"b\nb\",\"x, \"\"y\"\"\"\nc,\n", &[]).expect("rows");
-        let good: Vec<_> = rows.into_iter().map(|row| (row.line, row.content.expect("a good row"))).collect();
+        let good: Vec<_> =
+            rows.into_iter().map(|row| (row.place.line, row.content.expect("a good row"))).collect();
         let row =
             |line, key: &'static str, value: &'static str| (line, (Bytes::from(key), Bytes::from(value)));
         assert_eq!(good, [row(1, "a", "1"), row(2, "b\nb", "x, \"y\""), row(4, "c", "")]);
+    }
+
+    #[test]
+    fn goes_on_where_any_row_begins() {
+        let text = "key,value\na,1\n\"b\nb\",\"x\"\n\nc,\nd,4\n";
+        let options = Options::new(&[CopyOption::Header(true)]);
+        let open = || Rows::open(io::Cursor::new(text), &options).expect("rows");
+        let rest = |rows: &mut Rows<_>| -> Vec<_> {
+            std::iter::from_fn(|| rows.next().expect("a row")).map(|row| (row.place, row.content)).collect()
+        };
+        let all = rest(&mut open());
+        assert_eq!(all.len(), 4);
+        for at in 0..all.len() {
+            let mut rows = open();
+            rows.go_to(&all[at].0).expect("a place");
+            assert_eq!(rest(&mut rows), all[at..]);
+        }
+        let mut rows = open();
+        rows.next().expect("a row");
+        let place = rows.place();
+        let mut other = open();
+        other.go_to(&place).expect("a place");
+        assert_eq!(other.next().expect("a row").map(|row| row.content), Some(all[1].1.clone()));
     }
 
     #[test]
@@ -295,7 +402,7 @@ mod tests {
         let read = rows("a,1\nb\nc,1,2\n,empty\nd,4\n", &[]).expect("rows");
         let wrong: Vec<_> = read
             .into_iter()
-            .filter_map(|row| row.content.err().map(|(_, reason)| (row.line, reason)))
+            .filter_map(|row| row.content.err().map(|(_, reason)| (row.place.line, reason)))
             .collect();
         let expected = [
             (2, "1 columns instead of 2"),
@@ -309,7 +416,7 @@ mod tests {
     fn the_rejects_file_keeps_rows_and_reasons() {
         let dir = tempfile::tempdir().expect("a directory");
         let path = dir.path().join("x.rejects.csv").to_string_lossy().into_owned();
-        let mut rejects = Rejects::new(path.clone());
+        let mut rejects = Rejects::new(path.clone(), false);
         rejects.write(7, Some(b"k"), None, "no value").expect("written");
         assert_eq!(rejects.finish().expect("written"), (1, path.clone()));
         assert_eq!(std::fs::read_to_string(path).expect("a file"), "line,key,value,reason\n7,k,,no value\n");

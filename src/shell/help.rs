@@ -12,9 +12,11 @@ Statements end with ';'. Keys and values are texts in single quotes, 'it''s', or
   UPDATE carts SET value = '3 apples' WHERE key = 'alice' WITH CONTEXT '0a1b..';
   SELECT value FROM carts WHERE key = 'alice';
   SELECT key, value FROM carts WHERE key IN ('alice', 'bob') USING CONSISTENCY ONE;
+  SELECT * FROM carts LIMIT 100;  SELECT key FROM carts;         -- all keys, in the order of their tokens
   SELECT value, WRITETIME(value), TTL(value), VERSION(value) FROM carts WHERE key = 'alice';
   DELETE FROM carts WHERE key = 'alice';
-  COPY carts FROM 'carts.csv' WITH header = true AND delimiter = ';';
+  COPY carts TO 'carts.csv' WITH header = true;
+  COPY carts FROM 'carts.csv' WITH header = true AND delimiter = ';' AND resume = true;
   DESCRIBE TABLES;  DESCRIBE TABLE carts;  DESCRIBE CLUSTER;
 
 After USING, joined by AND:
@@ -32,6 +34,7 @@ Commands end with their line.
 
   CONSISTENCY [level|DEFAULT]                    the level of statements that name none; DEFAULT: the table's
   TRACING [ON|OFF]                               print the receipt of each request
+  PAGING [n|OFF]                                 after how many rows of a scan to ask whether to go on
   WAIT FOR HINTS                                 until no node keeps writes for one that missed them
   WAIT FOR CONVERGENCE [USING TIMEOUT 60]        until all replicas hold what any of them holds now
   SOURCE 'file.cql'                              carry out a file of statements

@@ -9,9 +9,9 @@ use tokio::task::JoinSet;
 use super::{
     Answer, Console,
     answer::{resolution, term},
-    copy, describe,
+    copy, copy_to, describe,
     help::HELP,
-    script,
+    scan, script,
     trace::receipt_table,
     wait,
 };
@@ -20,8 +20,8 @@ use crate::{
         CatalogError, ChangeTableError, Client, CreateTableError, Read, ReadError, TableHandle, WriteError,
     },
     cql::{
-        AlterTable, Column, Describe, DropTable, Parameters, Plan, PlanError, ReadOptions, SessionLevel,
-        Statement, WriteOptions, plan,
+        AlterTable, Column, Describe, DropTable, Paging, Parameters, Plan, PlanError, ReadOptions,
+        SessionLevel, Statement, WriteOptions, plan,
     },
     units::duration_text,
     wire::{Failure, Outcome, Receipt},
@@ -34,6 +34,7 @@ pub struct Session {
     console: Console,
     level: SessionLevel,
     tracing: bool,
+    paging: Paging,
     tables: BTreeMap<String, TableHandle>,
     /// SOURCE within SOURCE.
     depth: usize,
@@ -120,7 +121,15 @@ impl Session {
     /// Begins at each table's own levels with tracing off.
     pub fn new(client: Client, console: Console) -> Self {
         let (level, tables) = (SessionLevel::Default, BTreeMap::new());
-        Self { client, console, level, tracing: false, tables, depth: 0 }
+        Self {
+            client,
+            console,
+            level,
+            tracing: false,
+            paging: Paging::Rows(PAGING_DEFAULT),
+            tables,
+            depth: 0,
+        }
     }
 
     /// The level of statements that name none.
@@ -155,6 +164,11 @@ impl Session {
             Plan::Get { table, keys, columns, options } => {
                 self.select(&table, &keys, &columns, options).await?;
             }
+            Plan::Scan { table, columns, limit, options } => {
+                let handle = self.table(&table).await?;
+                let wish = scan::Wish { columns, limit, options, paging: self.paging, tracing: self.tracing };
+                scan::select_all(&handle, &wish, &self.console).await?;
+            }
             Plan::Session(command) => return self.command(command).await,
         }
         Ok(Flow::Continue)
@@ -165,6 +179,10 @@ impl Session {
             Statement::CopyFrom(request) => {
                 let table = self.table(&request.table).await?;
                 copy::copy_from(&table, &request, self.level, &self.console).await?;
+            }
+            Statement::CopyTo(request) => {
+                let table = self.table(&request.table).await?;
+                copy_to::copy_to(&table, &request, self.level, &self.console).await?;
             }
             Statement::AlterTable(alter) => self.alter_table(alter).await?,
             Statement::DropTable(DropTable { name, if_exists }) => self.drop_table(&name, if_exists).await?,
@@ -182,6 +200,11 @@ impl Session {
             Statement::Tracing(Some(on)) => {
                 self.tracing = on;
                 self.console.confirm(tracing_text(on));
+            }
+            Statement::Paging(None) => self.console.note(paging_text(self.paging)),
+            Statement::Paging(Some(paging)) => {
+                self.paging = paging;
+                self.console.confirm(paging_text(paging));
             }
             Statement::Describe(what) => self.describe(what).await?,
             Statement::Source(file) => return self.source(&file).await,
@@ -412,6 +435,13 @@ fn level_text(level: SessionLevel) -> String {
     }
 }
 
+fn paging_text(paging: Paging) -> String {
+    match paging {
+        Paging::Rows(rows) => format!("paging: on a terminal asks after each {rows} rows of a scan"),
+        Paging::Off => "paging off".to_owned(),
+    }
+}
+
 fn tracing_text(on: bool) -> &'static str {
     if on { "tracing on" } else { "tracing off" }
 }
@@ -450,5 +480,7 @@ async fn read_all(
 
 const READS_AT_ONCE: usize = 64;
 const DEPTH_MAX: usize = 16;
+/// Rows of a scan before a person is asked.
+const PAGING_DEFAULT: u32 = 100;
 /// N of a table that names none, if the cluster has as many nodes.
 const REPLICATION_DEFAULT: u8 = 3;

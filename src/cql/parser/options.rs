@@ -44,12 +44,14 @@ impl Parser<'_> {
         Ok(alter)
     }
 
-    pub(super) fn copy_options(&mut self) -> Result<Vec<CopyOption>, CqlError> {
+    pub(super) fn copy_options(&mut self, direction: &str) -> Result<Vec<CopyOption>, CqlError> {
         let mut options = Vec::new();
-        self.options(&["HEADER", "DELIMITER", "INFLIGHT", "MAXERRORS"], |parser, name| {
+        let known = if direction == "TO" { COPY_TO_OPTIONS } else { COPY_FROM_OPTIONS };
+        self.options(known, |parser, name| {
             options.push(match name {
                 "HEADER" => CopyOption::Header(parser.one_of(&["TRUE", "FALSE"])?.0 == "TRUE"),
                 "DELIMITER" => CopyOption::Delimiter(parser.delimiter()?),
+                "RESUME" => CopyOption::Resume(parser.one_of(&["TRUE", "FALSE"])?.0 == "TRUE"),
                 "INFLIGHT" => CopyOption::InFlight(parser.bounded("inflight", 1, IN_FLIGHT_MAX)? as u16),
                 _ => CopyOption::MaxErrors(parser.bounded("maxerrors", 1, u64::MAX)?),
             });
@@ -118,7 +120,7 @@ impl Parser<'_> {
         }
     }
 
-    fn bounded(&mut self, name: &str, min: u64, max: u64) -> Result<u64, CqlError> {
+    pub(super) fn bounded(&mut self, name: &str, min: u64, max: u64) -> Result<u64, CqlError> {
         let (number, span): (u64, Span) = self.number("a number")?;
         if (min..=max).contains(&number) {
             return Ok(number);
@@ -129,4 +131,6 @@ impl Parser<'_> {
 }
 
 const TABLE_OPTIONS: &[&str] = &["KIND", "REPLICATION", "READ_CONSISTENCY", "WRITE_CONSISTENCY"];
+const COPY_TO_OPTIONS: &[&str] = &["HEADER", "DELIMITER"];
+const COPY_FROM_OPTIONS: &[&str] = &["HEADER", "DELIMITER", "INFLIGHT", "MAXERRORS", "RESUME"];
 const IN_FLIGHT_MAX: u64 = 4096;

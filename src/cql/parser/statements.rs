@@ -6,8 +6,8 @@ use super::{
     hinted, list, quote, unexpected,
 };
 use crate::cql::{
-    AlterTable, Column, ColumnType, CopyFrom, CqlError, CreateTable, Delete, Describe, DropTable, Insert,
-    Select, SessionLevel, Span, Statement, Term, Update, Wait, WaitFor,
+    AlterTable, Column, ColumnType, CopyFrom, CopyTo, CqlError, CreateTable, Delete, Describe, DropTable,
+    Insert, Paging, Select, SessionLevel, Span, Statement, Term, Update, Wait, WaitFor,
     lexer::{Token, TokenKind},
 };
 
@@ -29,7 +29,7 @@ impl Parser<'_> {
             "UPDATE" => self.update().map(Statement::Update),
             "SELECT" => self.select().map(Statement::Select),
             "DELETE" => self.delete().map(Statement::Delete),
-            "COPY" => self.copy().map(Statement::CopyFrom),
+            "COPY" => self.copy(),
             "CONSISTENCY" => Ok(Statement::Consistency(match self.at_end()? {
                 true => None,
                 false if self.take_word("DEFAULT")? => Some(SessionLevel::Default),
@@ -40,12 +40,26 @@ impl Parser<'_> {
                 true => None,
                 false => Some(self.one_of(&["ON", "OFF"])?.0 == "ON"),
             })),
+            "PAGING" => self.paging().map(Statement::Paging),
             "SOURCE" => self.text("a file's name").map(|(file, _)| Statement::Source(file)),
             "WAIT" => self.wait().map(Statement::Wait),
             "HELP" => Ok(Statement::Help),
             "EXIT" | "QUIT" => Ok(Statement::Exit),
             _ => Err(no_statement(word, token.span)),
         }
+    }
+
+    fn paging(&mut self) -> Result<Option<Paging>, CqlError> {
+        if self.at_end()? {
+            return Ok(None);
+        }
+        if self.take_word("OFF")? {
+            return Ok(Some(Paging::Off));
+        }
+        let rows = self.bounded("PAGING", 1, u64::from(u32::MAX));
+        let rows =
+            rows.map_err(|error| error.or_hint("PAGING 100 asks after each 100 rows, PAGING OFF never"))?;
+        Ok(Some(Paging::Rows(rows as u32)))
     }
 
     fn wait(&mut self) -> Result<Wait, CqlError> {
@@ -156,31 +170,26 @@ impl Parser<'_> {
         let columns = self.select_columns()?;
         self.word("FROM")?;
         let table = self.table()?;
-        let where_clause = self.peek()?.clone();
-        if !self.take_word("WHERE")? {
-            let near = unexpected("WHERE", &where_clause, &["WHERE"]);
-            let ends = matches!(&where_clause.kind, TokenKind::End | TokenKind::Symbol(';'));
-            let clause =
-                |word: &String| ["LIMIT", "USING"].iter().any(|known| known.eq_ignore_ascii_case(word));
-            if ends || matches!(&where_clause.kind, TokenKind::Word(word) if clause(word)) {
-                let error =
-                    CqlError::unsupported("SELECT without WHERE, a scan of the table", where_clause.span);
-                return Err(error.with_hint("name the keys: WHERE key = '..' or WHERE key IN ('..', '..')"));
-            }
-            return Err(near);
+        let keys = if self.take_word("WHERE")? { self.selected_keys()? } else { Vec::new() };
+        let mut limit = None;
+        if keys.is_empty() && self.take_word("LIMIT")? {
+            limit = Some(self.bounded("LIMIT", 1, u64::MAX)?);
         }
-        self.word("KEY")?;
-        let keys = if self.take_word("IN")? {
-            self.key_list()?
-        } else {
-            let token = self.next()?;
-            if token.kind != TokenKind::Symbol('=') {
-                return Err(unexpected("'=' or IN", &token, &["IN"]));
-            }
-            vec![self.term("a key")?]
-        };
         let options = self.clauses(Of::Get, Clauses::default())?.into();
-        Ok(Select { columns, table, keys, options })
+        Ok(Select { columns, table, keys, limit, options })
+    }
+
+    /// `key = ..` or `key IN (.., ..)`.
+    fn selected_keys(&mut self) -> Result<Vec<Term>, CqlError> {
+        self.word("KEY")?;
+        if self.take_word("IN")? {
+            return self.key_list();
+        }
+        let token = self.next()?;
+        if token.kind != TokenKind::Symbol('=') {
+            return Err(unexpected("'=' or IN", &token, &["IN"]));
+        }
+        Ok(vec![self.term("a key")?])
     }
 
     /// `*`, or columns and functions of them, each once.
@@ -250,14 +259,15 @@ impl Parser<'_> {
         Ok(Delete { table, key, options })
     }
 
-    fn copy(&mut self) -> Result<CopyFrom, CqlError> {
+    fn copy(&mut self) -> Result<Statement, CqlError> {
         let table = self.table()?;
-        let (direction, span) = self.one_of(&["FROM", "TO"])?;
-        if direction == "TO" {
-            return Err(CqlError::unsupported("COPY .. TO", span));
-        }
+        let (direction, _) = self.one_of(&["FROM", "TO"])?;
         let (file, _) = self.text("a file's name")?;
-        Ok(CopyFrom { table, file, options: self.copy_options()? })
+        let options = self.copy_options(direction)?;
+        Ok(match direction {
+            "TO" => Statement::CopyTo(CopyTo { table, file, options }),
+            _ => Statement::CopyFrom(CopyFrom { table, file, options }),
+        })
     }
 
     fn describe(&mut self) -> Result<Describe, CqlError> {
@@ -306,7 +316,7 @@ const FIRST_WORDS: &[&str] = &[
     "TIMING",
     "PAGING",
 ];
-const LATER: &[&str] = &["EXPAND", "TIMING", "PAGING"];
+const LATER: &[&str] = &["EXPAND", "TIMING"];
 const TIMEOUT_HINT: &str = "USING TIMEOUT 60 is in seconds; units stand in quotes: '500ms', '2m'";
 const INSERT_HINT: &str = "INSERT INTO table (key, value) VALUES ('..', '..')";
 const FUNCTIONS_HINT: &str = "functions: WRITETIME(value), TTL(value), VERSION(value), CONTEXT(value)";

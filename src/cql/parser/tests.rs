@@ -192,6 +192,38 @@ fn points_at_contexts_columns_and_options_that_are_none() {
 }
 
 #[test]
+fn points_at_limits_and_pages_that_are_none() {
+    let limit = "LIMIT stands before USING, and keys that are named have none";
+    refuses_at("SELECT * FROM t WHERE key = 'a' LIMIT 1", limit, "LIMIT", "");
+    refuses_at("SELECT * FROM t USING CONSISTENCY ONE LIMIT 1", limit, "LIMIT", "");
+    refuses_at("SELECT * FROM t LIMIT 0", "LIMIT must be at least 1", "0", "");
+    refuses_at(
+        "SELECT * FROM t LIMT 5",
+        "unexpected 'LIMT' after the statement",
+        "LIMT",
+        "did you mean LIMIT?",
+    );
+    refuses_at(
+        "SELECT * FROM t WERE key = 'a'",
+        "unexpected 'WERE' after the statement",
+        "WERE",
+        "did you mean WHERE?",
+    );
+    refuses_at(
+        "PAGING ON",
+        "expected a number, found 'ON'",
+        "ON",
+        "PAGING 100 asks after each 100 rows, PAGING OFF never",
+    );
+    refuses_at(
+        "COPY t TO 'f' WITH resume = true",
+        "unknown option 'resume'",
+        "resume",
+        "options: header or delimiter",
+    );
+}
+
+#[test]
 fn points_at_the_mistake() {
     refuses(
         "SELECT value FORM t WHERE key = 'a'",
@@ -256,10 +288,6 @@ fn says_what_is_not_supported_yet() {
     let unsupported = [
         ("UPDATE locks SET value = 'me' WHERE key = 'job' IF value = 'free'", "UPDATE .. IF"),
         ("INSERT INTO t (key, value) VALUES ('a', 'b') IF NOT EXISTS", "IF conditions"),
-        ("SELECT * FROM t", "SELECT without WHERE, a scan of the table"),
-        ("SELECT * FROM t LIMIT 100", "SELECT without WHERE, a scan of the table"),
-        ("SELECT * FROM t WHERE key = 'a' LIMIT 1", "LIMIT"),
-        ("COPY t TO 'file.csv'", "COPY .. TO"),
         ("EXPAND ON", "EXPAND"),
     ];
     for (source, feature) in unsupported {
@@ -351,10 +379,12 @@ fn select() -> impl Strategy<Value = Statement> {
     use Column::{Context, Key, Ttl, Value, Version, WriteTime};
     let columns = proptest::sample::subsequence(vec![Key, Value, WriteTime, Ttl, Version, Context], 1..=6);
     let columns = columns.prop_shuffle();
-    let keys = proptest::collection::vec(term(), 1..4);
-    let select = (columns, table(), keys, level(), any::<bool>());
-    select.prop_map(|(columns, table, keys, consistency, monotone)| {
-        Statement::Select(Select { columns, table, keys, options: ReadOptions { consistency, monotone } })
+    let keys = proptest::collection::vec(term(), 0..4);
+    let select = (columns, table(), keys, level(), any::<bool>(), proptest::option::of(1_u64..));
+    select.prop_map(|(columns, table, keys, consistency, monotone, limit)| {
+        let limit = limit.filter(|_| keys.is_empty());
+        let options = ReadOptions { consistency, monotone };
+        Statement::Select(Select { columns, table, keys, limit, options })
     })
 }
 
@@ -373,7 +403,11 @@ fn statement() -> impl Strategy<Value = Statement> {
                 CopyOption::InFlight(in_flight),
                 CopyOption::Header(header),
                 CopyOption::Delimiter(b'\''),
+                CopyOption::Resume(!header),
             ];
+            if in_flight % 2 == 0 {
+                return Statement::CopyTo(CopyTo { table, file, options: options[1..3].to_vec() });
+            }
             Statement::CopyFrom(CopyFrom { table, file, options })
         },
     );
@@ -388,7 +422,10 @@ fn statement() -> impl Strategy<Value = Statement> {
         let what = if hints { WaitFor::Hints } else { WaitFor::Convergence };
         Statement::Wait(Wait { what, timeout })
     });
-    prop_oneof![wait, create(), change(), insert, update, select(), delete, copy, consistency, source]
+    let paging =
+        prop_oneof![Just(None), Just(Some(Paging::Off)), (1_u32..).prop_map(|rows| Some(Paging::Rows(rows)))];
+    let paging = paging.prop_map(Statement::Paging);
+    prop_oneof![wait, paging, create(), change(), insert, update, select(), delete, copy, consistency, source]
 }
 
 proptest! {
@@ -411,7 +448,7 @@ proptest! {
             "SELECT", "*", "FROM", "t", "WHERE", "key", "=", "'a'", "IN", "(", ",", ")", "?", ":n", "0xab", "0x", "USING",
             "CONSISTENCY", "ONE", "INSERT", "INTO", "value", "VALUES", "CREATE", "TABLE", "WITH", "kind", "'", "/*", "*/",
             "--", "\n", "\t", "漢", "UPDATE", "SET", "COPY", "TO", ";", "7", "DESCRIBE", "WAIT", "FOR", "HINTS", "TIMEOUT", "AND", "TTL", "SLOPPY", "MONOTONE", "W",
-            "R", "CONTEXT", "'00'", "'5s'", "read_consistency", "\"", "ALTER", "DROP", "TRUNCATE", "IF", "EXISTS",
+            "R", "CONTEXT", "'00'", "'5s'", "read_consistency", "\"", "LIMIT", "PAGING", "OFF", "ALTER", "DROP", "TRUNCATE", "IF", "EXISTS",
         ]), 0..20,
     ), glue in prop_oneof![Just(" "), Just("")]) {
         check_any(&words.join(glue));
