@@ -22,7 +22,7 @@ use crate::{
     node::{ClientId, DiskOperation, DiskRequest, DiskResult, Effect, Observation, Ticket, Turn},
     replica,
     wire::{
-        Advance, Advanced, ClientMessage, Failure, Fetch, Fetched, Forward, Forwarded, Frame, Header,
+        Advance, Advanced, Answer, ClientMessage, Failure, Fetch, Fetched, Forward, Forwarded, Frame, Header,
         KeepHint, Outcome, PageFetched, PeerMessage, Receipt, RequestError, Store, Stored, Want,
     },
 };
@@ -331,11 +331,7 @@ impl Task {
     pub(super) fn fetch(&self, turn: &mut Turn<'_>, place: usize, round: u8, want: Want) {
         let row = &self.plan.row;
         if self.plan.own == Some(place) {
-            let operation = match want {
-                Want::State | Want::Digest => DiskOperation::Read(row.clone()),
-                Want::Version => DiskOperation::ReadVersion(row.clone()),
-            };
-            return self.use_own_disk(turn, round, operation);
+            return self.fetch_own(turn, round, want);
         }
         let fetch = Fetch { table: row.table, key: row.key.clone(), want };
         self.send(turn, place, round, fetch.into());
@@ -367,7 +363,7 @@ impl Task {
             }
             let terms = StoreTerms { horizon: turn.clock.own_horizon(turn.now, fresh), report };
             let operation = replica::store_operation(row.clone(), state, terms);
-            return self.use_own_disk(turn, round, operation);
+            return self.use_own_disk(turn, round, None, operation);
         }
         let (table, key) = (row.table, row.key.clone());
         let store = Store { table, key, state, report, defer, fresh };
@@ -392,7 +388,7 @@ impl Task {
 
     /// Has this node's commit step make a new state of siblings (rule V5).
     pub(super) fn mint(&self, turn: &mut Turn<'_>, round: u8, write: quorate_storage::Write) {
-        self.use_own_disk(turn, round, DiskOperation::Write(write));
+        self.use_own_disk(turn, round, None, DiskOperation::Write(write));
     }
 
     /// Passes a client's write on to the replica at `place`.
@@ -481,8 +477,30 @@ impl Task {
         turn.effects.push(Effect::ToPeer { peer, frame: Frame { header, message } });
     }
 
-    fn use_own_disk(&self, turn: &mut Turn<'_>, round: u8, operation: DiskOperation) {
-        let ticket = Ticket::Operation { step: self.step(round), row: self.plan.row.clone() };
+    /// Asks this node's own replica, which may know without looking.
+    fn fetch_own(&self, turn: &mut Turn<'_>, round: u8, want: Want) {
+        let row = &self.plan.row;
+        if let Some(state) = turn.cache.get(row) {
+            let message = match want {
+                Want::Version => replica::version_of(state.as_ref()),
+                Want::State | Want::Digest => {
+                    Fetched { answer: Answer::State(state.clone()), clock: None }.into()
+                }
+            };
+            return turn.own_answers.push((self.step(round), message));
+        }
+        turn.cache.asks(row);
+        self.use_own_disk(turn, round, Some(want), DiskOperation::Read(row.clone()));
+    }
+
+    fn use_own_disk(
+        &self,
+        turn: &mut Turn<'_>,
+        round: u8,
+        want: Option<Want>,
+        operation: DiskOperation,
+    ) {
+        let ticket = Ticket::Operation { step: self.step(round), row: self.plan.row.clone(), want };
         turn.effects.push(Effect::Disk(DiskRequest { ticket, deadline: self.header.deadline, operation }));
     }
 }

@@ -44,6 +44,9 @@ pub struct NodeConfig {
     pub requests_per_client_max: usize,
     /// Requests of peers waiting for the disk; beyond, they are refused as overloaded.
     pub replica_requests_max: usize,
+    /// What is remembered of this replica's durable states, in bytes, so that reads of keys that were used lately do not
+    /// wait for the disk; 0 for nothing.
+    pub state_cache_bytes: u64,
     /// A protocol mistake for the simulator to catch.
     #[cfg(feature = "mutants")]
     pub mutant: Option<super::Mutant>,
@@ -68,6 +71,7 @@ impl NodeConfig {
             requests_max: 8_192,
             requests_per_client_max: 4_096,
             replica_requests_max: 16_384,
+            state_cache_bytes: 32 * 1024 * 1024,
             #[cfg(feature = "mutants")]
             mutant: None,
         }

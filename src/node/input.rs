@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use quorate_ring::{Hlc, Instant, NodeId, TableId, TokenRange, WallMicros};
 use quorate_storage::{
-    EngineError, EngineStats, HintPage, Life, Page, PeerRecord, ReadError, Row, State, Version, Write,
+    Change, EngineError, EngineStats, HintPage, Life, Page, PeerRecord, ReadError, Row, State, Write,
     WriteError, Written,
 };
 
@@ -15,7 +15,7 @@ use crate::{
     recovery::{RecoveryTicket, SourceErrand},
     repair::RepairTicket,
     replica::{Errand, PageErrand},
-    wire::{ClientMessage, Frame, PeerMessage},
+    wire::{ClientMessage, Frame, PeerMessage, Want},
 };
 
 /// A client's connection, as the driver numbers them; never reused within a process.
@@ -90,8 +90,6 @@ pub struct DiskRequest {
 pub enum DiskOperation {
     /// Read a key's durable state.
     Read(Row),
-    /// Read what a key's durable state has seen.
-    ReadVersion(Row),
     /// Read hints for a node, after a row, as many as fit into so many bytes.
     ReadHints {
         /// The node.
@@ -129,8 +127,6 @@ pub struct Scan {
 pub enum DiskResult {
     /// Of [`DiskOperation::Read`].
     Read(Result<Option<State>, ReadError>),
-    /// Of [`DiskOperation::ReadVersion`].
-    ReadVersion(Result<Option<Version>, ReadError>),
     /// Of [`DiskOperation::ReadHints`].
     Hints(Result<HintPage, EngineError>),
     /// Of [`DiskOperation::Scan`].
@@ -141,6 +137,8 @@ pub enum DiskResult {
     Hashed(Result<Page<u64>, EngineError>),
     /// Of [`DiskOperation::Write`]: durable.
     Written(Result<Written, WriteError>),
+    /// Of the writes whose results follow: the records that are others now.
+    Changed(Vec<Change>),
     /// Dropped unexecuted: its deadline had passed.
     Expired,
 }
@@ -154,7 +152,11 @@ pub enum Ticket {
         step: Step,
         /// Which key.
         row: Row,
+        /// What of it is read; none if it is written.
+        want: Option<Want>,
     },
+    /// What a batch has changed. Comes unasked, before the results of the batch's writes.
+    Changed,
     /// This node's replica works for a peer.
     Replica(Box<Errand>),
     /// This node's replica reads a page, for its own coordinator or a peer's.

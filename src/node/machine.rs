@@ -232,6 +232,7 @@ impl Node {
         self.recovery.validate();
         self.source.validate();
         self.surroundings.catalog.validate();
+        self.surroundings.cache.validate();
         self.surroundings.lives.validate();
         self.handoff.validate();
         self.repair.validate();
@@ -333,13 +334,18 @@ impl Node {
         let own = self.surroundings.config.node;
         let turn = &mut self.surroundings.turn(now, effects);
         match ticket {
-            Ticket::Operation { step, row } => match ReplicaAnswer::of_mint(&row, result) {
+            Ticket::Operation { step, row, want } => match ReplicaAnswer::of_mint(&row, result) {
                 Ok(minted) => self.coordinator.answered(turn, own, step, minted),
-                Err(result) => match replica::outcome(turn, &row, result) {
+                Err(result) => match replica::own_outcome(turn, &row, want, result) {
                     Ok(message) => self.answered(now, own, step, message, effects),
                     Err(halt) => effects.push(Effect::Halt(halt)),
                 },
             },
+            Ticket::Changed => {
+                if let DiskResult::Changed(changes) = result {
+                    replica::changed(turn, changes);
+                }
+            }
             Ticket::Inspect(inspection) => healing::inspected(turn, *inspection, result),
             Ticket::Hint(ticket) => self.handoff.disk_done(turn, ticket, result),
             Ticket::Replica(errand) => self.replica.disk_done(turn, *errand, result),

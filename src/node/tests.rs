@@ -216,7 +216,7 @@ fn own_disk(node: &mut Node, effects: &[Effect]) -> Vec<Effect> {
                 DiskResult::Written(Ok(Written::Stored { held: state.tag(), more: None }))
             }
             DiskOperation::Write(_) => DiskResult::Written(Ok(Written::Meta)),
-            _ => DiskResult::ReadVersion(Ok(None)),
+            _ => DiskResult::Read(Ok(None)),
         };
         follows.extend(handle(node, Input::DiskDone { ticket: ticket.clone(), result }));
     }

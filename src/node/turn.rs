@@ -10,7 +10,7 @@ use crate::{
     coordinator::{Crowded, Health},
     handoff::{Hint, OwnAnswer},
     membership::{Catalog, Lives, UpSet},
-    replica::Deferrals,
+    replica::{Deferrals, StateCache},
 };
 
 /// What the rooms of a node share between steps.
@@ -25,6 +25,7 @@ pub(super) struct Surroundings {
     pub(super) serves: bool,
     pub(super) clock: Clock,
     pub(super) deferrals: Deferrals,
+    pub(super) cache: StateCache,
     pub(super) crowded: Crowded,
     pub(super) hints: Vec<Hint>,
     pub(super) damaged: Vec<Row>,
@@ -56,6 +57,7 @@ impl Surroundings {
             serves: false,
             clock,
             deferrals: Deferrals::default(),
+            cache: StateCache::new(config.state_cache_bytes),
             crowded: Crowded::default(),
             hints: Vec::new(),
             // What an earlier process did not get back in time.
@@ -82,6 +84,7 @@ impl Surroundings {
             catalog: &self.catalog,
             clock: &mut self.clock,
             deferrals: &mut self.deferrals,
+            cache: &mut self.cache,
             crowded: &mut self.crowded,
             hints: &mut self.hints,
             damaged: &mut self.damaged,
@@ -117,6 +120,8 @@ pub struct Turn<'a> {
     pub clock: &'a mut Clock,
     /// Which keys' new writes wait a moment (rule Q5).
     pub deferrals: &'a mut Deferrals,
+    /// What this replica holds durably of keys that were used lately.
+    pub cache: &'a mut StateCache,
     /// Which keys have too many concurrent values (rule V6).
     pub crowded: &'a mut Crowded,
     /// Hints that the coordinator wants kept (rule H1).

@@ -78,6 +78,7 @@ enum Stage {
 impl Refetch {
     /// A read or store of `row` met a damaged record.
     pub(super) fn found(&mut self, turn: &mut Turn<'_>, row: Row) {
+        turn.cache.forget(&row);
         if self.keys.len() >= KEYS_MAX || self.keys.values().any(|damaged| damaged.row == row) {
             return;
         }

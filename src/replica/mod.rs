@@ -6,15 +6,17 @@
 //! must not be added up. A coordinator that is cut off from the other one knows nothing of it, so this replica's
 //! answer says what it knows ([`AfterLoss`]; rule R7).
 
+mod cache;
 mod deferral;
 mod pages;
 mod shown;
 
 use quorate_ring::{NodeId, Table, token_of};
-use quorate_storage::{ReadError, Row, State, StoreTerms, Write, WriteError, Written};
+use quorate_storage::{Change, ReadError, Row, State, StoreTerms, Write, WriteError, Written};
 
 use self::shown::AwaitingReservation;
 pub use self::{
+    cache::StateCache,
     deferral::Deferrals,
     pages::{PageErrand, read_own_page},
     shown::shown_with,
@@ -48,8 +50,8 @@ pub struct Errand {
     pub header: Header,
     /// Which key.
     pub row: Row,
-    /// What a read is to give.
-    pub want: Want,
+    /// What a read is to give; none if it is a store.
+    pub want: Option<Want>,
 }
 
 impl Replica {
@@ -57,11 +59,17 @@ impl Replica {
     pub fn fetch(&mut self, turn: &mut Turn<'_>, peer: NodeId, header: Header, fetch: Fetch) {
         let Fetch { table, key, want } = fetch;
         let row = Row { token: token_of(&key), table, key };
-        let operation = match want {
-            Want::State | Want::Digest => DiskOperation::Read(row.clone()),
-            Want::Version => DiskOperation::ReadVersion(row.clone()),
-        };
-        self.serve(turn, Errand { peer, header, row, want }, operation, None);
+        let errand = Errand { peer, header, row, want: Some(want) };
+        if !self.admit(turn, &errand, None) {
+            return;
+        }
+        if let Some(state) = turn.cache.get(&errand.row).cloned() {
+            let message = Fetched { answer: Answer::State(state), clock: None }.into();
+            return tell(turn, errand, message);
+        }
+        turn.cache.asks(&errand.row);
+        let operation = DiskOperation::Read(errand.row.clone());
+        self.hand_over(turn, errand, operation);
     }
 
     /// A coordinator sends a state to be kept.
@@ -73,7 +81,15 @@ impl Replica {
         let kind = state.kind();
         let horizon = turn.clock.horizon_for_peers(turn.now, fresh);
         let operation = store_operation(row.clone(), state, StoreTerms { horizon, report });
-        if self.serve(turn, Errand { peer, header, row, want: Want::Version }, operation, Some(kind)) {
+        let errand = Errand { peer, header, row, want: None };
+        if self.admit(turn, &errand, Some(kind)) {
+            #[cfg(feature = "mutants")]
+            if turn.config.mutant == Some(crate::node::Mutant::CachedBeforeDurable)
+                && let DiskOperation::Write(Write::Store { state, .. }) = &operation
+            {
+                turn.cache.changed(errand.row.clone(), state.clone());
+            }
+            self.hand_over(turn, errand, operation);
             turn.clock.observe_stored(turn.now, tag.hlc);
             deferred.iter().for_each(|row| turn.deferrals.defer(turn.now.mono, row));
         }
@@ -82,16 +98,12 @@ impl Replica {
     /// The disk is done with an errand: the peer hears of it, unless the deadline has passed.
     pub fn disk_done(&mut self, turn: &mut Turn<'_>, errand: Errand, result: DiskResult) {
         self.waiting -= 1;
+        if errand.want.is_some() {
+            was_read(turn, &errand.row, &result);
+        }
         match outcome(turn, &errand.row, result) {
             Err(halt) => turn.effects.push(Effect::Halt(halt)),
-            Ok(message) if errand.header.deadline > turn.now.mono => {
-                let message = with_clock(turn, message);
-                let message = match narrowed(message, errand.want) {
-                    PeerMessage::Stored(_) if !serves(turn, &errand.row) => refused(PeerRefusal::Recovering),
-                    message => with_losses(turn, &errand.row, message),
-                };
-                answer(turn, errand.peer, errand.header, message);
-            }
+            Ok(message) if errand.header.deadline > turn.now.mono => tell(turn, errand, message),
             Ok(_) => turn.effects.push(Effect::Observe(Observation::Expired)),
         }
     }
@@ -102,30 +114,32 @@ impl Replica {
         assert!(self.awaiting_reservation.len() <= self.waiting);
     }
 
-    /// Hands the errand to the disk, or refuses it; true if it was taken.
-    fn serve(
-        &mut self,
+    /// Whether this node does the errand; if not, the peer hears why.
+    fn admit(
+        &self,
         turn: &mut Turn<'_>,
-        errand: Errand,
-        operation: DiskOperation,
+        errand: &Errand,
         stored_kind: Option<quorate_ring::TableKind>,
     ) -> bool {
         if errand.header.deadline <= turn.now.mono {
             turn.effects.push(Effect::Observe(Observation::Expired));
             return false;
         }
-        if let Err(refusal) = self.admit(turn, &errand, stored_kind) {
-            answer(turn, errand.peer, errand.header, Refused { refusal }.into());
-            return false;
+        let judged = self.judge(turn, errand, stored_kind);
+        if let Err(refusal) = &judged {
+            answer(turn, errand.peer, errand.header, Refused { refusal: refusal.clone() }.into());
         }
+        judged.is_ok()
+    }
+
+    fn hand_over(&mut self, turn: &mut Turn<'_>, errand: Errand, operation: DiskOperation) {
         self.waiting += 1;
         let deadline = errand.header.deadline;
         let ticket = Ticket::Replica(Box::new(errand));
         turn.effects.push(Effect::Disk(DiskRequest { ticket, deadline, operation }));
-        true
     }
 
-    fn admit(
+    fn judge(
         &self,
         turn: &mut Turn<'_>,
         errand: &Errand,
@@ -154,10 +168,49 @@ impl Replica {
     }
 }
 
+/// What a batch that is durable has changed.
+pub fn changed(turn: &mut Turn<'_>, changes: Vec<Change>) {
+    for (row, state) in changes {
+        match state {
+            Some(state) if !turn.quarantine.contains(&row) => turn.cache.changed(row, state),
+            _ => turn.cache.forget(&row),
+        }
+    }
+}
+
+/// What a read of `row` by the disk has found.
+pub fn was_read(turn: &mut Turn<'_>, row: &Row, result: &DiskResult) {
+    let found = match result {
+        DiskResult::Read(Ok(state)) if !turn.quarantine.contains(row) => Some(state.clone()),
+        _ => None,
+    };
+    #[cfg(feature = "mutants")]
+    if let (Some(crate::node::Mutant::LateReadCached), Some(state)) = (turn.config.mutant, &found) {
+        turn.cache.overwrite(row.clone(), state.clone());
+    }
+    turn.cache.read(row, found);
+}
+
 /// What the disk is to do with a state for `row`, this node's own coordinator's or a peer's. Whoever hands it
 /// to the disk lets the clock observe the state's tag before: a later mint exceeds it (rule V5).
 pub fn store_operation(row: Row, state: State, terms: StoreTerms) -> DiskOperation {
     DiskOperation::Write(Write::Store { row, state, terms })
+}
+
+/// What the disk's result means to this node's own coordinator; see [`outcome`].
+pub fn own_outcome(
+    turn: &mut Turn<'_>,
+    row: &Row,
+    want: Option<Want>,
+    result: DiskResult,
+) -> Result<PeerMessage, String> {
+    if want.is_some() {
+        was_read(turn, row, &result);
+    }
+    match (want, result) {
+        (Some(Want::Version), DiskResult::Read(Ok(state))) => Ok(version_of(state.as_ref())),
+        (_, result) => outcome(turn, row, result),
+    }
 }
 
 /// What the disk's result means to whoever asked, this node's own coordinator or a peer's: a message, or
@@ -165,9 +218,6 @@ pub fn store_operation(row: Row, state: State, terms: StoreTerms) -> DiskOperati
 pub fn outcome(turn: &mut Turn<'_>, row: &Row, result: DiskResult) -> Result<PeerMessage, String> {
     let message = match result {
         DiskResult::Read(Ok(state)) => Fetched { answer: Answer::State(state), clock: None }.into(),
-        DiskResult::ReadVersion(Ok(version)) => {
-            Fetched { answer: Answer::Version(version), clock: None }.into()
-        }
         DiskResult::Written(Ok(Written::Stored { held, more } | Written::Covered { held, more })) => {
             Stored { held, more }.into()
         }
@@ -180,14 +230,14 @@ pub fn outcome(turn: &mut Turn<'_>, row: &Row, result: DiskResult) -> Result<Pee
             | Written::Meta,
         ))
         | DiskResult::Hints(_) => unasked("a write of another sort was reported for a store"),
-        DiskResult::Scanned(_) | DiskResult::Hashed(_) | DiskResult::Measured(_) => {
+        DiskResult::Scanned(_) | DiskResult::Hashed(_) | DiskResult::Measured(_) | DiskResult::Changed(_) => {
             unasked("something else was read for a key")
         }
         DiskResult::Expired => {
             turn.effects.push(Effect::Observe(Observation::Expired));
             refused(PeerRefusal::Overloaded)
         }
-        DiskResult::Read(Err(error)) | DiskResult::ReadVersion(Err(error)) => read_failed(turn, row, error)?,
+        DiskResult::Read(Err(error)) => read_failed(turn, row, error)?,
         DiskResult::Written(Err(error)) => write_failed(turn, row, error)?,
     };
     Ok(message)
@@ -248,14 +298,32 @@ fn with_clock(turn: &mut Turn<'_>, message: PeerMessage) -> PeerMessage {
 }
 
 /// A digest is made from the state that was read; what was not wanted does not travel.
-fn narrowed(message: PeerMessage, want: Want) -> PeerMessage {
+fn narrowed(message: PeerMessage, want: Option<Want>) -> PeerMessage {
     match (message, want) {
-        (PeerMessage::Fetched(Fetched { answer: Answer::State(state), clock }), Want::Digest) => {
+        (PeerMessage::Fetched(Fetched { answer: Answer::State(state), clock }), Some(Want::Digest)) => {
             let digest = state.as_ref().map(|state: &State| (state.version(), state.digest()));
             Fetched { answer: Answer::Digest(digest), clock }.into()
         }
+        (PeerMessage::Fetched(Fetched { answer: Answer::State(state), .. }), Some(Want::Version)) => {
+            version_of(state.as_ref())
+        }
         (message, _) => message,
     }
+}
+
+/// The answer to a question about the version alone.
+pub fn version_of(state: Option<&State>) -> PeerMessage {
+    Fetched { answer: Answer::Version(state.map(State::version)), clock: None }.into()
+}
+
+/// Tells the peer what this replica holds, as of now.
+fn tell(turn: &mut Turn<'_>, errand: Errand, message: PeerMessage) {
+    let message = with_clock(turn, message);
+    let message = match narrowed(message, errand.want) {
+        PeerMessage::Stored(_) if !serves(turn, &errand.row) => refused(PeerRefusal::Recovering),
+        message => with_losses(turn, &errand.row, message),
+    };
+    answer(turn, errand.peer, errand.header, message);
 }
 
 /// Whether this node has what it acknowledged of the key (rule R7).

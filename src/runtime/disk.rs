@@ -19,8 +19,8 @@ use std::{
 
 use metrics::{counter, histogram};
 use quorate_storage::{
-    Committer, DigestWork, Engine, EngineError, ReadError, Write, WriteError, WriteResult, read, read_hints,
-    read_version, scan, scan_hashes,
+    Change, Committer, DigestWork, Engine, EngineError, ReadError, Write, WriteError, WriteResult, read, read_hints,
+    scan, scan_hashes,
 };
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tracing::{info, warn};
@@ -232,7 +232,10 @@ impl Work for Commit {
             return;
         }
         histogram!("quorate_commit_batch_writes").record(writes.len() as f64);
-        let results = self.commit(&writes);
+        let (results, changes) = self.commit(&writes);
+        if !changes.is_empty() {
+            done.push((Ticket::Changed, DiskResult::Changed(changes)));
+        }
         done.extend(tickets.into_iter().zip(results.into_iter().map(DiskResult::Written)));
     }
 
@@ -249,8 +252,10 @@ impl Work for Commit {
 }
 
 impl Commit {
-    fn commit(&mut self, writes: &[Write]) -> Vec<WriteResult> {
-        let staged = self.committer.stage(&*self.engine, writes);
+    /// What became of each write, and what is held from now on.
+    fn commit(&mut self, writes: &[Write]) -> (Vec<WriteResult>, Vec<Change>) {
+        let mut staged = self.committer.stage(&*self.engine, writes);
+        let mut changes = staged.take_changes();
         let results = if staged.batch.is_empty() {
             self.committer.committed(staged)
         } else {
@@ -265,6 +270,7 @@ impl Commit {
                     results
                 }
                 Err(error) => {
+                    changes.clear();
                     self.report(&error, writes.len());
                     self.committer.failed(staged, &error)
                 }
@@ -275,7 +281,7 @@ impl Commit {
                 distrust(&self.mark, why);
             }
         }
-        results
+        (results, changes)
     }
 
     /// Only a failed write or sync makes the files untrustworthy; the node halts for any other failure, too,
@@ -336,7 +342,6 @@ impl Work for Reader {
 fn look(engine: &dyn Engine, mark: &Mutex<Mark>, operation: DiskOperation) -> DiskResult {
     let result = match operation {
         DiskOperation::Read(row) => DiskResult::Read(read(engine, &row)),
-        DiskOperation::ReadVersion(row) => DiskResult::ReadVersion(read_version(engine, &row)),
         DiskOperation::ReadHints { target, after, bytes_max } => {
             DiskResult::Hints(read_hints(engine, target, after.as_ref(), bytes_max))
         }
@@ -356,7 +361,6 @@ fn look(engine: &dyn Engine, mark: &Mutex<Mark>, operation: DiskOperation) -> Di
     };
     match &result {
         DiskResult::Read(Err(ReadError::Engine(EngineError::Damaged(why))))
-        | DiskResult::ReadVersion(Err(ReadError::Engine(EngineError::Damaged(why))))
         | DiskResult::Hints(Err(EngineError::Damaged(why)))
         | DiskResult::Scanned(Err(EngineError::Damaged(why)))
         | DiskResult::Hashed(Err(EngineError::Damaged(why))) => distrust(mark, why),

@@ -46,12 +46,21 @@ pub struct Staged {
     sequence: u64,
     /// What becomes of the digests then.
     digests: Pending,
+    changes: Vec<Change>,
 }
+
+/// What is held under a row once a batch is durable. Nothing: the record was damaged, and nobody has another one.
+pub type Change = (Row, Option<State>);
 
 impl Staged {
     /// What becomes of each write if the batch is committed, in order.
     pub fn results(&self) -> &[WriteResult] {
         &self.results
+    }
+
+    /// Takes what the batch changes of what this node holds: every record that is another one once it is committed.
+    pub fn take_changes(&mut self) -> Vec<Change> {
+        std::mem::take(&mut self.changes)
     }
 }
 
@@ -311,17 +320,20 @@ impl Stage<'_> {
 
     fn finish(mut self, results: Vec<WriteResult>, (hlc_bound, mut sequence): (Hlc, u64)) -> Staged {
         let mut changes = Vec::with_capacity(self.slots.len());
+        let mut changed = Vec::with_capacity(self.slots.len());
         for (key, slot) in self.slots {
             match slot.state {
                 _ if !slot.dirty => {}
                 Some(state) => {
                     let record = record::encode(&key, &state);
                     changes.extend(self.digests.change(&key, slot.hash, &record));
+                    changed.extend(Row::from_storage_key(&key).map(|row| (row, Some(state))));
                     self.batch.put(Space::Data, key, record);
                 }
                 // A damaged record goes: what it had been counted as nobody knows.
                 None => {
                     changes.extend(self.digests.change(&key, None, &[]));
+                    changed.extend(Row::from_storage_key(&key).map(|row| (row, None)));
                     self.batch.remove(Space::Data, key);
                 }
             }
@@ -343,7 +355,7 @@ impl Stage<'_> {
             sequence += 1;
             meta::put_sequence(&mut self.batch, sequence);
         }
-        Staged { batch: self.batch, results, hlc_bound: self.hlc_bound, sequence, digests }
+        Staged { batch: self.batch, results, hlc_bound: self.hlc_bound, sequence, digests, changes: changed }
     }
 }
 

@@ -72,6 +72,16 @@ pub(crate) const ALL: &[(&str, Mutant, &str)] = &[
         Mutant::Core(CoreMutant::TombstoneForgotten),
         "D1: a tombstone is read as absence",
     ),
+    (
+        "late-read-cached",
+        Mutant::Core(CoreMutant::LateReadCached),
+        "S1: a replica remembers what a read found, whatever it heard of the key meanwhile",
+    ),
+    (
+        "cached-before-durable",
+        Mutant::Core(CoreMutant::CachedBeforeDurable),
+        "S1: a replica shows from memory what is not durable yet",
+    ),
     ("mints-on-durable", Mutant::MintsOnDurable, "V5: two puts in flight both mint on the committed state"),
     ("non-replica-mints", Mutant::Core(CoreMutant::NonReplicaMints), "V5: a node that is no replica mints"),
     (

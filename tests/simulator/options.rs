@@ -74,6 +74,8 @@ pub(crate) struct Options {
     pub(crate) has_settings: bool,
     /// What a node keeps for another at most. With no hints at all, other ways of repair have more to do.
     pub(crate) hint_bytes_max: u64,
+    /// How much of what it holds a node remembers.
+    pub(crate) state_cache_bytes: u64,
     /// How old a hint gets.
     pub(crate) hint_age_max: u64,
     pub(crate) requests_max: usize,
@@ -219,6 +221,7 @@ impl Options {
             gossip: Gossip::draw(seed, nodes),
             has_settings: Random::stream(seed, "settings").chance(100),
             hint_bytes_max: *Random::stream(seed, "hints").pick(&[0, 0, 200, u64::MAX]),
+            state_cache_bytes: *Random::stream(seed, "cache").pick(&[0, 0, 600, 64 << 10]),
             hint_age_max: *Random::stream(seed, "hint age").pick(&[10_800 * SECOND, 10_800 * SECOND, SECOND]),
             requests_max: tiny(random, 8_192),
             requests_per_client_max: tiny(random, 4_096),
@@ -448,8 +451,12 @@ impl fmt::Display for Options {
         )?;
         writeln!(
             f,
-            "  queues: node {} client {} replica {}, hints {} bytes",
-            self.requests_max, self.requests_per_client_max, self.replica_requests_max, self.hint_bytes_max
+            "  queues: node {} client {} replica {}, hints {} bytes, states remembered {} bytes",
+            self.requests_max,
+            self.requests_per_client_max,
+            self.replica_requests_max,
+            self.hint_bytes_max,
+            self.state_cache_bytes
         )?;
         writeln!(
             f,

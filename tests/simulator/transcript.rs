@@ -115,6 +115,8 @@ impl Scene {
     fn new(nodes: u32, replication: u8, how: &[&str]) -> Self {
         let mut options = Options::calm(0, nodes, replication);
         options.hint_bytes_max = if how.contains(&"hints") { u64::MAX } else { 0 };
+        // Scenes show what the disk does.
+        options.state_cache_bytes = 0;
         options.founded = !how.contains(&"fresh");
         if how.contains(&"gossip") {
             options.gossip = Gossip::Lan;

@@ -6,9 +6,9 @@ use quorate::{
     node::{DiskOperation, DiskRequest, DiskResult, Scan, Ticket},
     ring::{Instant, Tag},
     storage::{
-        Committer, Content, DigestWork, Digests, Engine, Identity, Kept, MemoryEngine, PendingId, ReadError,
+        Change, Committer, Content, DigestWork, Digests, Engine, Identity, Kept, MemoryEngine, PendingId, ReadError,
         Recovered, Row, Seen, Slicing, Staged, State, VersionVector, Write, WriteResult, read, read_hints,
-        read_version, recover, scan, scan_hashes,
+        recover, scan, scan_hashes,
     },
 };
 
@@ -56,6 +56,7 @@ pub(crate) struct Disk {
 struct Syncing {
     id: PendingId,
     staged: Option<Staged>,
+    changes: Vec<Change>,
     tickets: Vec<Ticket>,
     writes: Vec<Write>,
     /// What is done in place of `writes`, by mistake.
@@ -142,10 +143,6 @@ impl Disk {
         } else {
             match &request.operation {
                 DiskOperation::Read(row) => DiskResult::Read(self.state(row)),
-                DiskOperation::ReadVersion(row) => DiskResult::ReadVersion(match self.unsynced(row) {
-                    Some(state) => Ok(Some(state.version())),
-                    None => read_version(&self.engine, row),
-                }),
                 DiskOperation::ReadHints { target, after, bytes_max } => {
                     DiskResult::Hints(read_hints(&self.engine, *target, after.as_ref(), *bytes_max))
                 }
@@ -182,7 +179,8 @@ impl Disk {
             return progress;
         }
         let mistaken = self.mistaken(&writes);
-        let staged = self.committer.stage(&self.engine, mistaken.as_ref().unwrap_or(&writes));
+        let mut staged = self.committer.stage(&self.engine, mistaken.as_ref().unwrap_or(&writes));
+        let changes = staged.take_changes();
         let made = writes.iter().zip(staged.results()).filter(|(_, result)| result.is_ok());
         progress.minted = made.filter_map(|(write, _)| self.minted(write)).collect();
         if staged.batch.is_empty() {
@@ -201,13 +199,14 @@ impl Disk {
             Ok(id) => {
                 let latency = self.random.range(self.options.sync_min, self.options.sync_max) * self.slowness;
                 progress.next = Some((latency, DiskEvent::Synced));
-                let mut syncing = Syncing { id, staged: Some(staged), tickets, writes, mistaken };
+                let mut syncing = Syncing { id, staged: Some(staged), changes, tickets, writes, mistaken };
                 if self.mutant == Some(Mutant::AckBeforeSync)
                     && let Some(staged) = syncing.staged.take()
                 {
                     let results = self.committer.committed(staged);
                     let results = mistakes::results(&syncing.writes, syncing.mistaken.as_ref(), results);
-                    progress.done = zip(std::mem::take(&mut syncing.tickets), results);
+                    let changes = std::mem::take(&mut syncing.changes);
+                    progress.done = done(changes, std::mem::take(&mut syncing.tickets), results);
                 }
                 self.syncing = Some(syncing);
             }
@@ -217,7 +216,7 @@ impl Disk {
 
     /// The sync of the commit under way is over.
     pub(crate) fn synced(&mut self) -> Progress {
-        let Some(Syncing { id, staged, tickets, writes, mistaken }) = self.syncing.take() else {
+        let Some(Syncing { id, staged, changes, tickets, writes, mistaken }) = self.syncing.take() else {
             return Progress::default();
         };
         let mut progress = Progress { next: Some((0, DiskEvent::Stage)), ..Progress::default() };
@@ -231,7 +230,8 @@ impl Disk {
                     let before = forgets.then(|| self.committer.digests().clone());
                     let results = self.committer.committed(staged);
                     before.into_iter().for_each(|digests| self.committer.keep(digests));
-                    progress.done = zip(tickets, mistakes::results(&writes, mistaken.as_ref(), results));
+                    let results = mistakes::results(&writes, mistaken.as_ref(), results);
+                    progress.done = done(changes, tickets, results);
                 }
                 progress.durable = writes;
                 self.committer.digests().check(&self.engine).expect("the memory engine answers");
@@ -330,6 +330,12 @@ impl Disk {
         });
         states.chain(read(&self.engine, row).ok().flatten()).max_by_key(State::tag)
     }
+}
+
+/// What the node hears of a batch that is durable: first what is held now.
+fn done(changes: Vec<Change>, tickets: Vec<Ticket>, results: Vec<WriteResult>) -> Vec<(Ticket, DiskResult)> {
+    let changed = (!changes.is_empty()).then_some((Ticket::Changed, DiskResult::Changed(changes)));
+    changed.into_iter().chain(zip(tickets, results)).collect()
 }
 
 fn zip(tickets: Vec<Ticket>, results: Vec<WriteResult>) -> Vec<(Ticket, DiskResult)> {

@@ -187,6 +187,7 @@ fn config(options: &Options, node: NodeId, actor: Actor) -> NodeConfig {
         config.settings = Settings::new(words).expect("one setting, well named");
     }
     config.hint_bytes_max = options.hint_bytes_max;
+    config.state_cache_bytes = options.state_cache_bytes;
     config.hint_age_max = Duration::from_nanos(options.hint_age_max);
     config.max_clock_offset = Duration::from_nanos(options.clock_tolerance);
     config.requests_max = options.requests_max;
