@@ -22,7 +22,7 @@ use crate::{
     node::{ClientId, DiskOperation, DiskRequest, DiskResult, Effect, Observation, Ticket, Turn},
     replica,
     wire::{
-        Advance, Advanced, Answer, ClientMessage, Failure, Fetch, Fetched, Forward, Forwarded, Frame, Header,
+        Advance, Advanced, ClientMessage, Failure, Fetch, Fetched, Forward, Forwarded, Frame, Header,
         KeepHint, Outcome, PageFetched, PeerMessage, Receipt, RequestError, Store, Stored, Want,
     },
 };
@@ -480,26 +480,14 @@ impl Task {
     /// Asks this node's own replica, which may know without looking.
     fn fetch_own(&self, turn: &mut Turn<'_>, round: u8, want: Want) {
         let row = &self.plan.row;
-        if let Some(state) = turn.cache.get(row) {
-            let message = match want {
-                Want::Version => replica::version_of(state.as_ref()),
-                Want::State | Want::Digest => {
-                    Fetched { answer: Answer::State(state.clone()), clock: None }.into()
-                }
-            };
+        if let Some(message) = replica::recall(turn, row, want) {
             return turn.own_answers.push((self.step(round), message));
         }
         turn.cache.asks(row);
         self.use_own_disk(turn, round, Some(want), DiskOperation::Read(row.clone()));
     }
 
-    fn use_own_disk(
-        &self,
-        turn: &mut Turn<'_>,
-        round: u8,
-        want: Option<Want>,
-        operation: DiskOperation,
-    ) {
+    fn use_own_disk(&self, turn: &mut Turn<'_>, round: u8, want: Option<Want>, operation: DiskOperation) {
         let ticket = Ticket::Operation { step: self.step(round), row: self.plan.row.clone(), want };
         turn.effects.push(Effect::Disk(DiskRequest { ticket, deadline: self.header.deadline, operation }));
     }

@@ -66,6 +66,8 @@ pub struct Agreement {
     remind_at: Option<Instant>,
     /// When this node's settings may be proposed again.
     settings_at: Option<Instant>,
+    /// The map whose settings are this node's.
+    settings_agree_at: Option<Epoch>,
     /// Until when each peer is not asked for its map again.
     asked: BTreeMap<NodeId, Instant>,
     /// A ballot of each peer that goes by a map which is not here yet.
@@ -109,6 +111,7 @@ impl Agreement {
             ask_at: None,
             remind_at: None,
             settings_at: None,
+            settings_agree_at: None,
             asked: BTreeMap::new(),
             parked: BTreeMap::new(),
         }

@@ -39,6 +39,8 @@ pub struct Node {
     pub(super) handoff: Handoff,
     pub(super) repair: Repair,
     draining: bool,
+    /// As of when timers were fired last.
+    fired_at: Option<Instant>,
     /// How many requests of clients have begun.
     requests: u64,
 }
@@ -73,6 +75,7 @@ impl Node {
             source: Source::default(),
             repair: Repair::new(config.node, &ring),
             draining: false,
+            fired_at: None,
             requests: 0,
             surroundings: Surroundings::new(config, ring, recovered),
         }
@@ -81,17 +84,11 @@ impl Node {
     /// Lets one event happen. Timers that are due fire first, so that an answer that comes after its
     /// deadline finds its request ended.
     pub fn handle(&mut self, now: Now, input: Input, effects: &mut Effects) {
-        let turn = &mut self.surroundings.turn(now, effects);
-        self.coordinator.fire_timers(turn);
-        self.agreement.tick(turn);
-        self.detector.tick(turn);
-        self.handoff.fire_timers(turn);
-        self.arrivals.fire_timers(turn);
-        self.standings.fire_timers(turn);
-        self.recovery.fire_timers(turn);
-        self.repair.fire_timers(turn, |peer| self.handoff.gives_much(peer));
-        self.refuse_overdue(now, effects);
-        self.follow_map(now, effects);
+        // Of the inputs that a driver hands over together the first fires what is due.
+        if self.fired_at != Some(now.mono) || matches!(input, Input::Tick) {
+            self.fired_at = Some(now.mono);
+            self.fire_timers(now, effects);
+        }
         match input {
             Input::Tick => {}
             Input::Client { client, frame } => {
@@ -126,6 +123,20 @@ impl Node {
         for row in std::mem::take(&mut self.surroundings.damaged) {
             self.recovery.damaged(&mut self.surroundings.turn(now, effects), row);
         }
+    }
+
+    fn fire_timers(&mut self, now: Now, effects: &mut Effects) {
+        let turn = &mut self.surroundings.turn(now, effects);
+        self.coordinator.fire_timers(turn);
+        self.agreement.tick(turn);
+        self.detector.tick(turn);
+        self.handoff.fire_timers(turn);
+        self.arrivals.fire_timers(turn);
+        self.standings.fire_timers(turn);
+        self.recovery.fire_timers(turn);
+        self.repair.fire_timers(turn, |peer| self.handoff.gives_much(peer));
+        self.refuse_overdue(now, effects);
+        self.follow_map(now, effects);
     }
 
     /// When [`Input::Tick`] is due, unless something else happens before; ask after each pass.

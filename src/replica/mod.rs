@@ -197,6 +197,15 @@ pub fn store_operation(row: Row, state: State, terms: StoreTerms) -> DiskOperati
     DiskOperation::Write(Write::Store { row, state, terms })
 }
 
+/// What this replica holds of `row`, for this node's own coordinator, if it is remembered.
+pub fn recall(turn: &Turn<'_>, row: &Row, want: Want) -> Option<PeerMessage> {
+    let state = turn.cache.get(row)?;
+    Some(match want {
+        Want::Version => version_of(state.as_ref()),
+        Want::State | Want::Digest => Fetched { answer: Answer::State(state.clone()), clock: None }.into(),
+    })
+}
+
 /// What the disk's result means to this node's own coordinator; see [`outcome`].
 pub fn own_outcome(
     turn: &mut Turn<'_>,
@@ -312,7 +321,7 @@ fn narrowed(message: PeerMessage, want: Option<Want>) -> PeerMessage {
 }
 
 /// The answer to a question about the version alone.
-pub fn version_of(state: Option<&State>) -> PeerMessage {
+fn version_of(state: Option<&State>) -> PeerMessage {
     Fetched { answer: Answer::Version(state.map(State::version)), clock: None }.into()
 }
 

@@ -19,8 +19,8 @@ use std::{
 
 use metrics::{counter, histogram};
 use quorate_storage::{
-    Change, Committer, DigestWork, Engine, EngineError, ReadError, Write, WriteError, WriteResult, read, read_hints,
-    scan, scan_hashes,
+    Change, Committer, DigestWork, Engine, EngineError, ReadError, Write, WriteError, WriteResult, read,
+    read_hints, scan, scan_hashes,
 };
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tracing::{info, warn};

@@ -24,7 +24,9 @@ mod state;
 mod version_vector;
 
 pub use clock::{BoundReached, HlcClock};
-pub use commit::{Change, Committer, Horizon, Seen, Staged, StoreTerms, Write, WriteError, WriteResult, Written};
+pub use commit::{
+    Change, Committer, Horizon, Seen, Staged, StoreTerms, Write, WriteError, WriteResult, Written,
+};
 pub use engine::{
     Batch, Engine, EngineError, EngineStats, FjallEngine, FjallOptions, Kept, MemoryEngine, MemoryImage,
     PendingId, Space,

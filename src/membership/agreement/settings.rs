@@ -18,9 +18,15 @@ impl Agreement {
     /// Proposes this node's settings if that is its part and the map has others.
     pub(super) fn look_at_settings(&mut self, turn: &mut Turn<'_>) {
         let (now, newest) = (turn.now.mono, self.keeper.newest());
-        let is_current = turn.config.settings.is_empty() || *newest.settings() == turn.config.settings;
-        if is_current
-            || self.settings_at.is_some_and(|at| at > now)
+        // Asked after each event, so the settings themselves are looked at once for each map.
+        if self.settings_agree_at == Some(newest.epoch()) {
+            return;
+        }
+        if turn.config.settings.is_empty() || *newest.settings() == turn.config.settings {
+            self.settings_agree_at = Some(newest.epoch());
+            return;
+        }
+        if self.settings_at.is_some_and(|at| at > now)
             || newest.members().min() != Some(turn.config.node)
             || !self.keeper.serves()
         {

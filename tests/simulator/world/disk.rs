@@ -6,9 +6,9 @@ use quorate::{
     node::{DiskOperation, DiskRequest, DiskResult, Scan, Ticket},
     ring::{Instant, Tag},
     storage::{
-        Change, Committer, Content, DigestWork, Digests, Engine, Identity, Kept, MemoryEngine, PendingId, ReadError,
-        Recovered, Row, Seen, Slicing, Staged, State, VersionVector, Write, WriteResult, read, read_hints,
-        recover, scan, scan_hashes,
+        Change, Committer, Content, DigestWork, Digests, Engine, Identity, Kept, MemoryEngine, PendingId,
+        ReadError, Recovered, Row, Seen, Slicing, Staged, State, VersionVector, Write, WriteResult, read,
+        read_hints, recover, scan, scan_hashes,
     },
 };
 
