@@ -61,8 +61,6 @@ pub enum Mutant {
     ScanTrustsOneReplica,
     /// A page counts as the whole rest of a table, though its replicas stopped before (Q1).
     ScanIgnoresCuts,
-    /// What a read of the disk has found is remembered, whatever was heard of the key meanwhile (S1).
-    LateReadCached,
     /// What a peer sends is remembered as if it were durable already (S1).
     CachedBeforeDurable,
     /// A node that recovers counts on its own replica in what it coordinates (R7).

@@ -90,11 +90,21 @@ impl Upkeep {
 
     pub(super) fn fire_timers(&mut self, turn: &mut Turn<'_>) {
         let now = turn.now.mono;
+        if self.rebuild <= now
+            && let Err(at) = turn.budget.take_for_records(now, REBUILD_RECORDS)
+        {
+            self.rebuild = at;
+        }
         if self.rebuild <= now {
             self.rebuild = Instant::NEVER;
             self.is_rebuilding = true;
             let work = DigestWork::Rebuild { records_max: REBUILD_RECORDS };
             digests(turn, RepairTicket::Upkeep(Chore::Rebuild), work);
+        }
+        if self.scrub <= now
+            && let Err(at) = turn.budget.take_for_records(now, SCRUB_RECORDS)
+        {
+            self.scrub = at;
         }
         if self.scrub <= now {
             self.scrub = Instant::NEVER;

@@ -11,8 +11,10 @@
 //!   acknowledged. So when an acknowledgement leaves this node, the cache holds what it is for, or more.
 //! - A read of the disk may be reported after a batch that it did not see, and it may show one that is not reported yet. So
 //!   what it has found is learned only if nothing was heard of its key since it was asked for, neither from the commit step
-//!   nor from another read (*mutant: late read cached*). The disk never goes back, so the next read that is asked for shows
+//!   nor from another read. The disk never goes back, so the next read that is asked for shows
 //!   no less than any before.
+//! - What a read has shown may be of a later batch than the next one that is reported. So a batch brings what is in here up to
+//!   date, of two states the one that covers the other stays, and what was driven out is put in by the next read alone.
 //! - A key whose record is damaged is out: this replica refuses it until it is restored (rule S3), and what comes back may
 //!   be less than what was held.
 //!
@@ -86,15 +88,17 @@ impl StateCache {
         if reads.count == 0 {
             self.reads.remove(row);
         }
-        if let Some(state) = state.filter(|_| !is_late) {
+        if let Some(state) = state.filter(|_| !is_late || self.holds(row)) {
             self.put(row.clone(), state);
         }
     }
 
-    /// A batch that is durable has left this under `row`.
+    /// A batch that is durable has left this under `row`. Only reads put rows in.
     pub fn changed(&mut self, row: Row, state: State) {
         self.hears_of(&row);
-        self.put(row, Some(state));
+        if self.holds(&row) {
+            self.put(row, Some(state));
+        }
     }
 
     /// What is held of `row` is not known.
@@ -105,17 +109,13 @@ impl StateCache {
         }
     }
 
-    /// The state is put in at once.
-    #[cfg(feature = "mutants")]
-    pub fn overwrite(&mut self, row: Row, state: Option<State>) {
-        if let Some(cache) = &mut self.states {
-            cache.insert(row, state);
-        }
-    }
-
     /// Panics if the state contradicts itself.
     pub fn validate(&self) {
         assert!(self.reads.values().all(|reads| reads.count > 0), "a read that nobody waits for");
+    }
+
+    fn holds(&self, row: &Row) -> bool {
+        self.states.as_ref().is_some_and(|states| states.contains_key(row))
     }
 
     fn hears_of(&mut self, row: &Row) {
@@ -164,3 +164,140 @@ fn bytes(row: &Row, state: Option<&State>) -> usize {
 const ENTRY_BYTES_MAX: usize = 64 * 1024;
 /// A slot of the table, links, and what allocators round up.
 const ENTRY_OVERHEAD: usize = 64;
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use quorate_ring::{Actor, Hlc, TableId, Tag, Token};
+    use quorate_storage::{Content, Register};
+
+    use super::*;
+
+    fn row(n: u8) -> Row {
+        Row::new(Token(i64::from(n)), TableId(1), vec![n])
+    }
+
+    fn state(version: u64) -> State {
+        let tag = Tag { hlc: Hlc(version), actor: Actor(1) };
+        State::Register(Register { tag, content: Content::Value(version.to_string().into()) })
+    }
+
+    /// What happens to one row, and to others that drive it out.
+    #[derive(Clone, Copy, Debug)]
+    enum Step {
+        Ask,
+        /// The disk carries out one of the reads that were asked for.
+        Look(usize),
+        /// It reports one of those.
+        Report(usize),
+        /// A batch is durable.
+        Commit,
+        /// The oldest one that was not reported is.
+        Changed,
+        Others,
+        Get,
+    }
+
+    fn step() -> impl Strategy<Value = Step> {
+        prop_oneof![
+            Just(Step::Ask),
+            any::<usize>().prop_map(Step::Look),
+            any::<usize>().prop_map(Step::Report),
+            Just(Step::Commit),
+            Just(Step::Changed),
+            Just(Step::Others),
+            Just(Step::Get),
+        ]
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 2_000, ..ProptestConfig::default() })]
+
+        /// What is recalled is never less than what was shown before, and never more than what is durable.
+        #[test]
+        fn nothing_is_taken_back(steps in proptest::collection::vec(step(), 1..60)) {
+            let mut cache = StateCache::new(600);
+            let (mut durable, mut shown, mut other) = (0, 0, 1);
+            let mut reads: Vec<Option<u64>> = Vec::new();
+            let mut unreported = std::collections::VecDeque::new();
+            let version = |held: Option<&State>| held.map_or(0, |held| held.tag().hlc.0);
+            for step in steps {
+                match step {
+                    Step::Ask if cache.get(&row(0)).is_none() => {
+                        cache.asks(&row(0));
+                        reads.push(None);
+                    }
+                    Step::Look(n) if !reads.is_empty() => {
+                        let at = n % reads.len();
+                        reads[at] = reads[at].or(Some(durable));
+                    }
+                    Step::Report(n) if reads.iter().any(Option::is_some) => {
+                        let done: Vec<_> = (0..reads.len()).filter(|at| reads[*at].is_some()).collect();
+                        let found = reads.remove(done[n % done.len()]).unwrap();
+                        cache.read(&row(0), Some((found > 0).then(|| state(found))));
+                        shown = shown.max(found);
+                    }
+                    Step::Commit => {
+                        durable += 1;
+                        unreported.push_back(durable);
+                    }
+                    Step::Changed => {
+                        if let Some(version) = unreported.pop_front() {
+                            cache.changed(row(0), state(version));
+                            shown = shown.max(version);
+                        }
+                    }
+                    Step::Others => {
+                        other = other % 9 + 1;
+                        cache.asks(&row(other));
+                        cache.read(&row(other), Some(Some(state(1))));
+                    }
+                    Step::Get => {
+                        if let Some(held) = cache.get(&row(0)) {
+                            let recalled = version(held.as_ref());
+                            prop_assert!((shown..=durable).contains(&recalled), "{recalled} after {shown}");
+                        }
+                    }
+                    Step::Ask | Step::Look(_) | Step::Report(_) => {}
+                }
+                cache.validate();
+            }
+        }
+    }
+
+    fn read(cache: &mut StateCache, n: u8, version: u64) {
+        cache.asks(&row(n));
+        cache.read(&row(n), Some(Some(state(version))));
+    }
+
+    #[test]
+    fn it_remembers_within_its_bounds() {
+        let mut cache = StateCache::new(32 * 1024);
+        (0..=u8::MAX).for_each(|n| read(&mut cache, n, 1));
+        let known: Vec<_> = (0..=u8::MAX).filter(|n| cache.get(&row(*n)).is_some()).collect();
+        assert!((100..256).contains(&known.len()), "{}", known.len());
+        let content = Content::Value(vec![0; ENTRY_BYTES_MAX].into());
+        let long = Register { tag: Tag { hlc: Hlc(9_000), actor: Actor(1) }, content };
+        cache.changed(row(known[0]), State::Register(long));
+        assert_eq!(cache.get(&row(known[0])), None, "long states are the disk's, and the one before is gone");
+        let mut none = StateCache::new(0);
+        read(&mut none, 1, 1);
+        none.changed(row(1), state(2));
+        assert_eq!(none.get(&row(1)), None);
+    }
+
+    #[test]
+    fn batches_bring_up_to_date_and_late_reads_do_not() {
+        let mut cache = StateCache::new(64 * 1024);
+        cache.asks(&row(1));
+        cache.changed(row(1), state(2));
+        cache.read(&row(1), Some(Some(state(1))));
+        assert_eq!(cache.get(&row(1)), None, "the read may have come before the batch");
+        read(&mut cache, 1, 2);
+        cache.changed(row(1), state(3));
+        cache.changed(row(1), state(2));
+        assert_eq!(cache.get(&row(1)), Some(&Some(state(3))));
+        cache.forget(&row(1));
+        assert_eq!(cache.get(&row(1)), None);
+    }
+}

@@ -87,7 +87,8 @@ impl Replica {
             if turn.config.mutant == Some(crate::node::Mutant::CachedBeforeDurable)
                 && let DiskOperation::Write(Write::Store { state, .. }) = &operation
             {
-                turn.cache.changed(errand.row.clone(), state.clone());
+                turn.cache.asks(&errand.row);
+                turn.cache.read(&errand.row, Some(Some(state.clone())));
             }
             self.hand_over(turn, errand, operation);
             turn.clock.observe_stored(turn.now, tag.hlc);
@@ -184,10 +185,6 @@ pub fn was_read(turn: &mut Turn<'_>, row: &Row, result: &DiskResult) {
         DiskResult::Read(Ok(state)) if !turn.quarantine.contains(row) => Some(state.clone()),
         _ => None,
     };
-    #[cfg(feature = "mutants")]
-    if let (Some(crate::node::Mutant::LateReadCached), Some(state)) = (turn.config.mutant, &found) {
-        turn.cache.overwrite(row.clone(), state.clone());
-    }
     turn.cache.read(row, found);
 }
 

@@ -73,11 +73,6 @@ pub(crate) const ALL: &[(&str, Mutant, &str)] = &[
         "D1: a tombstone is read as absence",
     ),
     (
-        "late-read-cached",
-        Mutant::Core(CoreMutant::LateReadCached),
-        "S1: a replica remembers what a read found, whatever it heard of the key meanwhile",
-    ),
-    (
         "cached-before-durable",
         Mutant::Core(CoreMutant::CachedBeforeDurable),
         "S1: a replica shows from memory what is not durable yet",
