@@ -328,8 +328,12 @@ impl Digests {
             let left = records_max - report.records;
             let step = self.rebuild.step(engine, &self.slicing, run.end, left)?;
             self.dirty.remove(run.start..self.rebuild.cell());
-            for walk::Walked { cell, sums, .. } in step.walked {
+            for walk::Walked { cell, sums, damaged } in step.walked {
                 sums.into_iter().for_each(|(table, sum)| self.flip(table, cell, sum));
+                // A scrub that is in this cell may have seen a record before it was damaged.
+                for walk in self.scrub.iter_mut().filter(|walk| damaged && walk.cell() == cell) {
+                    *walk = Walk::new(cell);
+                }
             }
             report.records += step.records;
             report.bytes += step.bytes;

@@ -217,3 +217,23 @@ fn a_scrub_finds_rot_and_goes_round() {
     assert!(rounds[0] < 20, "the first round begins in the middle: {rounds:?}");
     assert_eq!(rounds[1..3], [20, 20], "the others see everything");
 }
+
+/// A scrub has seen a record of its cell when that is damaged; then the cell, which was dirty, is rebuilt without it.
+#[test]
+fn a_record_damaged_between_scrub_and_rebuild_is_no_wrong_digest() {
+    let engine = MemoryEngine::new();
+    let cells = Arc::new(Slicing::new(8, []));
+    let mut committer = start(&engine, &cells);
+    committer.run(&engine, &[Write::store(row(5), state(1))]);
+    let scrub = |from| Write::Digest(DigestWork::Scrub { from, records_max: 1 });
+    let first = cells.cell(Token(5));
+    let seen: usize = run(&mut committer, &engine, &[scrub(Some(first))]).iter().map(|w| w.records).sum();
+    assert_eq!(seen, 1);
+    assert!(engine.flip_bit(Space::Data, &row(5).to_storage_key(), 60));
+    rebuild(&mut committer, &engine);
+    for _ in 0..4 {
+        for walked in run(&mut committer, &engine, &[scrub(None)]) {
+            assert_eq!(walked.wrong, []);
+        }
+    }
+}
