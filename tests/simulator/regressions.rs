@@ -17,6 +17,11 @@ const SEEDS: &[(&str, &str)] = &[
     ("a damaged record does not mend itself", "--seed 7031385 --faults=0,2,3,6"),
     ("nor one of siblings", "--seed 7521844 --faults=0,1,2,3,4,7,8"),
     (
+        "a record damaged between scrub and rebuild",
+        "--seed 30031887 --nodes 3 --clients 1 --operations 39 --faults=3,15",
+    ),
+    ("a cluster map that was kept at a crash counts", "--seed 20046666 --faults=0"),
+    (
         "a repair lost with its connection is made by the next read",
         "--only register --seed 1754 --faults=3,6,8,9,10,11,14",
     ),

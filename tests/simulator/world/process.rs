@@ -92,6 +92,10 @@ impl World {
         if self.options.mutant == Some(Mutant::ActorReused) {
             recovered.hlc_bound = Hlc::ZERO;
         }
+        // A batch that was kept although the crash came before its sync: nobody was told of it.
+        if let Some(map) = recovered.cluster_map.clone() {
+            self.oracle.tables.durable(number, &MetaWrite::ClusterMap(map));
+        }
         process.clock.resumes(recovered.hlc_bound.wall());
         let actor = process.actor(self.options.mutant);
         self.oracle.actors.insert(actor);
