@@ -449,15 +449,9 @@ impl fmt::Display for Options {
             time(self.hedge_delay),
             self.gossip
         )?;
-        writeln!(
-            f,
-            "  queues: node {} client {} replica {}, hints {} bytes, states remembered {} bytes",
-            self.requests_max,
-            self.requests_per_client_max,
-            self.replica_requests_max,
-            self.hint_bytes_max,
-            self.state_cache_bytes
-        )?;
+        let queues = (self.requests_max, self.requests_per_client_max, self.replica_requests_max);
+        let kept = (self.hint_bytes_max, self.state_cache_bytes);
+        writeln!(f, "  queues (node, client, replica) {queues:?}, bytes (hints, states) {kept:?}")?;
         writeln!(
             f,
             "  network: delay {} to {}, idle timeout {}, redial {}; per mille: uneven {} slow {} loss {} duplication {} \
