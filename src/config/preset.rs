@@ -34,6 +34,7 @@ impl Preset {
         match self {
             Self::Small => ProcessSettings {
                 cache_bytes: 8 << 20,
+                state_cache_bytes: 4 << 20,
                 write_buffer_bytes: 4 << 20,
                 requests_max: 1_024,
                 requests_per_client_max: 512,
@@ -46,6 +47,7 @@ impl Preset {
             Self::Default => usual,
             Self::Large => ProcessSettings {
                 cache_bytes: 1 << 30,
+                state_cache_bytes: 1 << 30,
                 write_buffer_bytes: 64 << 20,
                 requests_max: 32_768,
                 requests_per_client_max: 8_192,

@@ -101,7 +101,7 @@ pub(super) const SETTINGS: &[Setting] = &[
     Setting::own("tls.key", "This node's private key", "For the node's user alone"),
     Setting::own(
         "preset",
-        "Sizes and bounds that go together: `small` (8 MiB of cache, 512 clients), `default` (48 MiB, 4,096) or `large` (1 GiB, 16,384)",
+        "Sizes and bounds that go together: `small` (12 MiB of caches, 512 clients), `default` (80 MiB, 4,096) or `large` (2 GiB, 16,384)",
         "It stands for the settings below that are not set: `config print --effective` shows what that makes",
     ),
     Setting {
@@ -109,6 +109,12 @@ pub(super) const SETTINGS: &[Setting] = &[
         help: "Memory for blocks read from disk, as in `256MiB`",
         more: "Too little and hot reads go to the disk",
         field: Field::Bytes(|p| &mut p.cache_bytes, MIB..=TIB),
+    },
+    Setting {
+        key: "state_cache_bytes",
+        help: "Memory for what keys that were read or written lately hold, as in `128MiB`; 0 for none",
+        more: "Too little and hot reads, and the first half of writes without a context, wait for another thread and the disk",
+        field: Field::Bytes(|p| &mut p.state_cache_bytes, 0..=TIB),
     },
     Setting {
         key: "write_buffer_bytes",

@@ -25,6 +25,7 @@ use crate::{
     },
 };
 
+mod memory;
 mod scans;
 
 const TAG: Tag = Tag { hlc: Hlc(5), actor: Actor(9) };

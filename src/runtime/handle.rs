@@ -240,6 +240,7 @@ impl Launch {
             requests_max: process.requests_max,
             requests_per_client_max: process.requests_per_client_max,
             replica_requests_max: process.replica_requests_max,
+            state_cache_bytes: process.state_cache_bytes,
             ..NodeConfig::new(node, actor, cluster.name)
         };
         let bounds = Bounds {

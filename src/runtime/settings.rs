@@ -46,6 +46,9 @@ pub struct ClusterSettings {
 pub struct ProcessSettings {
     /// Memory for blocks read from disk, in bytes. Too little and hot reads go to the disk.
     pub cache_bytes: u64,
+    /// Memory for the durable states of keys that were used lately, in bytes; 0 for none. Too little and hot reads wait for
+    /// the read thread and the disk.
+    pub state_cache_bytes: u64,
     /// Size at which writes kept in memory are written out as a table, in bytes; a few such buffers may wait.
     /// Too little and the disk writes more often; too much and a restart replays longer.
     pub write_buffer_bytes: u64,
@@ -150,6 +153,7 @@ impl Default for ProcessSettings {
     fn default() -> Self {
         Self {
             cache_bytes: 48 << 20,
+            state_cache_bytes: 32 << 20,
             write_buffer_bytes: 16 << 20,
             disk_free_min: 512 << 20,
             hedge_delay: Duration::from_millis(25),
