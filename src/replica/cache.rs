@@ -15,6 +15,8 @@
 //!   no less than any before.
 //! - What a read has shown may be of a later batch than the next one that is reported. So a batch brings what is in here up to
 //!   date, of two states the one that covers the other stays, and what was driven out is put in by the next read alone.
+//! - A page of a scan shows states, too, perhaps of a batch that is not reported yet: they bring what is in here up to date
+//!   before the page is sent.
 //! - A key whose record is damaged is out: this replica refuses it until it is restored (rule S3), and what comes back may
 //!   be less than what was held.
 //!
@@ -93,8 +95,9 @@ impl StateCache {
         }
     }
 
-    /// A batch that is durable has left this under `row`. Only reads put rows in.
-    pub fn changed(&mut self, row: Row, state: State) {
+    /// The disk holds this under `row`: a batch that is durable has left it, or a page of a scan shows it. Only reads of single
+    /// rows put them in.
+    pub fn update(&mut self, row: Row, state: State) {
         self.hears_of(&row);
         if self.holds(&row) {
             self.put(row, Some(state));
@@ -243,7 +246,7 @@ mod tests {
                     }
                     Step::Changed => {
                         if let Some(version) = unreported.pop_front() {
-                            cache.changed(row(0), state(version));
+                            cache.update(row(0), state(version));
                             shown = shown.max(version);
                         }
                     }
@@ -278,11 +281,11 @@ mod tests {
         assert!((100..256).contains(&known.len()), "{}", known.len());
         let content = Content::Value(vec![0; ENTRY_BYTES_MAX].into());
         let long = Register { tag: Tag { hlc: Hlc(9_000), actor: Actor(1) }, content };
-        cache.changed(row(known[0]), State::Register(long));
+        cache.update(row(known[0]), State::Register(long));
         assert_eq!(cache.get(&row(known[0])), None, "long states are the disk's, and the one before is gone");
         let mut none = StateCache::new(0);
         read(&mut none, 1, 1);
-        none.changed(row(1), state(2));
+        none.update(row(1), state(2));
         assert_eq!(none.get(&row(1)), None);
     }
 
@@ -290,12 +293,12 @@ mod tests {
     fn batches_bring_up_to_date_and_late_reads_do_not() {
         let mut cache = StateCache::new(64 * 1024);
         cache.asks(&row(1));
-        cache.changed(row(1), state(2));
+        cache.update(row(1), state(2));
         cache.read(&row(1), Some(Some(state(1))));
         assert_eq!(cache.get(&row(1)), None, "the read may have come before the batch");
         read(&mut cache, 1, 2);
-        cache.changed(row(1), state(3));
-        cache.changed(row(1), state(2));
+        cache.update(row(1), state(3));
+        cache.update(row(1), state(2));
         assert_eq!(cache.get(&row(1)), Some(&Some(state(3))));
         cache.forget(&row(1));
         assert_eq!(cache.get(&row(1)), None);

@@ -173,7 +173,7 @@ impl Replica {
 pub fn changed(turn: &mut Turn<'_>, changes: Vec<Change>) {
     for (row, state) in changes {
         match state {
-            Some(state) if !turn.quarantine.contains(&row) => turn.cache.changed(row, state),
+            Some(state) if !turn.quarantine.contains(&row) => turn.cache.update(row, state),
             _ => turn.cache.forget(&row),
         }
     }

@@ -120,6 +120,12 @@ fn fetched(turn: &mut Turn<'_>, errand: &PageErrand, page: Page) -> PageFetched 
         damaged(turn, &row, "found by a scan");
         turn.damaged.push(row);
     }
+    for (key, state) in &states {
+        let row = Row::new(token_of(key), table, key.clone());
+        if !turn.quarantine.contains(&row) {
+            turn.cache.update(row, state.clone());
+        }
+    }
     let expiring = states.iter().map(|(_, state)| state).find(|state| state.last_expiry().is_some());
     let clock = shown_with(turn, expiring);
     let said = |state: State| match want {

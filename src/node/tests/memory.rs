@@ -1,9 +1,9 @@
 //! What a replica remembers of its disk: see `replica::cache`.
 
-use quorate_storage::{RecordError, Row, WriteError};
+use quorate_storage::{Page, RecordError, Row, WriteError};
 
 use super::*;
-use crate::wire::{Fetch, Want};
+use crate::wire::{Fetch, FetchPage, Want};
 
 fn key() -> Bytes {
     Bytes::from_static(b"k")
@@ -94,4 +94,18 @@ fn a_node_told_to_remember_nothing_asks_the_disk_each_time() {
         let asked = ticket(&fetch(&mut node)).expect("the disk is asked");
         assert_eq!(told(&handle(&mut node, read(asked, held(5)))), Some(held(5)));
     }
+}
+
+/// A page of a scan shows a batch that is durable and not reported yet. Nobody may be told less afterwards.
+#[test]
+fn a_page_brings_what_is_remembered_up_to_date() {
+    let mut node = node();
+    let asked = ticket(&fetch(&mut node)).expect("nothing is remembered yet");
+    handle(&mut node, read(asked, held(5)));
+    let ranges = vec![quorate_ring::TokenRange::FULL];
+    let wanted = FetchPage { table: TableId(1), ranges, after: None, rows_max: 10, want: Want::State };
+    let pages = ticket(&handle(&mut node, says(2, RequestId(9), wanted))).expect("the disk reads the page");
+    let page = Page { states: vec![(key(), held(6))], damaged: Vec::new(), next: None };
+    handle(&mut node, Input::DiskDone { ticket: pages, result: DiskResult::Scanned(Ok(page)) });
+    assert_eq!(told(&fetch(&mut node)), Some(held(6)));
 }
