@@ -2,7 +2,7 @@
 
 use quorate::ring::Consistency;
 
-use super::{create_table, nodes::Nodes};
+use super::{ATTEMPTS, PAUSE, create_table, nodes::Nodes};
 
 #[tokio::test]
 async fn a_request_is_found_in_the_logs_of_its_coordinator_and_its_replicas() {
@@ -13,6 +13,16 @@ async fn a_request_is_found_in_the_logs_of_its_coordinator_and_its_replicas() {
     nodes.begin(listen, "");
     let client = nodes.client().await;
     let table = create_table(&client, "t").await;
+    // A table needs a majority only: the third node may still be on its way.
+    let mut is_whole = false;
+    for _ in 0..ATTEMPTS {
+        is_whole = table.delete("nothing").consistency(Consistency::All).await.is_ok();
+        if is_whole {
+            break;
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+    assert!(is_whole, "not all nodes are there: {}", nodes.log(0));
     let mut requests = Vec::new();
     for n in 0..5 {
         table.put(format!("k{n}"), "v").consistency(Consistency::All).await.expect("written");
