@@ -352,11 +352,7 @@ impl Node {
                     Err(halt) => effects.push(Effect::Halt(halt)),
                 },
             },
-            Ticket::Changed => {
-                if let DiskResult::Changed(changes) = result {
-                    replica::changed(turn, changes);
-                }
-            }
+            Ticket::Changed => replica::changed(turn, result),
             Ticket::Inspect(inspection) => healing::inspected(turn, *inspection, result),
             Ticket::Hint(ticket) => self.handoff.disk_done(turn, ticket, result),
             Ticket::Replica(errand) => self.replica.disk_done(turn, *errand, result),

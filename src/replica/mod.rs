@@ -12,7 +12,7 @@ mod pages;
 mod shown;
 
 use quorate_ring::{NodeId, Table, token_of};
-use quorate_storage::{Change, ReadError, Row, State, StoreTerms, Write, WriteError, Written};
+use quorate_storage::{ReadError, Row, State, StoreTerms, Write, WriteError, Written};
 
 use self::shown::AwaitingReservation;
 pub use self::{
@@ -170,7 +170,10 @@ impl Replica {
 }
 
 /// What a batch that is durable has changed.
-pub fn changed(turn: &mut Turn<'_>, changes: Vec<Change>) {
+pub fn changed(turn: &mut Turn<'_>, result: DiskResult) {
+    let DiskResult::Changed(changes) = result else {
+        return;
+    };
     for (row, state) in changes {
         match state {
             Some(state) if !turn.quarantine.contains(&row) => turn.cache.update(row, state),
