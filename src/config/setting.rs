@@ -112,7 +112,7 @@ pub(super) const SETTINGS: &[Setting] = &[
     },
     Setting {
         key: "state_cache_bytes",
-        help: "Memory for what keys that were read or written lately hold, as in `128MiB`; 0 for none",
+        help: "Memory for what keys that were read lately hold, as in `128MiB`; 0 for none",
         more: "Too little and hot reads, and the first half of writes without a context, wait for another thread and the disk",
         field: Field::Bytes(|p| &mut p.state_cache_bytes, 0..=TIB),
     },

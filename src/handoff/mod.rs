@@ -3,8 +3,8 @@
 //! A hint is a whole state for one target. It is left by the coordinator of a write for each replica that did not
 //! confirm it, or kept on behalf of another node's coordinator by a fallback that stood in (sloppy, ANY). Hints
 //! are merges, so it does not matter in which order, how often or beside what they arrive; they pass the same
-//! gates at the target as any store, but for that of rule V2: only what is new is judged by its tag's clock. A hint never counts toward a level, sloppy and ANY excepted (rule Q2), and
-//! trouble with one never fails a write.
+//! gates at the target as any store, but for that of rule V2: only what is new is judged by its tag's clock. A hint
+//! never counts toward a level, sloppy and ANY excepted (rule Q2), and trouble with one never fails a write.
 //!
 //! Replay begins when the target can be reached, with a bounded number of hints under way, the next ones sent as
 //! the target acknowledges. A hint is forgotten only once the target has said that it holds it durably; what was
@@ -395,5 +395,6 @@ const REPLAY_TIMEOUT: quorate_ring::Duration = quorate_ring::Duration::from_secs
 /// How long a target that refused is left alone.
 const RETRY_AFTER: quorate_ring::Duration = quorate_ring::Duration::from_secs(1);
 
-/// What the coordinator hands to handoff, as a message that the node routes.
+/// What this node says to its own coordinator at once, as the answer to a step: whether a hint is kept, and what its
+/// replica remembers.
 pub type OwnAnswer = (Step, PeerMessage);

@@ -44,7 +44,7 @@ pub struct NodeConfig {
     pub requests_per_client_max: usize,
     /// Requests of peers waiting for the disk; beyond, they are refused as overloaded.
     pub replica_requests_max: usize,
-    /// What is remembered of this replica's durable states, in bytes, so that reads of keys that were used lately do not
+    /// What is remembered of this replica's durable states, in bytes, so that reads of keys that were read lately do not
     /// wait for the disk; 0 for nothing.
     pub state_cache_bytes: u64,
     /// A protocol mistake for the simulator to catch.

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use quorate_ring::{Hlc, Instant, NodeId, TableId, TokenRange, WallMicros};
 use quorate_storage::{
-    Change, EngineError, EngineStats, HintPage, Life, Page, PeerRecord, ReadError, Row, State, Write,
+    Changed, EngineError, EngineStats, HintPage, Life, Page, PeerRecord, ReadError, Row, State, Write,
     WriteError, Written,
 };
 
@@ -138,7 +138,7 @@ pub enum DiskResult {
     /// Of [`DiskOperation::Write`]: durable.
     Written(Result<Written, WriteError>),
     /// Of the writes whose results follow: the records that are others now.
-    Changed(Vec<Change>),
+    Changed(Vec<Changed>),
     /// Dropped unexecuted: its deadline had passed.
     Expired,
 }

@@ -257,8 +257,9 @@ impl Node {
         self.handoff.backlogs()
     }
 
-    /// Hands the hints that this step left to handoff, and what handoff says of them back. An answer may end a
-    /// write and so leave hints, but only for replicas that it has not left any for: the loop ends.
+    /// Hands the hints that this step left to handoff, and the coordinator what handoff and this node's replica say to
+    /// it. An answer may end a write and so leave hints, but only for replicas that it has not left any for; it may end a
+    /// round and so ask this node's replica again, but only in a later round: the loop ends.
     fn keep_hints(&mut self, now: Now, effects: &mut Effects) {
         while !self.surroundings.hints.is_empty() || !self.surroundings.own_answers.is_empty() {
             for hint in std::mem::take(&mut self.surroundings.hints) {

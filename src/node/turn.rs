@@ -120,7 +120,7 @@ pub struct Turn<'a> {
     pub clock: &'a mut Clock,
     /// Which keys' new writes wait a moment (rule Q5).
     pub deferrals: &'a mut Deferrals,
-    /// What this replica holds durably of keys that were used lately.
+    /// What this replica holds durably of keys that were read lately.
     pub cache: &'a mut StateCache,
     /// Which keys have too many concurrent values (rule V6).
     pub crowded: &'a mut Crowded,
@@ -130,7 +130,7 @@ pub struct Turn<'a> {
     pub damaged: &'a mut Vec<Row>,
     /// Those of them that are to be restored: this node is no replica of them until then.
     pub quarantine: &'a mut BTreeSet<Row>,
-    /// What this node's handoff says to its coordinator.
+    /// What this node's own replica and handoff say to its coordinator, without another thread.
     pub own_answers: &'a mut Vec<OwnAnswer>,
     /// How quickly replicas answer (rules Q1, Q9).
     pub health: &'a mut Health,

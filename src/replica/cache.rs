@@ -1,4 +1,4 @@
-//! What this replica holds durably of the keys that were read or written last.
+//! What this replica holds durably of the keys that were read last.
 //!
 //! A read that is answered from here needs neither the disk nor another thread, and does not queue behind the scans of
 //! repair.
@@ -11,12 +11,14 @@
 //!   acknowledged. So when an acknowledgement leaves this node, the cache holds what it is for, or more.
 //! - A read of the disk may be reported after a batch that it did not see, and it may show one that is not reported yet. So
 //!   what it has found is learned only if nothing was heard of its key since it was asked for, neither from the commit step
-//!   nor from another read. The disk never goes back, so the next read that is asked for shows
-//!   no less than any before.
-//! - What a read has shown may be of a later batch than the next one that is reported. So a batch brings what is in here up to
-//!   date, of two states the one that covers the other stays, and what was driven out is put in by the next read alone.
-//! - A page of a scan shows states, too, perhaps of a batch that is not reported yet: they bring what is in here up to date
-//!   before the page is sent.
+//!   nor from another read. The disk never goes back, so the next read that is asked for shows no less than any before.
+//! - What a read has shown may be of a later batch than the next one that is reported. So a batch brings what is in here
+//!   up to date, of two states the one that covers the other stays, and what was driven out is put in by the next read
+//!   alone.
+//! - A page of a scan shows states, too, perhaps of a batch that is not reported yet: they bring what is in here up to
+//!   date before the page is sent. So must whatever else shows a client what the disk holds, or counts for a level.
+//! - Repair and recovery give states to other replicas, perhaps of a batch that is not reported yet, and nothing here hears
+//!   of it. That is no promise of this replica's: what is given counts once the receiver holds it durably, for the receiver.
 //! - A key whose record is damaged is out: this replica refuses it until it is restored (rule S3), and what comes back may
 //!   be less than what was held.
 //!

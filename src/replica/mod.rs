@@ -183,7 +183,7 @@ pub fn changed(turn: &mut Turn<'_>, result: DiskResult) {
 }
 
 /// What a read of `row` by the disk has found.
-pub fn was_read(turn: &mut Turn<'_>, row: &Row, result: &DiskResult) {
+fn was_read(turn: &mut Turn<'_>, row: &Row, result: &DiskResult) {
     let found = match result {
         DiskResult::Read(Ok(state)) if !turn.quarantine.contains(row) => Some(state.clone()),
         _ => None,

@@ -19,7 +19,7 @@ use std::{
 
 use metrics::{counter, histogram};
 use quorate_storage::{
-    Change, Committer, DigestWork, Engine, EngineError, ReadError, Write, WriteError, WriteResult, read,
+    Changed, Committer, DigestWork, Engine, EngineError, ReadError, Write, WriteError, WriteResult, read,
     read_hints, scan, scan_hashes,
 };
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
@@ -253,7 +253,7 @@ impl Work for Commit {
 
 impl Commit {
     /// What became of each write, and what is held from now on.
-    fn commit(&mut self, writes: &[Write]) -> (Vec<WriteResult>, Vec<Change>) {
+    fn commit(&mut self, writes: &[Write]) -> (Vec<WriteResult>, Vec<Changed>) {
         let mut staged = self.committer.stage(&*self.engine, writes);
         let mut changes = staged.take_changes();
         let results = if staged.batch.is_empty() {

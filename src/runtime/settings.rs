@@ -46,7 +46,7 @@ pub struct ClusterSettings {
 pub struct ProcessSettings {
     /// Memory for blocks read from disk, in bytes. Too little and hot reads go to the disk.
     pub cache_bytes: u64,
-    /// Memory for the durable states of keys that were used lately, in bytes; 0 for none. Too little and hot reads wait for
+    /// Memory for the durable states of keys that were read lately, in bytes; 0 for none. Too little and hot reads wait for
     /// the read thread and the disk.
     pub state_cache_bytes: u64,
     /// Size at which writes kept in memory are written out as a table, in bytes; a few such buffers may wait.

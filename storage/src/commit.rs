@@ -46,11 +46,11 @@ pub struct Staged {
     sequence: u64,
     /// What becomes of the digests then.
     digests: Pending,
-    changes: Vec<Change>,
+    changes: Vec<Changed>,
 }
 
 /// What is held under a row once a batch is durable. Nothing: the record was damaged, and nobody has another one.
-pub type Change = (Row, Option<State>);
+pub type Changed = (Row, Option<State>);
 
 impl Staged {
     /// What becomes of each write if the batch is committed, in order.
@@ -59,7 +59,7 @@ impl Staged {
     }
 
     /// Takes what the batch changes of what this node holds: every record that is another one once it is committed.
-    pub fn take_changes(&mut self) -> Vec<Change> {
+    pub fn take_changes(&mut self) -> Vec<Changed> {
         std::mem::take(&mut self.changes)
     }
 }

@@ -25,7 +25,7 @@ mod version_vector;
 
 pub use clock::{BoundReached, HlcClock};
 pub use commit::{
-    Change, Committer, Horizon, Seen, Staged, StoreTerms, Write, WriteError, WriteResult, Written,
+    Changed, Committer, Horizon, Seen, Staged, StoreTerms, Write, WriteError, WriteResult, Written,
 };
 pub use engine::{
     Batch, Engine, EngineError, EngineStats, FjallEngine, FjallOptions, Kept, MemoryEngine, MemoryImage,
@@ -39,8 +39,8 @@ pub use merkle::{
 };
 pub use meta::{Identity, Life, MetaError, MetaWrite, PeerRecord, Recovered, RecoveryRecord, recover};
 pub use quarantine::{Quarantined, quarantined};
-pub use read::{ReadError, read, read_version};
-pub use record::{decode, decode_version, encode};
+pub use read::{ReadError, read};
+pub use record::{decode, encode};
 pub use row::Row;
 pub use scan::{INTERVAL_STEPS, PAGE_RECORDS_MAX, Page, scan, scan_hashes};
 pub use siblings::{MalformedSiblings, Sibling, Siblings};

@@ -1,6 +1,6 @@
 //! Reading a key back, with its checksum verified before anything is believed (rule S3).
 
-use crate::{Engine, EngineError, RecordError, Row, Space, State, Version, record};
+use crate::{Engine, EngineError, RecordError, Row, Space, State, record};
 
 /// Why a key could not be read.
 #[non_exhaustive]
@@ -23,15 +23,4 @@ pub fn read(engine: &dyn Engine, row: &Row) -> Result<Option<State>, ReadError> 
     let key = row.to_storage_key();
     let record = engine.get(Space::Data, &key)?;
     Ok(record.map(|bytes| record::decode(&key, bytes)).transpose()?)
-}
-
-/// What `row` has seen of its key's writes: what the first round of a write asks for (rule Q4).
-///
-/// # Errors
-///
-/// See [`ReadError`].
-pub fn read_version(engine: &dyn Engine, row: &Row) -> Result<Option<Version>, ReadError> {
-    let key = row.to_storage_key();
-    let record = engine.get(Space::Data, &key)?;
-    Ok(record.map(|bytes| record::decode_version(&key, bytes)).transpose()?)
 }

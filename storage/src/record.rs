@@ -29,7 +29,7 @@ use xxhash_rust::xxh3::Xxh3;
 
 use self::cursor::Cursor;
 use crate::{
-    Content, RecordError, Register, Sibling, Siblings, State, Version, VersionVector,
+    Content, RecordError, Register, Sibling, Siblings, State, VersionVector,
     envelope::{self, HEADER_BYTES},
 };
 
@@ -81,22 +81,6 @@ pub fn decode(key: &[u8], bytes: Bytes) -> Result<State, RecordError> {
             let siblings = Siblings::try_from((vector, siblings));
             Ok(State::Siblings(siblings.map_err(|why| RecordError::Malformed(why.to_string()))?))
         }
-        kind => Err(RecordError::UnknownKind(kind)),
-    }
-}
-
-/// What the record found under the storage key `key` has seen of the key's writes; the checksum is
-/// verified, values are not looked at.
-///
-/// # Errors
-///
-/// As [`decode`].
-pub fn decode_version(key: &[u8], bytes: Bytes) -> Result<Version, RecordError> {
-    let (kind, _) = envelope::open(key, &bytes)?;
-    let mut content = Cursor::new(bytes.slice(HEADER_BYTES..), HEADER_BYTES);
-    match kind {
-        KIND_REGISTER => parse_write(content).map(|(tag, _)| Version::Tag(tag)),
-        KIND_SIBLINGS => parse_vector(&mut content).map(Version::Vector),
         kind => Err(RecordError::UnknownKind(kind)),
     }
 }

@@ -16,7 +16,7 @@ use quorate_ring::{Actor, Hlc, TableId, Tag, Token};
 use quorate_storage::{
     Committer, Content, DigestWork, Digests, FjallEngine, FjallOptions, Horizon, MemoryEngine, MetaWrite,
     Recovered, Register, Row, Seen, Siblings, Slicing, State, VersionVector, Write, Written, merge, read,
-    read_version, recover,
+    recover,
 };
 
 /// Distinct keys written to.
@@ -171,21 +171,14 @@ impl<'a> Store<'a> {
     }
 
     fn bench_get(&self, name: &str, key: impl Fn(u64) -> u64) {
-        for (what, tag_only) in [("state", false), ("tag", true)] {
-            let (mut reads, start) = (0, Start::now());
-            while start.wall.elapsed() < RUN / 3 {
-                for _ in 0..100 {
-                    let row = row(key(reads));
-                    if tag_only {
-                        std::hint::black_box(read_version(self.engine, &row).unwrap());
-                    } else {
-                        std::hint::black_box(read(self.engine, &row).unwrap());
-                    }
-                    reads += 1;
-                }
+        let (mut reads, start) = (0, Start::now());
+        while start.wall.elapsed() < RUN / 3 {
+            for _ in 0..100 {
+                std::hint::black_box(read(self.engine, &row(key(reads))).unwrap());
+                reads += 1;
             }
-            report(&format!("{name} {} B, {what}", self.value.len()), reads, 0, &start);
         }
+        report(&format!("{name} {} B", self.value.len()), reads, 0, &start);
     }
 
     fn write(&mut self, key: u64) -> Write {

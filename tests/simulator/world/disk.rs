@@ -6,7 +6,7 @@ use quorate::{
     node::{DiskOperation, DiskRequest, DiskResult, Scan, Ticket},
     ring::{Instant, Tag},
     storage::{
-        Change, Committer, Content, DigestWork, Digests, Engine, Identity, Kept, MemoryEngine, PendingId,
+        Changed, Committer, Content, DigestWork, Digests, Engine, Identity, Kept, MemoryEngine, PendingId,
         ReadError, Recovered, Row, Seen, Slicing, Staged, State, VersionVector, Write, WriteResult, read,
         read_hints, recover, scan, scan_hashes,
     },
@@ -56,7 +56,7 @@ pub(crate) struct Disk {
 struct Syncing {
     id: PendingId,
     staged: Option<Staged>,
-    changes: Vec<Change>,
+    changes: Vec<Changed>,
     tickets: Vec<Ticket>,
     writes: Vec<Write>,
     /// What is done in place of `writes`, by mistake.
@@ -333,7 +333,7 @@ impl Disk {
 }
 
 /// What the node hears of a batch that is durable: first what is held now.
-fn done(changes: Vec<Change>, tickets: Vec<Ticket>, results: Vec<WriteResult>) -> Vec<(Ticket, DiskResult)> {
+fn done(changes: Vec<Changed>, tickets: Vec<Ticket>, results: Vec<WriteResult>) -> Vec<(Ticket, DiskResult)> {
     let changed = (!changes.is_empty()).then_some((Ticket::Changed, DiskResult::Changed(changes)));
     changed.into_iter().chain(zip(tickets, results)).collect()
 }

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::{Sibling, Version, read_version};
+use crate::{Sibling, State, read};
 
 fn dot(hlc: u64) -> Tag {
     Tag { hlc: Hlc(hlc), actor: Actor(1) }
@@ -74,9 +74,9 @@ proptest! {
     fn a_batch_of_mints_does_what_its_writes_do_one_by_one(batches in steps()) {
         let ((engine, mut committer), (twin, mut twin_committer)) = (start(), start());
         for batch in batches {
-            let durable: Vec<_> = (0..3).map(|key| read_version(&twin, &row(key)).unwrap()).collect();
+            let durable: Vec<_> = (0..3).map(|key| read(&twin, &row(key)).unwrap()).collect();
             let vector = |key: u8| match &durable[usize::from(key)] {
-                Some(Version::Vector(vector)) => vector.clone(),
+                Some(State::Siblings(held)) => held.vector().clone(),
                 _ => VersionVector::new(),
             };
             let (mut writes, mut expected) = (Vec::new(), Vec::new());
