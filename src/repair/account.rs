@@ -2,7 +2,7 @@
 
 use quorate_ring::{Duration, NodeId, TableId};
 
-use super::{EVERY, Repair, sets::shared};
+use super::{EVERY, Repair};
 use crate::{
     node::{Effect, Observation, Turn},
     wire::{Agreed, Scrubbing},
@@ -36,7 +36,7 @@ impl Repair {
         for table in turn.catalog.tables() {
             let sets = self.sets.of(turn.ring, table.replication);
             for peer in turn.peers() {
-                for (number, set) in shared(&sets, peer) {
+                for (number, set) in sets.shared(peer) {
                     let last = self.agreements.last(peer, table.id, number);
                     let ago_ms = last.map(|last| turn.now.mono.since(last).as_millis() as u64);
                     agreements.push(Agreed { peer, table: table.id, replicas: set.members(), ago_ms });
@@ -91,7 +91,7 @@ impl Repair {
     fn age(&mut self, turn: &Turn<'_>, peer: NodeId, table: TableId) -> Option<Duration> {
         let definition = turn.catalog.table(table).filter(|_| self.sets.fit(turn.ring))?;
         let sets = self.sets.of(turn.ring, definition.replication);
-        let numbers = shared(&sets, peer).map(|(number, _)| (table, number));
+        let numbers = sets.shared(peer).map(|(number, _)| (table, number));
         self.agreements.age(peer, numbers, turn.now.mono)
     }
 }

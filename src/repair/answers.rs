@@ -9,7 +9,7 @@ use quorate_storage::{DigestAnswer, DigestQuery, DigestWork, Page, Row};
 use super::{
     ANSWERING_MAX, EVERY, PATIENCE, Repair, RepairTicket, digest_answer, digests, disk, row,
     session::{BRANCHES_MAX, KEYS_BYTES_MAX},
-    sets::{parts, shared},
+    sets::{ReplicaSet, parts},
 };
 use crate::{
     node::{DiskOperation, DiskResult, Effect, Scan, Turn},
@@ -77,7 +77,7 @@ fn queries_of(repair: &mut Repair, turn: &Turn<'_>, peer: NodeId, branch: &Branc
         return Vec::new();
     };
     let sets = repair.sets.of(turn.ring, table.replication);
-    let Some((_, set)) = shared(&sets, peer).nth(branch.set as usize) else {
+    let Some(set) = sets.get(peer, branch.set) else {
         return Vec::new();
     };
     let ends = branch.at.checked_add(branch.span);
@@ -134,7 +134,7 @@ fn is_whole(repair: &mut Repair, turn: &Turn<'_>, peer: NodeId, branch: &Branch)
         return false;
     };
     let sets = repair.sets.of(turn.ring, table.replication);
-    let whole = shared(&sets, peer).nth(branch.set as usize).map(|(_, set)| set.len());
+    let whole = sets.get(peer, branch.set).map(ReplicaSet::len);
     branch.at == 0 && whole == Some(branch.span)
 }
 

@@ -9,7 +9,7 @@ use super::{
     PATIENCE, RETRY_AFTER, RepairTicket, SETTLE,
     agreement::Agreements,
     digest_answer, digests, disk, request_id, row, send,
-    sets::{ReplicaSet, Sets, parts, shared},
+    sets::{ReplicaSet, Sets, parts},
 };
 #[cfg(feature = "mutants")]
 use crate::node::Mutant;
@@ -158,7 +158,7 @@ impl Session {
         let (own, peer) = (scene.turn.config.node, scene.peer);
         for table in scene.turn.catalog.tables() {
             let sets = scene.sets.of(scene.turn.ring, table.replication);
-            for (number, set) in shared(&sets, peer) {
+            for (number, set) in sets.shared(peer) {
                 let serves = |node| scene.turn.up.serves_all(node, table.id, &set.ranges);
                 if !serves(own) || !serves(peer) {
                     self.is_unsure = true;
@@ -431,8 +431,7 @@ impl Scene<'_, '_> {
     fn set<T>(&mut self, branch: &Branch, look: impl FnOnce(&ReplicaSet) -> T) -> Option<T> {
         let table = self.turn.catalog.table(branch.table)?;
         let sets = self.sets.of(self.turn.ring, table.replication);
-        let (_, set) = shared(&sets, self.peer).nth(branch.set as usize)?;
-        Some(look(set))
+        sets.get(self.peer, branch.set).map(look)
     }
 }
 

@@ -21,7 +21,15 @@ pub(super) struct Sets {
     own: NodeId,
     epoch: Epoch,
     slicing: Arc<Slicing>,
-    by_replication: BTreeMap<u8, Arc<Vec<ReplicaSet>>>,
+    by_replication: BTreeMap<u8, Arc<OwnSets>>,
+}
+
+/// The sets that a node is in, and which of them each peer is in, too.
+#[derive(Debug)]
+pub(super) struct OwnSets {
+    sets: Vec<ReplicaSet>,
+    /// Places in `sets`. The place of a place is the number that the peer gives the set as well.
+    by_peer: BTreeMap<NodeId, Vec<u32>>,
 }
 
 impl Sets {
@@ -39,20 +47,40 @@ impl Sets {
         self.epoch == ring.epoch()
     }
 
-    pub(super) fn of(&mut self, ring: &Ring, replication: u8) -> Arc<Vec<ReplicaSet>> {
+    pub(super) fn of(&mut self, ring: &Ring, replication: u8) -> Arc<OwnSets> {
         let Self { own, slicing, by_replication, .. } = self;
         let sets = by_replication.entry(replication).or_insert_with(|| {
             let sets = ring.replica_sets(replication).into_iter();
             let sets = sets.filter(|(members, _)| members.contains(own));
-            Arc::new(sets.map(|(members, ranges)| ReplicaSet::new(members, ranges, slicing)).collect())
+            let sets = sets.map(|(members, ranges)| ReplicaSet::new(members, ranges, slicing));
+            Arc::new(OwnSets::new(*own, sets.collect()))
         });
         Arc::clone(sets)
     }
 }
 
-/// Those of `sets` that `peer` is in, by the numbers that both give them.
-pub(super) fn shared(sets: &[ReplicaSet], peer: NodeId) -> impl Iterator<Item = (u32, &ReplicaSet)> {
-    (0..).zip(sets.iter().filter(move |set| set.members.contains(&peer)))
+impl OwnSets {
+    fn new(own: NodeId, sets: Vec<ReplicaSet>) -> Self {
+        let mut by_peer = BTreeMap::<NodeId, Vec<u32>>::new();
+        for (place, set) in (0..).zip(&sets) {
+            for peer in set.members.iter().filter(|member| **member != own) {
+                by_peer.entry(*peer).or_default().push(place);
+            }
+        }
+        Self { sets, by_peer }
+    }
+
+    /// Those that `peer` is in, by the numbers that both give them.
+    pub(super) fn shared(&self, peer: NodeId) -> impl Iterator<Item = (u32, &ReplicaSet)> {
+        let places = self.by_peer.get(&peer).map_or(&[][..], Vec::as_slice);
+        (0..).zip(places.iter().map(|place| &self.sets[*place as usize]))
+    }
+
+    /// The one that both call `number`, if there is one.
+    pub(super) fn get(&self, peer: NodeId, number: u32) -> Option<&ReplicaSet> {
+        let place = self.by_peer.get(&peer)?.get(number as usize)?;
+        self.sets.get(*place as usize)
+    }
 }
 
 /// In which order the cells of a set are gone through. Of three replicas each pair has its own: where one of them lacks much,
@@ -168,14 +196,18 @@ mod tests {
         for a in 1..=5 {
             let mut own = Sets::new(NodeId(a), &ring);
             let sets = own.of(&ring, 3);
-            for set in sets.iter() {
+            for set in &sets.sets {
                 set.cells.iter().cloned().flatten().for_each(|cell| *covered.entry(cell).or_default() += 1);
             }
             for b in (1..=5).filter(|b| *b != a) {
                 let other = Sets::new(NodeId(b), &ring).of(&ring, 3);
-                let mine: Vec<_> = shared(&sets, NodeId(b)).map(|(n, set)| (n, &set.cells)).collect();
-                let theirs: Vec<_> = shared(&other, NodeId(a)).map(|(n, set)| (n, &set.cells)).collect();
+                let mine: Vec<_> = sets.shared(NodeId(b)).map(|(n, set)| (n, &set.cells)).collect();
+                let theirs: Vec<_> = other.shared(NodeId(a)).map(|(n, set)| (n, &set.cells)).collect();
                 assert_eq!(mine, theirs);
+                for (number, cells) in &mine {
+                    assert_eq!(sets.get(NodeId(b), *number).map(|set| &set.cells), Some(*cells));
+                }
+                assert!(sets.get(NodeId(b), mine.len() as u32).is_none());
                 assert!(!mine.is_empty());
             }
         }
@@ -185,7 +217,7 @@ mod tests {
 
     #[test]
     fn each_pair_of_three_replicas_has_an_order_of_its_own() {
-        for set in Sets::new(NodeId(1), &ring(5)).of(&ring(5), 3).iter() {
+        for set in &Sets::new(NodeId(1), &ring(5)).of(&ring(5), 3).sets {
             let [a, b, c] = set.members[..] else { panic!("three replicas") };
             let orders = [set.order(a, b), set.order(a, c), set.order(b, c)];
             assert!(orders[0] != orders[1] && orders[0] != orders[2] && orders[1] != orders[2]);

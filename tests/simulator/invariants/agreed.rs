@@ -1,7 +1,12 @@
 //! What is said of two replicas that were compared (rule A3): whatever either of them held at the time for which they are
 //! said to have agreed, the other one holds by now. Who waits for convergence relies on it.
 
-use quorate::{ring::TableId, storage::Version};
+use std::collections::BTreeMap;
+
+use quorate::{
+    ring::{NodeId, Ring, TableId},
+    storage::Version,
+};
 
 use super::{Key, acknowledged::has_seen, acknowledged::shown};
 
@@ -57,11 +62,32 @@ impl Held {
     }
 }
 
+/// The replica sets of a ring, and those that each two nodes share, in the same order.
+#[derive(Debug)]
+pub(crate) struct ReplicaSets {
+    sets: Vec<Vec<usize>>,
+    shared: BTreeMap<(usize, usize), Vec<usize>>,
+}
+
+impl ReplicaSets {
+    pub(crate) fn of(ring: &Ring, replication: u8) -> Self {
+        let places = |set: Vec<NodeId>| set.into_iter().map(|node| node.0 as usize - 1).collect();
+        let sets: Vec<Vec<usize>> = ring.replica_sets(replication).into_keys().map(places).collect();
+        let mut shared = BTreeMap::<_, Vec<_>>::new();
+        for (place, set) in sets.iter().enumerate() {
+            for (a, b) in set.iter().flat_map(|a| set.iter().map(move |b| (*a, *b))) {
+                shared.entry((a, b)).or_default().push(place);
+            }
+        }
+        Self { sets, shared }
+    }
+}
+
 impl Agreement {
     /// The nodes that hold its keys, in the order of their places.
-    pub(crate) fn replicas<'s>(&self, sets: &'s [Vec<usize>]) -> Option<&'s [usize]> {
-        let has = |set: &&Vec<usize>| set.contains(&self.nodes.0) && set.contains(&self.nodes.1);
-        sets.iter().filter(has).nth(self.set as usize).map(Vec::as_slice)
+    pub(crate) fn replicas<'s>(&self, sets: &'s ReplicaSets) -> Option<&'s [usize]> {
+        let place = *sets.shared.get(&self.nodes)?.get(self.set as usize)?;
+        sets.sets.get(place).map(Vec::as_slice)
     }
 
     /// Whether it is true of `key`, if it speaks of it.

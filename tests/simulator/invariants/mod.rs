@@ -50,6 +50,7 @@ use quorate::{
     wire::{ClientMessage, Outcome},
 };
 
+use self::agreed::ReplicaSets;
 pub(crate) use self::{agreed::Agreement, expiry::Clocks, key::Key, tables::OnDisk};
 use self::{
     changes::Changes, key::Ended, own_writes::OwnWrites, sessions::Sessions, superseded::Intent,
@@ -70,7 +71,7 @@ pub(crate) struct Oracle {
     /// In nanoseconds.
     pub(crate) now: u64,
     /// The places of the nodes that hold keys together, by replication.
-    replica_sets: BTreeMap<usize, Vec<Vec<usize>>>,
+    replica_sets: BTreeMap<usize, ReplicaSets>,
     pub(crate) keys: Vec<Key>,
     pub(crate) tables: Tables,
     changes: Changes,
@@ -278,11 +279,8 @@ impl Oracle {
         if self.were_damaged.contains(&a) || self.were_damaged.contains(&b) {
             return;
         }
-        let places = |set: Vec<NodeId>| set.into_iter().map(|node| node.0 as usize - 1).collect();
-        let sets = self
-            .replica_sets
-            .entry(replication)
-            .or_insert_with(|| ring.replica_sets(replication as u8).into_keys().map(places).collect());
+        let sets = self.replica_sets.entry(replication);
+        let sets = sets.or_insert_with(|| ReplicaSets::of(ring, replication as u8));
         let Some(replicas) = agreement.replicas(sets) else {
             return self.fail(format!("agreed: n{} and n{} share no such set: {agreement:?}", a + 1, b + 1));
         };
