@@ -60,6 +60,7 @@ impl Arguments {
                 "--faults" => arguments.overrides.faults = Some(numbers(&value()?)?),
                 "--unpromised" => arguments.overrides.unpromised = unpromised(&value()?)?,
                 "--only" => arguments.overrides.only = Some(kind(&value()?)?),
+                "--reports-at-once" => arguments.overrides.reports_at_once = true,
                 "--mutant" => arguments.overrides.mutant = Some(mutant(&value()?)?),
                 "--list-mutants" => arguments.list_mutants = true,
                 "--bench" => arguments.bench = true,
@@ -114,6 +115,7 @@ cargo test --release --test simulator -- [OPTIONS]
   --unpromised wipe,rollback
                         also draw faults that are not promised to be borne yet
   --only KIND           every key is of this kind: register or siblings
+  --reports-at-once     nodes hear of a commit as soon as its sync is over
   --mutant NAME         make this mistake; succeeds only if it is caught
   --list-mutants        list the mistakes
   --bench               report seeds and events per second

@@ -14,10 +14,14 @@ use crate::{
     world::faults::{FaultKind, Plan},
 };
 
+mod disk;
 mod keys;
 mod scans;
 
-pub(crate) use self::keys::{KeyOptions, KeysOptions};
+pub(crate) use self::{
+    disk::DiskOptions,
+    keys::{KeyOptions, KeysOptions},
+};
 
 /// Nanoseconds of virtual time.
 pub(crate) const MS: u64 = 1_000_000;
@@ -153,16 +157,6 @@ pub(crate) struct NetworkOptions {
     pub(crate) redial_delay: u64,
 }
 
-/// How disks behave when nothing is broken.
-#[derive(Clone, Debug)]
-pub(crate) struct DiskOptions {
-    pub(crate) sync_min: u64,
-    pub(crate) sync_max: u64,
-    pub(crate) read_max: u64,
-    /// Batches that reached the disk although the crash came before their sync.
-    pub(crate) kept_at_crash: u64,
-}
-
 /// What the command line fixes; the rest is drawn.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Overrides {
@@ -178,6 +172,8 @@ pub(crate) struct Overrides {
     pub(crate) unpromised: Vec<FaultKind>,
     /// The kind of every key.
     pub(crate) only: Option<TableKind>,
+    /// Whether a node hears of a commit as soon as its sync is over.
+    pub(crate) reports_at_once: bool,
 }
 
 impl Options {
@@ -227,7 +223,7 @@ impl Options {
             requests_per_client_max: tiny(random, 4_096),
             replica_requests_max: tiny(random, 16_384),
             network: NetworkOptions::draw(random),
-            disk: DiskOptions::draw(random),
+            disk: DiskOptions::draw(random, seed, overrides),
             clock_offset_max: if random.chance(500) { random.scale(MS, 10 * SECOND) } else { 0 },
             clock_drift_max: *random.pick(&[0, 0, 100, 50_000]),
             clock_tick: *Random::stream(seed, "tick").pick(&CLOCK_TICKS),
@@ -271,6 +267,7 @@ impl Options {
         (network.idle_timeout, network.redial_delay) = (1_000 * MS, MS);
         let disk = &mut options.disk;
         (disk.sync_min, disk.sync_max, disk.read_max, disk.kept_at_crash) = (2 * MS, 2 * MS, MS / 10, 0);
+        disk.report_max = 0;
         options
     }
 
@@ -413,21 +410,9 @@ impl NetworkOptions {
     }
 }
 
-impl DiskOptions {
-    fn draw(random: &mut Random) -> Self {
-        let sync_min = random.scale(MS / 50, 2 * MS);
-        Self {
-            sync_min,
-            sync_max: random.scale(sync_min, sync_min * 100),
-            read_max: random.scale(MS / 100, 5 * MS),
-            kept_at_crash: *random.pick(&[0, 300, 500, 1_000]),
-        }
-    }
-}
-
 impl fmt::Display for Options {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { network: n, disk: d, .. } = self;
+        let Self { network: n, .. } = self;
         writeln!(f, "seed {} mutant {}", self.seed, self.mutant.map_or("none", Mutant::name))?;
         writeln!(f, "  nodes {} replication {}", self.nodes, self.replication)?;
         writeln!(
@@ -467,14 +452,7 @@ impl fmt::Display for Options {
             n.reordering,
             n.client_loss
         )?;
-        writeln!(
-            f,
-            "  disk: sync {} to {}, read up to {}, kept at a crash {} per mille",
-            time(d.sync_min),
-            time(d.sync_max),
-            time(d.read_max),
-            d.kept_at_crash
-        )?;
+        writeln!(f, "  disk: {}", self.disk)?;
         writeln!(
             f,
             "  clocks: offset up to {}, drift up to {} ppm, a tick each {}, {} apart is borne",

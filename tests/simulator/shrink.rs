@@ -45,6 +45,9 @@ pub(crate) fn command(seed: u64, overrides: &Overrides) -> String {
     if let Some(kind) = overrides.only {
         command += &format!(" --only {kind}");
     }
+    if overrides.reports_at_once {
+        command += " --reports-at-once";
+    }
     if let Some(mutant) = overrides.mutant {
         command += &format!(" --mutant {}", mutant.name());
     }
@@ -84,6 +87,9 @@ impl Shrinker {
         let mut millis = drawn.duration / MS;
         while millis > 2 && self.try_with(|overrides| overrides.millis = Some(millis / 2)) {
             millis /= 2;
+        }
+        if drawn.disk.report_max > 0 {
+            self.try_with(|overrides| overrides.reports_at_once = true);
         }
         if let Some(faults) = self.best.overrides.faults.clone() {
             self.fewer_faults(faults);

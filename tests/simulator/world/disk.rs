@@ -1,6 +1,6 @@
 //! A node's disk: the memory engine, and one commit at a time, as in production.
 
-use std::sync::Arc;
+use std::{collections::VecDeque, sync::Arc};
 
 use quorate::{
     node::{DiskOperation, DiskRequest, DiskResult, Scan, Ticket},
@@ -29,6 +29,8 @@ pub(crate) enum DiskEvent {
     Stage,
     /// The sync of the commit under way is over.
     Synced,
+    /// Hand the oldest report to the node.
+    Report,
     /// Hand a result to the node.
     Done(Ticket, DiskResult),
 }
@@ -43,12 +45,16 @@ pub(crate) struct Disk {
     /// Whether a [`DiskEvent::Stage`] or [`DiskEvent::Synced`] is planned.
     busy: bool,
     syncing: Option<Syncing>,
+    /// What came of commits, on its way to the node: what a commit has changed is seen by reads meanwhile, and by the
+    /// commits that follow.
+    reports: VecDeque<Vec<(Ticket, DiskResult)>>,
     options: DiskOptions,
     pub(crate) slowness: u64,
     /// The sync under way, or the next one, fails.
     pub(crate) next_sync_fails: bool,
     mutant: Option<Mutant>,
     random: Random,
+    reporting: Random,
 }
 
 /// A commit under way.
@@ -83,7 +89,7 @@ pub(crate) struct Progress {
     /// Writes of siblings that were made on the way to the disk.
     pub(crate) minted: Vec<Minted>,
     /// When to go on, and with what.
-    pub(crate) next: Option<(u64, DiskEvent)>,
+    pub(crate) next: Vec<(u64, DiskEvent)>,
 }
 
 impl Disk {
@@ -95,11 +101,13 @@ impl Disk {
             waiting: Vec::new(),
             busy: false,
             syncing: None,
+            reports: VecDeque::new(),
             options: options.disk.clone(),
             slowness: 1,
             next_sync_fails: false,
             mutant: options.mutant,
             random: Random::numbered(options.seed, "disk", u64::from(number)),
+            reporting: Random::numbered(options.seed, "reporting", u64::from(number)),
         }
     }
 
@@ -165,7 +173,7 @@ impl Disk {
             progress.done.push((request.ticket, result));
         } else {
             let delay = self.random.range(1, self.options.read_max);
-            progress.next = Some((delay, DiskEvent::Done(request.ticket, result)));
+            progress.next.push((delay, DiskEvent::Done(request.ticket, result)));
         }
         progress
     }
@@ -185,20 +193,21 @@ impl Disk {
         progress.minted = made.filter_map(|(write, _)| self.minted(write)).collect();
         if staged.batch.is_empty() {
             let results = mistakes::results(&writes, mistaken.as_ref(), self.committer.committed(staged));
-            progress.done = zip(tickets, results);
-            progress.next = Some((0, DiskEvent::Stage));
+            self.report(&mut progress, zip(tickets, results));
+            progress.next.push((0, DiskEvent::Stage));
             return progress;
         }
         match self.engine.begin(&staged.batch) {
             Err(error) => {
                 // There was no room: nothing was written, and nobody will hear of what was made.
                 progress.minted.clear();
-                progress.done = zip(tickets, self.committer.failed(staged, &error));
-                progress.next = Some((0, DiskEvent::Stage));
+                let results = self.committer.failed(staged, &error);
+                self.report(&mut progress, zip(tickets, results));
+                progress.next.push((0, DiskEvent::Stage));
             }
             Ok(id) => {
                 let latency = self.random.range(self.options.sync_min, self.options.sync_max) * self.slowness;
-                progress.next = Some((latency, DiskEvent::Synced));
+                progress.next.push((latency, DiskEvent::Synced));
                 let mut syncing = Syncing { id, staged: Some(staged), changes, tickets, writes, mistaken };
                 if self.mutant == Some(Mutant::AckBeforeSync)
                     && let Some(staged) = syncing.staged.take()
@@ -206,7 +215,8 @@ impl Disk {
                     let results = self.committer.committed(staged);
                     let results = mistakes::results(&syncing.writes, syncing.mistaken.as_ref(), results);
                     let changes = std::mem::take(&mut syncing.changes);
-                    progress.done = done(changes, std::mem::take(&mut syncing.tickets), results);
+                    let tickets = std::mem::take(&mut syncing.tickets);
+                    self.report(&mut progress, done(changes, tickets, results));
                 }
                 self.syncing = Some(syncing);
             }
@@ -219,7 +229,7 @@ impl Disk {
         let Some(Syncing { id, staged, changes, tickets, writes, mistaken }) = self.syncing.take() else {
             return Progress::default();
         };
-        let mut progress = Progress { next: Some((0, DiskEvent::Stage)), ..Progress::default() };
+        let mut progress = Progress::default();
         if std::mem::take(&mut self.next_sync_fails) {
             self.engine.fail_next_commit();
         }
@@ -231,18 +241,35 @@ impl Disk {
                     let results = self.committer.committed(staged);
                     before.into_iter().for_each(|digests| self.committer.keep(digests));
                     let results = mistakes::results(&writes, mistaken.as_ref(), results);
-                    progress.done = done(changes, tickets, results);
+                    self.report(&mut progress, done(changes, tickets, results));
                 }
                 progress.durable = writes;
                 self.committer.digests().check(&self.engine).expect("the memory engine answers");
             }
             Err(error) => {
                 if let Some(staged) = staged {
-                    progress.done = zip(tickets, self.committer.failed(staged, &error));
+                    let results = self.committer.failed(staged, &error);
+                    self.report(&mut progress, zip(tickets, results));
                 }
             }
         }
+        progress.next.push((0, DiskEvent::Stage));
         progress
+    }
+
+    /// The node hears of a commit: at once, or later, after those before it.
+    fn report(&mut self, progress: &mut Progress, results: Vec<(Ticket, DiskResult)>) {
+        if self.options.report_max == 0 {
+            progress.done = results;
+            return;
+        }
+        self.reports.push_back(results);
+        progress.next.push((self.reporting.below(self.options.report_max), DiskEvent::Report));
+    }
+
+    /// The oldest report reaches the node.
+    pub(crate) fn reported(&mut self) -> Progress {
+        Progress { done: self.reports.pop_front().unwrap_or_default(), ..Progress::default() }
     }
 
     /// The process ends as it should, if nothing is under way: what the records add up to is written down.
@@ -268,6 +295,7 @@ impl Disk {
         });
         self.waiting.clear();
         self.syncing = None;
+        self.reports.clear();
         self.busy = false;
     }
 

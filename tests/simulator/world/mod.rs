@@ -345,6 +345,7 @@ impl World {
             DiskEvent::Read(request) => process.disk.read(request, process.clock.now(self.now).mono),
             DiskEvent::Stage => process.disk.stage(),
             DiskEvent::Synced => process.disk.synced(),
+            DiskEvent::Report => process.disk.reported(),
             DiskEvent::Done(ticket, result) => {
                 Progress { done: vec![(ticket, result)], ..Progress::default() }
             }
@@ -374,9 +375,8 @@ impl World {
                 self.input(node, Input::DiskDone { ticket, result });
             }
         }
-        if let Some((delay, event)) = progress.next
-            && self.processes[node].life == life
-        {
+        let is_up = self.processes[node].life == life;
+        for (delay, event) in progress.next.into_iter().filter(|_| is_up) {
             self.agenda.push(self.now + delay, Event::Disk { node, life, event });
         }
         if let Some(why) = self.oracle.tables.failure.take() {
