@@ -43,8 +43,7 @@ impl Replica {
         if advance.to > limit {
             return answer(turn, peer, header, refused(PeerRefusal::ClockAhead { limit }));
         }
-        self.forget_expired(turn.now.mono);
-        if self.waiting >= turn.config.replica_requests_max {
+        if self.is_full(turn) {
             turn.effects.push(Effect::Observe(Observation::Overloaded));
             return answer(turn, peer, header, refused(PeerRefusal::Overloaded));
         }
@@ -66,7 +65,7 @@ impl Replica {
         });
     }
 
-    fn forget_expired(&mut self, now: Instant) {
+    pub(super) fn forget_expired(&mut self, now: Instant) {
         let before = self.awaiting_reservation.len();
         self.awaiting_reservation.retain(|awaiting| awaiting.header.deadline > now);
         self.waiting -= before - self.awaiting_reservation.len();

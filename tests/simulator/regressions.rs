@@ -17,6 +17,10 @@ const SEEDS: &[(&str, &str)] = &[
     ("a damaged record does not mend itself", "--seed 7031385 --faults=0,2,3,6 --reports-at-once"),
     ("nor one of siblings", "--seed 7521844 --faults=0,1,2,3,4,7,8 --reports-at-once"),
     (
+        "readers that waited for the clock of a full disk keep no queue full",
+        "--seed 40005783 --nodes 3 --clients 1",
+    ),
+    (
         "a record damaged between scrub and rebuild",
         "--seed 30031887 --nodes 3 --clients 1 --operations 39 --faults=3,15 --reports-at-once",
     ),
