@@ -66,6 +66,8 @@ pub struct Agreement {
     remind_at: Option<Instant>,
     /// When this node's settings may be proposed again.
     settings_at: Option<Instant>,
+    /// What was proposed then.
+    settings_id: Option<ChangeId>,
     /// The map whose settings are this node's.
     settings_agree_at: Option<Epoch>,
     /// Until when each peer is not asked for its map again.
@@ -111,6 +113,7 @@ impl Agreement {
             ask_at: None,
             remind_at: None,
             settings_at: None,
+            settings_id: None,
             settings_agree_at: None,
             asked: BTreeMap::new(),
             parked: BTreeMap::new(),

@@ -21,6 +21,10 @@ const SEEDS: &[(&str, &str)] = &[
         "--seed 40005783 --nodes 3 --clients 1",
     ),
     (
+        "settings that were proposed twice are decided once",
+        "--seed 60014722 --faults=0,1,2,6 --reports-at-once",
+    ),
+    (
         "a record damaged between scrub and rebuild",
         "--seed 30031887 --nodes 3 --clients 1 --operations 39 --faults=3,15 --reports-at-once",
     ),

@@ -24,7 +24,7 @@ impl Agreement {
         }
         if turn.config.settings.is_empty() || *newest.settings() == turn.config.settings {
             self.settings_agree_at = Some(newest.epoch());
-            return;
+            return self.withdraw_settings(turn);
         }
         if self.settings_at.is_some_and(|at| at > now)
             || newest.members().min() != Some(turn.config.node)
@@ -34,7 +34,18 @@ impl Agreement {
         }
         self.settings_at = Some(now + SETTINGS_AGAIN);
         let id = ChangeId { since: newest.epoch(), number: self.random.random() };
+        self.withdraw_settings(turn);
+        self.settings_id = Some(id);
         self.propose(turn, id, Change::Settings(turn.config.settings.clone()));
+    }
+
+    /// What was proposed and is not decided would make a map that differs from the one before in nothing, and another
+    /// one for each time it was proposed.
+    fn withdraw_settings(&mut self, turn: &mut Turn<'_>) {
+        if let Some(id) = self.settings_id.take() {
+            self.keeper.expire(id, &mut self.todo);
+            self.carry_out(turn);
+        }
     }
 }
 

@@ -13,7 +13,7 @@ impl World {
         self.await_repair();
         for _ in 0..LAST_READS_MAX {
             self.read_all();
-            if self.oracle.failure.is_some() || self.oracle.converged(&self.processes).is_ok() {
+            if self.oracle.failure.is_some() || self.oracle.is_settled(&self.processes) {
                 break;
             }
         }
@@ -78,5 +78,6 @@ impl World {
 const REPAIR_SECONDS: u64 = 90;
 /// Whatever might still change what has come together does so by then.
 const LATE: u64 = 3 * SECOND;
-/// Read repair may be refused by a full queue or lost with a connection; the next read repairs again.
+/// Read repair may be refused by a full queue or lost with a connection; the next read repairs again. So may news of a
+/// change of the cluster map that an acceptor remembered at the last moment.
 const LAST_READS_MAX: u32 = 8;
