@@ -36,6 +36,10 @@ pub enum Statement {
     Describe(Describe),
     /// `TRACING [ON|OFF]`: sets or shows whether receipts are printed.
     Tracing(Option<bool>),
+    /// `EXPAND [ON|OFF]`: sets or shows whether each row stands by itself, a column a line.
+    Expand(Option<bool>),
+    /// `TIMING [ON|OFF]`: sets or shows whether it is said how long each statement took.
+    Timing(Option<bool>),
     /// `PAGING [n|OFF]`: sets or shows after how many rows of a scan a person is asked whether to go on.
     Paging(Option<Paging>),
     /// `SOURCE 'file'`: carries out a file of statements.

@@ -85,6 +85,11 @@ impl<'s> Lexer<'s> {
         Self { source, at: 0, left_open: false }
     }
 
+    /// Whether the last error was a quote or comment that more text may close.
+    pub(super) fn left_open(&self) -> bool {
+        self.left_open
+    }
+
     /// The next token; [`TokenKind::End`] again and again at the end.
     pub(super) fn next_token(&mut self) -> Result<Token, CqlError> {
         self.skip_blanks()?;

@@ -21,5 +21,5 @@ pub use ast::{
 };
 pub use error::{CqlError, CqlErrorKind, Span};
 pub use lexer::is_complete;
-pub use parser::{Script, parse_one};
+pub use parser::{Class, Expected, Highlight, Script, expected, highlights, parse_one};
 pub use plan::{Parameters, Plan, PlanError, plan};

@@ -1,8 +1,11 @@
 //! From tokens to statements, by recursive descent.
 
+mod assist;
 mod clauses;
 mod options;
 mod statements;
+
+pub use self::assist::{Class, Expected, Highlight, expected, highlights};
 
 use quorate_ring::{Consistency, Table};
 
@@ -62,11 +65,16 @@ struct Parser<'s> {
     end: usize,
     /// `?` met in this statement.
     positional: usize,
+    /// What may come where the source ends.
+    expected: Vec<Expected>,
+    /// Words that were taken for their meaning, not as names.
+    keywords: Vec<Span>,
 }
 
 impl<'s> Parser<'s> {
     fn new(source: &'s str) -> Self {
-        Self { lexer: Lexer::new(source), peeked: None, end: 0, positional: 0 }
+        let (expected, keywords) = (Vec::new(), Vec::new());
+        Self { lexer: Lexer::new(source), peeked: None, end: 0, positional: 0, expected, keywords }
     }
 
     fn next_statement(&mut self) -> Result<Option<(Statement, Span)>, CqlError> {
@@ -137,15 +145,18 @@ impl<'s> Parser<'s> {
     }
 
     /// Takes the keyword if it comes next.
-    fn take_word(&mut self, word: &str) -> Result<bool, CqlError> {
+    fn take_word(&mut self, word: &'static str) -> Result<bool, CqlError> {
+        self.expects(&[word].map(Expected::Word))?;
         let found = matches!(&self.peek()?.kind, TokenKind::Word(found) if found.eq_ignore_ascii_case(word));
         if found {
-            self.next()?;
+            let token = self.next()?;
+            self.keywords.push(token.span);
         }
         Ok(found)
     }
 
     fn take_symbol(&mut self, symbol: char) -> Result<bool, CqlError> {
+        self.expects(&[Expected::Symbol(symbol)])?;
         let found = self.peek()?.kind == TokenKind::Symbol(symbol);
         if found {
             self.next()?;
@@ -155,6 +166,20 @@ impl<'s> Parser<'s> {
 
     /// Takes one of the keywords, in upper case.
     fn one_of(&mut self, words: &[&'static str]) -> Result<(&'static str, Span), CqlError> {
+        self.expects_words(words)?;
+        let (word, span) = self.choice(words)?;
+        self.keywords.push(span);
+        Ok((word, span))
+    }
+
+    /// Takes the name of one of the columns, in upper case.
+    fn column(&mut self, names: &[&'static str]) -> Result<&'static str, CqlError> {
+        let expected: Vec<_> = names.iter().copied().map(Expected::Name).collect();
+        self.expects(&expected)?;
+        self.choice(names).map(|(name, _)| name)
+    }
+
+    fn choice(&mut self, words: &[&'static str]) -> Result<(&'static str, Span), CqlError> {
         let token = self.next()?;
         if let TokenKind::Word(word) = &token.kind
             && let Some(found) = words.iter().find(|choice| choice.eq_ignore_ascii_case(word))
@@ -169,6 +194,7 @@ impl<'s> Parser<'s> {
     }
 
     fn symbol(&mut self, symbol: char) -> Result<(), CqlError> {
+        self.expects(&[Expected::Symbol(symbol)])?;
         let token = self.next()?;
         if token.kind == TokenKind::Symbol(symbol) {
             Ok(())
@@ -179,6 +205,7 @@ impl<'s> Parser<'s> {
 
     /// A table's name, in lower case.
     fn table(&mut self) -> Result<String, CqlError> {
+        self.expects(&[Expected::Table])?;
         let token = self.next()?;
         match &token.kind {
             TokenKind::Word(word) => {
@@ -241,7 +268,11 @@ impl<'s> Parser<'s> {
 
     /// A consistency level, in quotes or not.
     fn level(&mut self) -> Result<Consistency, CqlError> {
+        self.expects_words(LEVELS)?;
         let token = self.next()?;
+        if matches!(token.kind, TokenKind::Word(_)) {
+            self.keywords.push(token.span);
+        }
         let written = match &token.kind {
             TokenKind::Word(word) | TokenKind::Text(word) => word.clone(),
             TokenKind::Number(number) => number.to_string(),

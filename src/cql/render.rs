@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 
 use bytes::Bytes;
-use comfy_table::{Table, presets};
+use comfy_table::{ContentArrangement, Table, presets};
 use serde_json::{Map, Value, json};
 
 use crate::units::rounded_bytes_text;
@@ -11,8 +11,10 @@ use crate::units::rounded_bytes_text;
 /// How data is printed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Format {
-    /// A table for people.
+    /// A table for people, as wide as their terminal at most.
     Table,
+    /// Each row by itself, a column a line, for people.
+    Expanded,
     /// One JSON array of objects.
     Json,
     /// One JSON object a line.
@@ -24,6 +26,11 @@ pub enum Format {
 }
 
 impl Format {
+    /// Whether it is for people, who are told more than data.
+    pub const fn is_for_people(self) -> bool {
+        matches!(self, Self::Table | Self::Expanded)
+    }
+
     /// Whether rows are objects, which can hold lists.
     pub const fn is_json(self) -> bool {
         matches!(self, Self::Json | Self::Jsonl)
@@ -73,6 +80,7 @@ impl Parts {
             Format::Csv if is_first => part.write_csv(out),
             Format::Csv => part.write_csv_rows(out),
             Format::Table if part.is_empty() => Ok(()),
+            Format::Expanded => part.write_expanded(rows_before, out),
             format => part.write(format, out),
         }
     }
@@ -139,6 +147,7 @@ impl Grid {
     pub fn write(&self, format: Format, out: &mut impl Write) -> io::Result<()> {
         match format {
             Format::Table => self.write_table(out),
+            Format::Expanded => self.write_expanded(0, out),
             Format::Json => writeln!(out, "{:#}", Value::Array(self.objects().collect())),
             Format::Jsonl => self.objects().try_for_each(|object| writeln!(out, "{object}")),
             Format::Csv => self.write_csv(out),
@@ -149,14 +158,26 @@ impl Grid {
     fn write_table(&self, out: &mut impl Write) -> io::Result<()> {
         let mut table = Table::new();
         table.load_style(presets::UTF8_FULL_CONDENSED).set_header(self.columns.clone());
+        table.set_content_arrangement(ContentArrangement::Dynamic);
         for row in &self.rows {
-            table.add_row(row.iter().map(|cell| match cell {
-                Cell::Null => "null".to_owned(),
-                Cell::Size(bytes) => rounded_bytes_text(*bytes),
-                cell => printable(&cell.text()),
-            }));
+            table.add_row(row.iter().map(Cell::shown));
         }
         writeln!(out, "{table}")
+    }
+
+    /// Each row after a line with its number, the first of which follows `before`.
+    fn write_expanded(&self, before: u64, out: &mut impl Write) -> io::Result<()> {
+        let width = self.columns.iter().map(|column| column.len()).max().unwrap_or_default();
+        for (number, row) in (before + 1..).zip(&self.rows) {
+            writeln!(out, "-[ row {number} ]-")?;
+            for (column, cell) in self.columns.iter().zip(row) {
+                let shown = cell.shown();
+                let mut lines = shown.split('\n');
+                writeln!(out, "{column:width$} | {}", lines.next().unwrap_or_default())?;
+                lines.try_for_each(|line| writeln!(out, "{:width$} | {line}", ""))?;
+            }
+        }
+        Ok(())
     }
 
     fn objects(&self) -> impl Iterator<Item = Value> {
@@ -204,6 +225,15 @@ impl Cell {
             Self::List(words) => words.join(" "),
             Self::Cells(cells) => cells.iter().map(Self::text).collect::<Vec<_>>().join(" "),
             Self::Null => String::new(),
+        }
+    }
+
+    /// The cell for people.
+    fn shown(&self) -> String {
+        match self {
+            Self::Null => "null".to_owned(),
+            Self::Size(bytes) => rounded_bytes_text(*bytes),
+            cell => printable(&cell.text()),
         }
     }
 
@@ -306,6 +336,18 @@ mod tests {
         grid.push(vec![Cell::Bytes("漢".into()), Cell::Bytes("\u{1b}[31m".into())]);
         let table = rendered(&grid, Format::Table);
         assert!(table.contains("\\u{1b}[31m") && !table.contains('\u{1b}'), "{table}");
+    }
+
+    #[test]
+    fn expanded_rows_stand_by_themselves_and_parts_number_on() {
+        let mut part = Grid::new(&["key", "ttl(value)"]);
+        part.push(vec![Cell::Bytes("two\nlines".into()), Cell::Null]);
+        let (mut parts, mut out) = (Parts::new(Format::Expanded), Vec::new());
+        parts.write(&part, &mut out).expect("a Vec takes everything");
+        parts.write(&part, &mut out).expect("a Vec takes everything");
+        let row = |n| format!("-[ row {n} ]-\nkey        | two\n           | lines\nttl(value) | null\n");
+        assert_eq!(String::from_utf8(out).expect("text"), row(1) + &row(2));
+        assert_eq!(rendered(&part, Format::Expanded), row(1));
     }
 
     #[test]

@@ -29,6 +29,13 @@ impl Console {
         Self { interactive: true, ..self }
     }
 
+    /// The same with rows that stand by themselves, or in tables again; formats for programs stay.
+    #[must_use]
+    pub fn expanded(self, on: bool) -> Self {
+        let people = if on { Format::Expanded } else { Format::Table };
+        Self { format: if self.format.is_for_people() { people } else { self.format }, ..self }
+    }
+
     /// How data is printed.
     pub fn format(&self) -> Format {
         self.format
@@ -42,7 +49,7 @@ impl Console {
         let mut out = io::BufWriter::new(io::stdout().lock());
         grid.write(self.format, &mut out)?;
         out.flush()?;
-        if self.interactive && self.format == Format::Table {
+        if self.interactive && self.format.is_for_people() {
             self.confirm(format_args!("{} row{}", grid.len(), if grid.len() == 1 { "" } else { "s" }));
         }
         Ok(())
@@ -69,7 +76,7 @@ impl Console {
     /// Those of standard output.
     pub fn end_of_parts(&self, parts: &mut Parts, none: &Grid) -> io::Result<()> {
         parts.end(none, &mut io::stdout().lock())?;
-        if self.interactive && self.format == Format::Table {
+        if self.interactive && self.format.is_for_people() {
             let rows = parts.rows();
             self.confirm(format_args!("{rows} row{}", if rows == 1 { "" } else { "s" }));
         }
@@ -113,6 +120,12 @@ impl Console {
 pub fn stderr_has_color() -> bool {
     let forbidden = env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
     io::stderr().is_terminal() && !forbidden
+}
+
+/// The same of standard output.
+pub(super) fn stdout_has_color() -> bool {
+    let forbidden = env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    io::stdout().is_terminal() && !forbidden
 }
 
 /// Nobody can be told if standard error is gone.

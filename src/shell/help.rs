@@ -34,6 +34,8 @@ Commands end with their line.
 
   CONSISTENCY [level|DEFAULT]                    the level of statements that name none; DEFAULT: the table's
   TRACING [ON|OFF]                               print the receipt of each request
+  TIMING [ON|OFF]                                print how long each statement took
+  EXPAND [ON|OFF]                                print each row by itself, a column a line
   PAGING [n|OFF]                                 after how many rows of a scan to ask whether to go on
   WAIT FOR HINTS                                 until no node keeps writes for one that missed them
   WAIT FOR CONVERGENCE [USING TIMEOUT 60]        until all replicas hold what any of them holds now

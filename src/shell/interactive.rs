@@ -1,12 +1,20 @@
 //! The shell for a person: prompt, line editing, history.
 
-#![expect(clippy::disallowed_methods, reason = "the history is a file")]
+#![expect(
+    clippy::disallowed_methods,
+    reason = "the history is a file, and tables are asked for while a person types"
+)]
 
-use std::{env, fs, io, path::PathBuf};
+use std::{env, fs, io, path::PathBuf, sync::PoisonError};
 
-use rustyline::{DefaultEditor, error::ReadlineError};
+use rustyline::{CompletionType, Config, Editor, error::ReadlineError, history::FileHistory};
 
-use super::{Flow, Session, ShellError, script::Chunks, script::run_chunk};
+use super::{
+    Flow, Session, ShellError,
+    console::stdout_has_color,
+    editor::{Assistant, TableNames},
+    script::run_chunk,
+};
 
 /// Reads statements from the terminal until EXIT or the end of input. Errors are shown and forgotten; Ctrl-C
 /// gives up the statement that is being written or carried out.
@@ -14,22 +22,24 @@ use super::{Flow, Session, ShellError, script::Chunks, script::run_chunk};
 /// # Errors
 /// Those of the terminal.
 pub async fn run_interactive(session: &mut Session) -> Result<(), ShellError> {
-    let mut editor = DefaultEditor::new().map_err(terminal)?;
+    let tables = TableNames::default();
+    let config = Config::builder().completion_type(CompletionType::List).build();
+    let mut editor = Editor::<Assistant, FileHistory>::with_config(config).map_err(terminal)?;
+    editor.set_helper(Some(Assistant::new(TableNames::clone(&tables), stdout_has_color())));
     let history = history_file();
     if let Some(file) = &history {
         // The first time there is none.
         let _ = editor.load_history(file);
     }
     session.console().note("HELP lists the statements, EXIT leaves.");
-    let mut chunks = Chunks::default();
     loop {
-        let prompt = prompt(session, &chunks);
+        learn_tables(session, &tables);
+        let prompt = format!("quorate:{}> ", session.level().to_string().to_lowercase());
         let reading = tokio::task::spawn_blocking(move || (editor.readline(&prompt), editor));
         let (line, back) = reading.await.map_err(io::Error::other)?;
         editor = back;
         match line {
-            Ok(line) => {
-                let Some((chunk, _)) = chunks.push(&format!("{line}\n")) else { continue };
+            Ok(chunk) => {
                 if !chunk.trim().is_empty() {
                     // A history that cannot be kept is no reason to stop.
                     let _ = editor.add_history_entry(chunk.trim());
@@ -38,7 +48,7 @@ pub async fn run_interactive(session: &mut Session) -> Result<(), ShellError> {
                     break;
                 }
             }
-            Err(ReadlineError::Interrupted) => chunks = Chunks::default(),
+            Err(ReadlineError::Interrupted) => {}
             Err(ReadlineError::Eof) => break,
             Err(error) => return Err(terminal(error)),
         }
@@ -63,10 +73,16 @@ async fn carry_out(session: &mut Session, chunk: &str) -> Flow {
     })
 }
 
-/// `quorate:default> ` or `quorate:one> `, and as many dots while a statement goes on.
-fn prompt(session: &Session, chunks: &Chunks) -> String {
-    let prompt = format!("quorate:{}> ", session.level().to_string().to_lowercase());
-    if chunks.is_empty() { prompt } else { format!("{}> ", ".".repeat(prompt.len() - 2)) }
+/// Asks for the names of tables while a statement is typed. Those that were heard of last do until then, and if nobody
+/// answers.
+fn learn_tables(session: &Session, names: &TableNames) {
+    let (client, names) = (session.client().clone(), TableNames::clone(names));
+    tokio::spawn(async move {
+        if let Ok(tables) = client.tables().await {
+            let heard = tables.into_iter().map(|table| table.name).collect();
+            *names.lock().unwrap_or_else(PoisonError::into_inner) = heard;
+        }
+    });
 }
 
 /// `$XDG_STATE_HOME/quorate/history`, by default below `~/.local/state`; its directory is made.

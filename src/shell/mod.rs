@@ -10,6 +10,7 @@ mod copy;
 mod copy_progress;
 mod copy_to;
 mod describe;
+mod editor;
 mod healing;
 mod help;
 mod interactive;

@@ -97,11 +97,6 @@ impl Chunks {
         self.lines += chunk.matches('\n').count();
         (chunk, first_line)
     }
-
-    /// Whether a statement has begun.
-    pub(super) fn is_empty(&self) -> bool {
-        self.gathered.trim().is_empty()
-    }
 }
 
 #[cfg(test)]
@@ -113,10 +108,8 @@ mod tests {
         let mut chunks = Chunks::default();
         assert_eq!(chunks.push("HELP\n"), Some(("HELP\n".to_owned(), 1)));
         assert_eq!(chunks.push("SELECT *\n"), None);
-        assert!(!chunks.is_empty());
         assert_eq!(chunks.push("FROM t;\n"), Some(("SELECT *\nFROM t;\n".to_owned(), 2)));
         assert_eq!(chunks.push("INSERT '"), None);
         assert_eq!(chunks.rest(), ("INSERT '".to_owned(), 4));
-        assert!(chunks.is_empty());
     }
 }

@@ -9,6 +9,7 @@ use tokio::task::JoinSet;
 use super::{
     Answer, Console,
     answer::{resolution, term},
+    clock::now,
     copy, copy_to, describe,
     help::HELP,
     scan, script,
@@ -27,6 +28,8 @@ use crate::{
     wire::{Failure, Outcome, Receipt},
 };
 
+mod settings;
+
 /// A person's or a script's conversation with a cluster: the client, and what commands have set.
 #[derive(Debug)]
 pub struct Session {
@@ -34,6 +37,7 @@ pub struct Session {
     console: Console,
     level: SessionLevel,
     tracing: bool,
+    timing: bool,
     paging: Paging,
     tables: BTreeMap<String, TableHandle>,
     /// SOURCE within SOURCE.
@@ -126,6 +130,7 @@ impl Session {
             console,
             level,
             tracing: false,
+            timing: false,
             paging: Paging::Rows(PAGING_DEFAULT),
             tables,
             depth: 0,
@@ -142,11 +147,25 @@ impl Session {
         &self.console
     }
 
+    /// The client, for what is asked beside statements.
+    pub(super) fn client(&self) -> &Client {
+        &self.client
+    }
+
     /// Carries one statement out and prints its answer.
     ///
     /// # Errors
     /// See [`ShellError`]; those of writes say what became of them.
     pub async fn execute(&mut self, statement: Statement) -> Result<Flow, ShellError> {
+        let (begun, is_timed) = (now(), self.timing);
+        let result = self.carry_out(statement).await;
+        if is_timed {
+            self.console.note(format_args!("time: {:.1} ms", begun.elapsed().as_secs_f64() * 1e3));
+        }
+        result
+    }
+
+    async fn carry_out(&mut self, statement: Statement) -> Result<Flow, ShellError> {
         match plan(statement, self.level, &Parameters::none())? {
             Plan::CreateTable {
                 name,
@@ -191,21 +210,11 @@ impl Session {
                 self.tables.remove(&name);
                 self.console.confirm(format_args!("table {name} truncated"));
             }
-            Statement::Consistency(None) => self.console.note(level_text(self.level)),
-            Statement::Consistency(Some(level)) => {
-                self.level = level;
-                self.console.confirm(level_text(level));
-            }
-            Statement::Tracing(None) => self.console.note(tracing_text(self.tracing)),
-            Statement::Tracing(Some(on)) => {
-                self.tracing = on;
-                self.console.confirm(tracing_text(on));
-            }
-            Statement::Paging(None) => self.console.note(paging_text(self.paging)),
-            Statement::Paging(Some(paging)) => {
-                self.paging = paging;
-                self.console.confirm(paging_text(paging));
-            }
+            setting @ (Statement::Consistency(_)
+            | Statement::Tracing(_)
+            | Statement::Expand(_)
+            | Statement::Timing(_)
+            | Statement::Paging(_)) => self.set(setting),
             Statement::Describe(what) => self.describe(what).await?,
             Statement::Source(file) => return self.source(&file).await,
             Statement::Wait(wait) => {
@@ -426,24 +435,6 @@ fn properties(table: &Table) -> String {
     format!(
         "kind '{kind}', replication {replication}, reads at {read_consistency}, writes at {write_consistency}"
     )
-}
-
-fn level_text(level: SessionLevel) -> String {
-    match level {
-        SessionLevel::Default => "consistency DEFAULT: each table's own levels (DESCRIBE TABLES)".to_owned(),
-        SessionLevel::Level(level) => format!("consistency {level}"),
-    }
-}
-
-fn paging_text(paging: Paging) -> String {
-    match paging {
-        Paging::Rows(rows) => format!("paging: on a terminal asks after each {rows} rows of a scan"),
-        Paging::Off => "paging off".to_owned(),
-    }
-}
-
-fn tracing_text(on: bool) -> &'static str {
-    if on { "tracing on" } else { "tracing off" }
 }
 
 /// The error of a write, with the statement that makes room where there are too many siblings.

@@ -4,9 +4,11 @@
 #![allow(clippy::disallowed_methods, reason = "a test of the program writes its files")]
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod terminal;
+
 use std::{
     fs,
-    io::{BufRead, BufReader, Read, Write},
+    io::{BufRead, BufReader, Write},
     path::Path,
     process::{Child, Command, Output, Stdio},
     time::{Duration, Instant},
@@ -195,45 +197,6 @@ fn a_demo_takes_statements_from_a_file() {
     fs::write(dir.path().join("a.cql"), format!("{CREATE}\n{INSERT}\n{SELECT}")).unwrap();
     assert_eq!(outcome(&quorate(dir.path(), &["demo", "-f", "a.cql"])), (0, "b\n", ""));
     assert_eq!(quorate(dir.path(), &["demo", "-f", "b.cql"]).status.code(), Some(3));
-}
-
-#[test]
-fn lines_pasted_into_a_terminal_are_all_carried_out() {
-    let terminal = nix::pty::openpty(None, None).unwrap();
-    let dir = tempfile::tempdir().unwrap();
-    let side = || Stdio::from(terminal.slave.try_clone().unwrap());
-    let mut child = command(dir.path(), &["demo", "--nodes", "1"])
-        .env("XDG_STATE_HOME", dir.path())
-        .env("TERM", "xterm")
-        .stdin(side())
-        .stdout(side())
-        .stderr(side())
-        .spawn()
-        .unwrap();
-    drop(terminal.slave);
-    let mut terminal = fs::File::from(terminal.master);
-    let mut seen = Vec::new();
-    let mut read = |terminal: &mut fs::File| {
-        let mut bytes = [0; 4096];
-        // A terminal whose other side is gone is at its end with an error.
-        let count = terminal.read(&mut bytes).unwrap_or(0);
-        seen.extend_from_slice(&bytes[..count]);
-        (count, String::from_utf8_lossy(&seen).into_owned())
-    };
-    // Before the prompt the terminal is not the shell's yet.
-    while !read(&mut terminal).1.contains("quorate:default> ") {}
-    let paste = format!("{CREATE}\r{INSERT}\rSELECT value FROM\r t WHERE key = 'a';\rEXIT\r");
-    terminal.write_all(paste.as_bytes()).unwrap();
-    let screen = loop {
-        let (count, screen) = read(&mut terminal);
-        if count == 0 {
-            break screen;
-        }
-    };
-    assert!(child.wait().unwrap().success(), "{screen}");
-    for shown in ["table t created", "written", "1 row"] {
-        assert!(screen.contains(shown), "{shown}: {screen}");
-    }
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::{num::NonZeroU8, time::Duration};
 
 use quorate_ring::Consistency;
 
-use super::{Parser, list, unexpected};
+use super::{Expected, Parser, list, unexpected};
 use crate::{
     client::Context,
     cql::{
@@ -47,6 +47,17 @@ impl Of {
     }
 }
 
+impl Clauses {
+    fn has(&self, word: &str) -> bool {
+        match word {
+            "TTL" => self.ttl.is_some(),
+            "SLOPPY" => self.sloppy,
+            "MONOTONE" => self.monotone,
+            _ => self.consistency.is_some(),
+        }
+    }
+}
+
 impl Parser<'_> {
     /// `[USING ..] [WITH CONTEXT ..]` in any order, after those `given` before.
     pub(super) fn clauses(&mut self, of: Of, given: Clauses) -> Result<Clauses, CqlError> {
@@ -74,15 +85,12 @@ impl Parser<'_> {
     fn using(&mut self, of: Of, clauses: &mut Clauses) -> Result<(), CqlError> {
         clauses.using = true;
         loop {
+            let left = of.words().iter().filter(|word| !clauses.has(word)).copied().map(Expected::Word);
+            self.expects(&left.collect::<Vec<_>>())?;
             let token = self.next()?;
             let word = self.clause_word(of, &token)?;
-            let given = match word {
-                "TTL" => clauses.ttl.is_some(),
-                "SLOPPY" => clauses.sloppy,
-                "MONOTONE" => clauses.monotone,
-                _ => clauses.consistency.is_some(),
-            };
-            if given {
+            self.keywords.push(token.span);
+            if clauses.has(word) {
                 let what = if matches!(word, "W" | "R") { "the consistency level" } else { word };
                 return Err(CqlError::syntax(format!("{what} is given twice"), token.span));
             }

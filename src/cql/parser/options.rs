@@ -2,7 +2,7 @@
 
 use quorate_ring::{Consistency, Table, TableKind};
 
-use super::{Parser, hinted, statements::unknown_option, unexpected};
+use super::{Expected, Parser, hinted, statements::unknown_option, unexpected};
 use crate::cql::{AlterTable, CopyOption, CqlError, CreateTable, Span, lexer::TokenKind};
 
 impl Parser<'_> {
@@ -69,8 +69,10 @@ impl Parser<'_> {
         if !self.take_word("WITH")? {
             return Ok(());
         }
-        let mut seen = Vec::new();
+        let mut seen: Vec<&'static str> = Vec::new();
         loop {
+            let left = known.iter().filter(|name| !seen.contains(*name)).copied().map(Expected::Name);
+            self.expects(&left.collect::<Vec<_>>())?;
             let token = self.next()?;
             let TokenKind::Word(word) = &token.kind else {
                 return Err(unexpected("an option", &token, &[]));
@@ -103,6 +105,7 @@ impl Parser<'_> {
     }
 
     fn table_kind(&mut self) -> Result<TableKind, CqlError> {
+        self.expects(&["siblings", "register"].map(Expected::Text))?;
         let (text, span) = self.text("a kind in quotes")?;
         text.parse().map_err(|unknown: quorate_ring::UnknownTableKind| {
             hinted(CqlError::syntax(unknown.to_string(), span), &text, &["SIBLINGS", "REGISTER", "CAS"])

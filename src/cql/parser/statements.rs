@@ -1,7 +1,7 @@
 //! One function for each statement.
 
 use super::{
-    Parser,
+    Expected, LEVELS, Parser,
     clauses::{Clauses, Of},
     hinted, list, quote, unexpected,
 };
@@ -17,6 +17,9 @@ impl Parser<'_> {
         let TokenKind::Word(word) = &token.kind else {
             return Err(unexpected("a statement", &token, &[]).or_hint("HELP lists the statements"));
         };
+        if FIRST_WORDS.iter().any(|first| first.eq_ignore_ascii_case(word)) {
+            self.keywords.push(token.span);
+        }
         match &*word.to_ascii_uppercase() {
             "CREATE" => self.create_table().map(Statement::CreateTable),
             "ALTER" => self.alter_table().map(Statement::AlterTable),
@@ -30,16 +33,11 @@ impl Parser<'_> {
             "SELECT" => self.select().map(Statement::Select),
             "DELETE" => self.delete().map(Statement::Delete),
             "COPY" => self.copy(),
-            "CONSISTENCY" => Ok(Statement::Consistency(match self.at_end()? {
-                true => None,
-                false if self.take_word("DEFAULT")? => Some(SessionLevel::Default),
-                false => Some(SessionLevel::Level(self.level()?)),
-            })),
+            "CONSISTENCY" => self.session_level().map(Statement::Consistency),
             "DESCRIBE" | "DESC" => self.describe().map(Statement::Describe),
-            "TRACING" => Ok(Statement::Tracing(match self.at_end()? {
-                true => None,
-                false => Some(self.one_of(&["ON", "OFF"])?.0 == "ON"),
-            })),
+            "TRACING" => self.on_or_off().map(Statement::Tracing),
+            "EXPAND" => self.on_or_off().map(Statement::Expand),
+            "TIMING" => self.on_or_off().map(Statement::Timing),
             "PAGING" => self.paging().map(Statement::Paging),
             "SOURCE" => self.text("a file's name").map(|(file, _)| Statement::Source(file)),
             "WAIT" => self.wait().map(Statement::Wait),
@@ -49,7 +47,23 @@ impl Parser<'_> {
         }
     }
 
+    /// A level, `DEFAULT`, or nothing.
+    fn session_level(&mut self) -> Result<Option<SessionLevel>, CqlError> {
+        self.expects_words(LEVELS)?;
+        if self.take_word("DEFAULT")? {
+            return Ok(Some(SessionLevel::Default));
+        }
+        Ok(if self.at_end()? { None } else { Some(SessionLevel::Level(self.level()?)) })
+    }
+
+    /// `ON`, `OFF`, or nothing.
+    fn on_or_off(&mut self) -> Result<Option<bool>, CqlError> {
+        self.expects_words(ON_OR_OFF)?;
+        Ok(if self.at_end()? { None } else { Some(self.one_of(ON_OR_OFF)?.0 == "ON") })
+    }
+
     fn paging(&mut self) -> Result<Option<Paging>, CqlError> {
+        self.expects_words(&["OFF"])?;
         if self.at_end()? {
             return Ok(None);
         }
@@ -115,12 +129,12 @@ impl Parser<'_> {
 
     fn columns(&mut self) -> Result<ColumnType, CqlError> {
         self.symbol('(')?;
-        self.word("KEY")?;
+        self.column(&["KEY"])?;
         self.word("TEXT")?;
         self.word("PRIMARY")?;
         self.word("KEY")?;
         self.symbol(',')?;
-        self.word("VALUE")?;
+        self.column(&["VALUE"])?;
         let (value_type, _) = self.one_of(&["TEXT", "BLOB"])?;
         self.symbol(')')?;
         Ok(if value_type == "TEXT" { ColumnType::Text } else { ColumnType::Blob })
@@ -137,9 +151,9 @@ impl Parser<'_> {
     /// `(key, value) VALUES (.., ..)`, the columns in any order.
     fn inserted(&mut self) -> Result<(Term, Term), CqlError> {
         self.symbol('(')?;
-        let (first, _) = self.one_of(&["KEY", "VALUE"])?;
+        let first = self.column(&["KEY", "VALUE"])?;
         self.symbol(',')?;
-        self.word(if first == "KEY" { "VALUE" } else { "KEY" })?;
+        self.column(if first == "KEY" { &["VALUE"] } else { &["KEY"] })?;
         self.symbol(')')?;
         self.word("VALUES")?;
         self.symbol('(')?;
@@ -155,11 +169,11 @@ impl Parser<'_> {
         let table = self.table()?;
         let clauses = self.clauses(Of::Put, Clauses::default())?;
         self.word("SET")?;
-        self.word("VALUE")?;
+        self.column(&["VALUE"])?;
         self.symbol('=')?;
         let value = self.term("a value")?;
         self.word("WHERE")?;
-        self.word("KEY")?;
+        self.column(&["KEY"])?;
         self.symbol('=')?;
         let key = self.term("a key")?;
         let options = self.clauses(Of::Put, clauses)?.into();
@@ -181,10 +195,11 @@ impl Parser<'_> {
 
     /// `key = ..` or `key IN (.., ..)`.
     fn selected_keys(&mut self) -> Result<Vec<Term>, CqlError> {
-        self.word("KEY")?;
+        self.column(&["KEY"])?;
         if self.take_word("IN")? {
             return self.key_list();
         }
+        self.expects(&[Expected::Symbol('=')])?;
         let token = self.next()?;
         if token.kind != TokenKind::Symbol('=') {
             return Err(unexpected("'=' or IN", &token, &["IN"]));
@@ -212,8 +227,10 @@ impl Parser<'_> {
     }
 
     fn select_column(&mut self) -> Result<Column, CqlError> {
-        let token = self.next()?;
         let choices = ["KEY", "VALUE", "WRITETIME", "TTL", "VERSION", "CONTEXT"];
+        self.expects(&choices[..2].iter().copied().map(Expected::Name).collect::<Vec<_>>())?;
+        self.expects_words(&choices[2..])?;
+        let token = self.next()?;
         let found = match &token.kind {
             TokenKind::Word(word) => choices.iter().find(|choice| choice.eq_ignore_ascii_case(word)),
             _ => None,
@@ -230,7 +247,8 @@ impl Parser<'_> {
                 return Err(error.or_hint(FUNCTIONS_HINT));
             }
         };
-        let of_value = self.symbol('(').and_then(|()| self.word("VALUE")).and_then(|_| self.symbol(')'));
+        self.keywords.push(token.span);
+        let of_value = self.symbol('(').and_then(|()| self.column(&["VALUE"])).and_then(|_| self.symbol(')'));
         of_value.map_err(|error| error.or_hint(FUNCTIONS_HINT))?;
         Ok(column)
     }
@@ -239,6 +257,7 @@ impl Parser<'_> {
         self.symbol('(')?;
         let mut keys = vec![self.term("a key")?];
         loop {
+            self.expects(&[',', ')'].map(Expected::Symbol))?;
             let token = self.next()?;
             match token.kind {
                 TokenKind::Symbol(',') => keys.push(self.term("a key")?),
@@ -252,7 +271,7 @@ impl Parser<'_> {
         self.word("FROM")?;
         let table = self.table()?;
         self.word("WHERE")?;
-        self.word("KEY")?;
+        self.column(&["KEY"])?;
         self.symbol('=')?;
         let key = self.term("a key")?;
         let options = self.clauses(Of::Delete, Clauses::default())?.into();
@@ -285,16 +304,12 @@ impl Parser<'_> {
 
 /// The error for a first word that begins no statement of this version.
 fn no_statement(word: &str, span: Span) -> CqlError {
-    let upper = word.to_ascii_uppercase();
-    if LATER.contains(&&*upper) {
-        return CqlError::unsupported(upper, span);
-    }
     let error = CqlError::syntax(format!("no statement begins with {}", quote(word)), span);
     hinted(error, word, FIRST_WORDS).or_hint("HELP lists the statements")
 }
 
-/// The statements that this version carries out, and those it knows.
-const FIRST_WORDS: &[&str] = &[
+/// With what statements begin.
+pub(super) const FIRST_WORDS: &[&str] = &[
     "CREATE",
     "ALTER",
     "INSERT",
@@ -316,7 +331,7 @@ const FIRST_WORDS: &[&str] = &[
     "TIMING",
     "PAGING",
 ];
-const LATER: &[&str] = &["EXPAND", "TIMING"];
+const ON_OR_OFF: &[&str] = &["ON", "OFF"];
 const TIMEOUT_HINT: &str = "USING TIMEOUT 60 is in seconds; units stand in quotes: '500ms', '2m'";
 const INSERT_HINT: &str = "INSERT INTO table (key, value) VALUES ('..', '..')";
 const FUNCTIONS_HINT: &str = "functions: WRITETIME(value), TTL(value), VERSION(value), CONTEXT(value)";

@@ -288,7 +288,6 @@ fn says_what_is_not_supported_yet() {
     let unsupported = [
         ("UPDATE locks SET value = 'me' WHERE key = 'job' IF value = 'free'", "UPDATE .. IF"),
         ("INSERT INTO t (key, value) VALUES ('a', 'b') IF NOT EXISTS", "IF conditions"),
-        ("EXPAND ON", "EXPAND"),
     ];
     for (source, feature) in unsupported {
         let error = parse_one(source).expect_err(source);
@@ -425,7 +424,26 @@ fn statement() -> impl Strategy<Value = Statement> {
     let paging =
         prop_oneof![Just(None), Just(Some(Paging::Off)), (1_u32..).prop_map(|rows| Some(Paging::Rows(rows)))];
     let paging = paging.prop_map(Statement::Paging);
-    prop_oneof![wait, paging, create(), change(), insert, update, select(), delete, copy, consistency, source]
+    let switch = proptest::option::of(any::<bool>());
+    let switch = (switch, 0..3_u8).prop_map(|(on, which)| match which {
+        0 => Statement::Tracing(on),
+        1 => Statement::Expand(on),
+        _ => Statement::Timing(on),
+    });
+    prop_oneof![
+        wait,
+        paging,
+        switch,
+        create(),
+        change(),
+        insert,
+        update,
+        select(),
+        delete,
+        copy,
+        consistency,
+        source
+    ]
 }
 
 proptest! {

@@ -1,0 +1,209 @@
+//! Help for whoever writes a statement: what may come next, and what each part of it is. The parser knows both, so
+//! neither can differ from what it takes.
+
+use super::{Parser, statements::FIRST_WORDS};
+use crate::cql::{
+    CqlError, Span,
+    lexer::{Lexer, TokenKind},
+};
+
+/// What may come where a source ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Expected {
+    /// This keyword, in upper case here and in any case when it is written.
+    Word(&'static str),
+    /// The name of this column or option, likewise.
+    Name(&'static str),
+    /// A table's name.
+    Table,
+    /// This text, in quotes.
+    Text(&'static str),
+    /// This symbol.
+    Symbol(char),
+}
+
+/// What a part of a source is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Class {
+    /// A word with a meaning, no name.
+    Keyword,
+    /// A text in quotes.
+    Text,
+    /// A number or a blob.
+    Number,
+    /// A comment.
+    Comment,
+}
+
+/// A part of a source and what it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Highlight {
+    /// Where it stands.
+    pub span: Span,
+    /// What it is.
+    pub class: Class,
+}
+
+/// What may come next where `source` ends; nothing if it has a mistake before, or ends within a text. Values, numbers and
+/// names of new things are not told.
+pub fn expected(source: &str) -> Vec<Expected> {
+    let mut parser = Parser::new(source);
+    loop {
+        match parser.next_statement() {
+            Ok(None) => return FIRST_WORDS.iter().copied().map(Expected::Word).collect(),
+            Ok(Some(_)) if parser.ends() => {
+                parser.expected.push(Expected::Symbol(';'));
+                return parser.expected;
+            }
+            Ok(Some(_)) => {}
+            Err(_) => return parser.expected,
+        }
+    }
+}
+
+/// The parts of `source` that are more than names and symbols, in their order. Words after a mistake are names.
+pub fn highlights(source: &str) -> Vec<Highlight> {
+    let mut parser = Parser::new(source);
+    while let Ok(Some(_)) = parser.next_statement() {}
+    let keyword = |span| Highlight { span, class: Class::Keyword };
+    let mut highlights: Vec<_> = parser.keywords.into_iter().map(keyword).chain(literals(source)).collect();
+    highlights.sort_unstable_by_key(|highlight| highlight.span.start);
+    highlights
+}
+
+/// Texts, numbers and comments.
+fn literals(source: &str) -> Vec<Highlight> {
+    let mut lexer = Lexer::new(source);
+    let (mut found, mut end) = (Vec::new(), 0);
+    let comment = |start: usize, end: usize| {
+        let gap = &source[start..end];
+        let at = gap.find("--").into_iter().chain(gap.find("/*")).min()?;
+        let span = Span { start: start + at, end: start + gap.trim_end().len() };
+        Some(Highlight { span, class: Class::Comment })
+    };
+    loop {
+        let token = match lexer.next_token() {
+            Ok(token) => token,
+            Err(error) => {
+                let rest = source.get(error.span.start..).unwrap_or_default();
+                let class = if rest.starts_with('\'') { Class::Text } else { Class::Comment };
+                let span = Span { start: error.span.start, end: source.len() };
+                found.extend(lexer.left_open().then_some(Highlight { span, class }));
+                return found;
+            }
+        };
+        found.extend(comment(end, token.span.start));
+        end = token.span.end;
+        let class = match token.kind {
+            TokenKind::Text(_) => Class::Text,
+            TokenKind::Blob(_) | TokenKind::Number(_) => Class::Number,
+            TokenKind::End => return found,
+            _ => continue,
+        };
+        found.push(Highlight { span: token.span, class });
+    }
+}
+
+impl Parser<'_> {
+    /// Notes what would be taken here, if the source ends here.
+    pub(super) fn expects(&mut self, expected: &[Expected]) -> Result<(), CqlError> {
+        if self.peek()?.kind == TokenKind::End {
+            for one in expected {
+                if !self.expected.contains(one) {
+                    self.expected.push(*one);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn expects_words(&mut self, words: &[&'static str]) -> Result<(), CqlError> {
+        let words: Vec<_> = words.iter().copied().map(Expected::Word).collect();
+        self.expects(&words)
+    }
+
+    fn ends(&mut self) -> bool {
+        matches!(self.peek(), Ok(token) if token.kind == TokenKind::End)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn next(source: &str) -> String {
+        let shown = expected(source).into_iter().map(|expected| match expected {
+            Expected::Word(word) | Expected::Name(word) => word.to_owned(),
+            Expected::Table => "table".to_owned(),
+            Expected::Text(text) => format!("'{text}'"),
+            Expected::Symbol(symbol) => symbol.to_string(),
+        });
+        shown.collect::<Vec<_>>().join(" ")
+    }
+
+    #[test]
+    fn the_grammar_says_what_comes_next() {
+        assert_eq!(expected("").len(), FIRST_WORDS.len());
+        assert_eq!(expected("SELECT * FROM t; ").len(), FIRST_WORDS.len());
+        assert_eq!(next("create "), "TABLE");
+        assert_eq!(next("CREATE TABLE "), "IF table");
+        assert_eq!(next("CREATE TABLE t (key TEXT PRIMARY KEY, value "), "TEXT BLOB");
+        assert_eq!(next("CREATE TABLE t (key TEXT PRIMARY KEY, value TEXT) "), "WITH ;");
+        assert_eq!(
+            next("CREATE TABLE t (key TEXT PRIMARY KEY, value TEXT) WITH replication = 3 AND "),
+            "KIND READ_CONSISTENCY WRITE_CONSISTENCY"
+        );
+        assert_eq!(
+            next("CREATE TABLE t (key TEXT PRIMARY KEY, value TEXT) WITH kind = "),
+            "'siblings' 'register'"
+        );
+        assert_eq!(next("SELECT "), "* KEY VALUE WRITETIME TTL VERSION CONTEXT");
+        assert_eq!(next("SELECT value "), ", FROM");
+        assert_eq!(next("SELECT value FROM "), "table");
+        assert_eq!(next("SELECT value FROM t "), "WHERE LIMIT USING ;");
+        assert_eq!(next("SELECT value FROM t WHERE key "), "IN =");
+        assert_eq!(next("SELECT value FROM t WHERE key = 'a' "), "USING ;");
+        assert_eq!(next("SELECT value FROM t USING "), "CONSISTENCY R MONOTONE");
+        assert_eq!(next("SELECT value FROM t USING MONOTONE AND "), "CONSISTENCY R");
+        assert_eq!(next("UPDATE t SET value = 'x' WHERE key = 'k' WITH "), "CONTEXT");
+        assert_eq!(next("CONSISTENCY "), "ONE TWO THREE QUORUM ALL ANY DEFAULT ;");
+        assert_eq!(next("TIMING "), "ON OFF ;");
+        assert_eq!(next("COPY t "), "FROM TO");
+        assert_eq!(next("TRUNCATE "), "TABLE table");
+    }
+
+    #[test]
+    fn nothing_is_expected_after_a_mistake_or_within_a_text() {
+        assert_eq!(next("SELECT value OF t "), "");
+        assert_eq!(next("SELECT value FROM t WHERE key = 'a"), "");
+        assert_eq!(next("SELECT /* "), "");
+        assert_eq!(next("INSERT INTO t (key, value) VALUES ("), "", "values are not told");
+    }
+
+    fn classes(source: &str) -> Vec<(&str, Class)> {
+        let part =
+            |highlight: Highlight| (&source[highlight.span.start..highlight.span.end], highlight.class);
+        highlights(source).into_iter().map(part).collect()
+    }
+
+    #[test]
+    fn keywords_are_where_the_grammar_has_them() {
+        let source = "select key from select where key = 'it''s' limit -- all";
+        let keywords: Vec<_> = classes(source).into_iter().filter(|part| part.1 == Class::Keyword).collect();
+        let words = ["select", "from", "where"];
+        assert_eq!(keywords, words.map(|word| (word, Class::Keyword)));
+        assert_eq!(classes(source)[3..], [("'it''s'", Class::Text), ("-- all", Class::Comment)]);
+        assert_eq!(classes("selec"), []);
+    }
+
+    #[test]
+    fn literals_and_what_is_left_open_are_told() {
+        assert_eq!(
+            classes("/* a */ INSERT INTO t (key, value) VALUES (0x00, 'b")[..2],
+            [("/* a */", Class::Comment), ("INSERT", Class::Keyword)]
+        );
+        let open = classes("INSERT INTO t (key, value) VALUES (0x00, 'b");
+        assert_eq!(open[open.len() - 2..], [("0x00", Class::Number), ("'b", Class::Text)]);
+        assert_eq!(classes("HELP; /* x")[1], ("/* x", Class::Comment));
+    }
+}

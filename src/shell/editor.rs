@@ -1,0 +1,246 @@
+//! Help while a statement is typed: completion, colours, what may come next, and lines that go on until it is whole.
+
+use std::{
+    borrow::Cow,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use rustyline::{
+    Context, Helper, Result,
+    completion::{Completer, Pair},
+    highlight::{CmdKind, Highlighter},
+    hint::{Hinter, HistoryHinter},
+    validate::{ValidationContext, ValidationResult, Validator},
+};
+
+use crate::cql::{Class, Expected, expected, highlights, is_complete};
+
+/// Names of tables, as they were heard of last.
+pub(super) type TableNames = Arc<Mutex<Vec<String>>>;
+
+/// What the line editor asks.
+pub(super) struct Assistant {
+    tables: TableNames,
+    /// Without colours a hint could not be told from what was typed.
+    has_color: bool,
+    history: HistoryHinter,
+}
+
+impl Assistant {
+    pub(super) fn new(tables: TableNames, has_color: bool) -> Self {
+        Self { tables, has_color, history: HistoryHinter::new() }
+    }
+
+    /// What may stand where `typed` ends in a word begun: where that word begins, and what it may become.
+    fn candidates(&self, typed: &str) -> (usize, Vec<String>) {
+        let begins = typed
+            .rfind(|c: char| !c.is_alphanumeric() && c != '_')
+            .map_or(0, |at| at + typed[at..].chars().next().map_or(1, char::len_utf8));
+        let (before, begun) = typed.split_at(begins);
+        let tables = self.tables.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut found: Vec<String> = Vec::new();
+        for one in expected(before) {
+            match one {
+                Expected::Word(word) => found.push(cased(word, begun)),
+                Expected::Name(name) => found.push(name.to_ascii_lowercase()),
+                Expected::Table => found.extend(tables.iter().cloned()),
+                Expected::Text(text) => found.push(format!("'{text}'")),
+                Expected::Symbol(_) => {}
+            }
+        }
+        let fits = |one: &String| one.get(..begun.len()).is_some_and(|head| head.eq_ignore_ascii_case(begun));
+        found.retain(fits);
+        (begins, found)
+    }
+
+    /// What must follow `typed`, as far as there is no choice.
+    fn what_must_follow(&self, typed: &str) -> Option<String> {
+        let mut line = typed.to_owned();
+        if !typed.ends_with(|c: char| c.is_whitespace() || c == '(' || c == ',') {
+            let (begins, candidates) = self.candidates(typed);
+            let [only] = &candidates[..] else { return None };
+            line = typed[..begins].to_owned() + only;
+        }
+        for _ in 0..WORDS_MAX {
+            let next = match &expected(&line)[..] {
+                [Expected::Word(word)] => cased(word, ""),
+                [Expected::Name(name)] => name.to_ascii_lowercase(),
+                [Expected::Symbol(symbol)] => symbol.to_string(),
+                _ => break,
+            };
+            let joins =
+                line.ends_with(|c: char| c.is_whitespace() || c == '(') || matches!(&*next, ")" | "," | ";");
+            line += if joins { "" } else { " " };
+            line += &next;
+        }
+        // The beginning may have been written in another case.
+        line.get(typed.len()..).filter(|rest| !rest.is_empty()).map(str::to_owned)
+    }
+}
+
+/// A keyword as it is usually written, or as it was begun.
+fn cased(word: &str, begun: &str) -> String {
+    let is_plain = matches!(word, "TRUE" | "FALSE");
+    let is_small = |begun: &str| begun.contains(char::is_lowercase) && !begun.contains(char::is_uppercase);
+    if is_small(begun) || (begun.is_empty() && is_plain) {
+        word.to_ascii_lowercase()
+    } else {
+        word.to_owned()
+    }
+}
+
+impl Completer for Assistant {
+    type Candidate = Pair;
+
+    fn complete(&self, line: &str, pos: usize, _: &Context<'_>) -> Result<(usize, Vec<Pair>)> {
+        let (begins, candidates) = self.candidates(&line[..pos]);
+        let is_followed = line[pos..].starts_with(char::is_whitespace);
+        let pair = |word: String| {
+            let opens = matches!(&*word.to_ascii_uppercase(), "WRITETIME" | "TTL" | "VERSION" | "CONTEXT")
+                && selects(&line[..begins]);
+            let after = match () {
+                () if opens => "(value)",
+                () if is_followed || is_name(&line[..begins], &word) => "",
+                () => " ",
+            };
+            Pair { replacement: word.clone() + after, display: word }
+        };
+        Ok((begins, candidates.into_iter().map(pair).collect()))
+    }
+}
+
+/// Whether `word` is the name of a column or option where `before` ends: a symbol follows most of them.
+fn is_name(before: &str, word: &str) -> bool {
+    let is_it = |one: Expected| matches!(one, Expected::Name(name) if name.eq_ignore_ascii_case(word));
+    expected(before).into_iter().any(is_it)
+}
+
+/// Whether columns are selected where `before` ends: there TTL and the like are functions, and commas follow.
+fn selects(before: &str) -> bool {
+    expected(before).contains(&Expected::Word("WRITETIME"))
+}
+
+impl Hinter for Assistant {
+    type Hint = String;
+
+    fn hint(&self, line: &str, pos: usize, ctx: &Context<'_>) -> Option<String> {
+        if !self.has_color || pos < line.len() || line.trim().is_empty() {
+            return None;
+        }
+        self.history.hint(line, pos, ctx).or_else(|| self.what_must_follow(line))
+    }
+}
+
+impl Highlighter for Assistant {
+    fn highlight<'l>(&self, line: &'l str, _: usize) -> Cow<'l, str> {
+        if !self.has_color {
+            return Cow::Borrowed(line);
+        }
+        let (mut out, mut end) = (String::with_capacity(line.len() * 2), 0);
+        for highlight in highlights(line) {
+            let span = highlight.span;
+            if span.start < end {
+                continue;
+            }
+            let color = match highlight.class {
+                Class::Keyword => BOLD_BLUE,
+                Class::Text => GREEN,
+                Class::Number => CYAN,
+                Class::Comment => DIM,
+            };
+            out.extend([&line[end..span.start], color, &line[span.start..span.end], PLAIN]);
+            end = span.end;
+        }
+        out.push_str(&line[end..]);
+        Cow::Owned(out)
+    }
+
+    fn highlight_hint<'h>(&self, hint: &'h str) -> Cow<'h, str> {
+        Cow::Owned(format!("{DIM}{hint}{PLAIN}"))
+    }
+
+    fn highlight_char(&self, _: &str, _: usize, kind: CmdKind) -> bool {
+        self.has_color && kind != CmdKind::MoveCursor
+    }
+}
+
+impl Validator for Assistant {
+    fn validate(&self, ctx: &mut ValidationContext<'_>) -> Result<ValidationResult> {
+        Ok(match is_complete(ctx.input()) {
+            true => ValidationResult::Valid(None),
+            false => ValidationResult::Incomplete,
+        })
+    }
+}
+
+impl Helper for Assistant {}
+
+/// Words of a hint.
+const WORDS_MAX: usize = 16;
+const BOLD_BLUE: &str = "\u{1b}[1;34m";
+const GREEN: &str = "\u{1b}[32m";
+const CYAN: &str = "\u{1b}[36m";
+const DIM: &str = "\u{1b}[2m";
+const PLAIN: &str = "\u{1b}[0m";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn assistant() -> Assistant {
+        let tables = ["carts", "cats", "locks"].map(str::to_owned).to_vec();
+        Assistant::new(Arc::new(Mutex::new(tables)), true)
+    }
+
+    fn completed(typed: &str) -> Vec<String> {
+        let history = rustyline::history::MemHistory::new();
+        let (begins, pairs) =
+            assistant().complete(typed, typed.len(), &Context::new(&history)).expect("no terminal is asked");
+        pairs.into_iter().map(|pair| typed[..begins].to_owned() + &pair.replacement).collect()
+    }
+
+    #[test]
+    fn words_are_completed_in_the_case_they_are_begun_in() {
+        assert_eq!(completed("SEL"), ["SELECT "]);
+        assert_eq!(completed("sel"), ["select "]);
+        assert_eq!(completed("INSERT INTO carts (k"), ["INSERT INTO carts (key"]);
+        assert_eq!(completed("SELECT WR"), ["SELECT WRITETIME(value)"]);
+        assert_eq!(
+            completed("DELETE FROM t WHERE key = 'a' USING S"),
+            ["DELETE FROM t WHERE key = 'a' USING SLOPPY "]
+        );
+    }
+
+    #[test]
+    fn tables_options_and_texts_are_completed_where_they_may_stand() {
+        assert_eq!(completed("SELECT * FROM ca"), ["SELECT * FROM carts ", "SELECT * FROM cats "]);
+        assert_eq!(completed("ca"), [""; 0]);
+        let create = "CREATE TABLE t (key TEXT PRIMARY KEY, value BLOB) WITH ";
+        assert_eq!(completed(&format!("{create}rep")), [format!("{create}replication")]);
+        let kinds = ["'siblings' ", "'register' "].map(|kind| format!("{create}kind = {kind}"));
+        assert_eq!(completed(&format!("{create}kind = ")), kinds);
+        assert_eq!(completed("SELECT 'sel"), [""; 0]);
+    }
+
+    #[test]
+    fn hints_go_on_as_far_as_there_is_no_choice() {
+        let hint = |typed| assistant().what_must_follow(typed);
+        assert_eq!(hint("CREATE TABLE carts ").as_deref(), Some("(key TEXT PRIMARY KEY, value"));
+        assert_eq!(hint("DROP TABLE carts").as_deref(), Some(";"), "there is such a table");
+        assert_eq!(hint("DROP TABLE ca"), None);
+        assert_eq!(hint("SELECT * FROM carts WH").as_deref(), Some("ERE key"));
+        assert_eq!(hint("INSERT I").as_deref(), Some("NTO"));
+        assert_eq!(hint("SELECT * FROM carts "), None);
+    }
+
+    #[test]
+    fn colours_change_nothing_but_colours() {
+        let line = "SELECT value FROM t WHERE key = 'é' -- x";
+        let shown = assistant().highlight(line, 0).into_owned();
+        let plain =
+            [BOLD_BLUE, GREEN, CYAN, DIM, PLAIN].iter().fold(shown.clone(), |text, c| text.replace(c, ""));
+        assert_eq!(plain, line);
+        assert!(shown.starts_with("\u{1b}[1;34mSELECT\u{1b}[0m "), "{shown}");
+        assert!(shown.contains("\u{1b}[32m'é'\u{1b}[0m \u{1b}[2m-- x\u{1b}[0m"), "{shown}");
+    }
+}
