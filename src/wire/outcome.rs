@@ -11,7 +11,8 @@ use serde::{Deserialize, Serialize};
 pub enum Outcome {
     /// It took effect.
     Applied,
-    /// It did not and will not take effect: nothing was sent to any replica.
+    /// It did not and will not take effect: no replica was sent it, or each one that was has refused it before it changed
+    /// anything.
     NotApplied,
     /// It may have taken effect, or may do so later.
     Unknown,
