@@ -56,8 +56,8 @@ impl Assistant {
     /// What must follow `typed`, as far as there is no choice.
     fn what_must_follow(&self, typed: &str) -> Option<String> {
         let mut line = typed.to_owned();
-        if !typed.ends_with(|c: char| c.is_whitespace() || c == '(' || c == ',') {
-            let (begins, candidates) = self.candidates(typed);
+        let (begins, candidates) = self.candidates(typed);
+        if begins < typed.len() {
             let [only] = &candidates[..] else { return None };
             line = typed[..begins].to_owned() + only;
         }
@@ -94,16 +94,20 @@ impl Completer for Assistant {
 
     fn complete(&self, line: &str, pos: usize, _: &Context<'_>) -> Result<(usize, Vec<Pair>)> {
         let (begins, candidates) = self.candidates(&line[..pos]);
-        let is_followed = line[pos..].starts_with(char::is_whitespace);
+        let is_followed = line[pos..].starts_with(|c: char| c.is_whitespace() || "(),;=".contains(c));
+        // After a text or a bracket a word stands apart, though nothing of it was typed yet.
+        let stands_apart =
+            begins < pos || line[..begins].ends_with(|c: char| c.is_whitespace() || "(,=".contains(c));
+        let before = if stands_apart || begins == 0 { "" } else { " " };
         let pair = |word: String| {
             let opens = matches!(&*word.to_ascii_uppercase(), "WRITETIME" | "TTL" | "VERSION" | "CONTEXT")
                 && selects(&line[..begins]);
             let after = match () {
-                () if opens => "(value)",
+                () if opens && !is_followed => "(value)",
                 () if is_followed || is_name(&line[..begins], &word) => "",
                 () => " ",
             };
-            Pair { replacement: word.clone() + after, display: word }
+            Pair { replacement: format!("{before}{word}{after}"), display: word }
         };
         Ok((begins, candidates.into_iter().map(pair).collect()))
     }
@@ -220,6 +224,19 @@ mod tests {
         let kinds = ["'siblings' ", "'register' "].map(|kind| format!("{create}kind = {kind}"));
         assert_eq!(completed(&format!("{create}kind = ")), kinds);
         assert_eq!(completed("SELECT 'sel"), [""; 0]);
+    }
+
+    #[test]
+    fn a_word_after_a_text_or_a_bracket_stands_apart() {
+        let select = "SELECT value FROM carts WHERE key = 'a'";
+        assert_eq!(completed(select), [format!("{select} USING ")]);
+        assert_eq!(assistant().what_must_follow(select), None, "it may end here");
+        assert_eq!(assistant().what_must_follow("SELECT *").as_deref(), Some(" FROM"));
+        assert_eq!(assistant().what_must_follow("SELECT WRITETIME(value)"), None, "a comma may follow");
+        assert_eq!(assistant().what_must_follow("DROP TABLE carts -- "), None);
+        let history = rustyline::history::MemHistory::new();
+        let (_, pairs) = assistant().complete("SELECT WR(value)", 9, &Context::new(&history)).unwrap();
+        assert_eq!(pairs[0].replacement, "WRITETIME");
     }
 
     #[test]

@@ -44,9 +44,12 @@ pub struct Highlight {
     pub class: Class,
 }
 
-/// What may come next where `source` ends; nothing if it has a mistake before, or ends within a text. Values, numbers and
+/// What may come next where `source` ends; nothing if it has a mistake before, or ends within a text or a comment. Values, numbers and
 /// names of new things are not told.
 pub fn expected(source: &str) -> Vec<Expected> {
+    if ends_in_line_comment(source) {
+        return Vec::new();
+    }
     let mut parser = Parser::new(source);
     loop {
         match parser.next_statement() {
@@ -69,6 +72,18 @@ pub fn highlights(source: &str) -> Vec<Highlight> {
     let mut highlights: Vec<_> = parser.keywords.into_iter().map(keyword).chain(literals(source)).collect();
     highlights.sort_unstable_by_key(|highlight| highlight.span.start);
     highlights
+}
+
+/// Whether what is added to the source's last line is a comment. The parser looks for what follows it.
+fn ends_in_line_comment(source: &str) -> bool {
+    let (mut lexer, mut end) = (Lexer::new(source), 0);
+    while let Ok(token) = lexer.next_token() {
+        if token.kind == TokenKind::End {
+            return source[end..].rsplit('\n').next().is_some_and(|line| line.contains("--"));
+        }
+        end = token.span.end;
+    }
+    false
 }
 
 /// Texts, numbers and comments.
@@ -177,6 +192,8 @@ mod tests {
         assert_eq!(next("SELECT value OF t "), "");
         assert_eq!(next("SELECT value FROM t WHERE key = 'a"), "");
         assert_eq!(next("SELECT /* "), "");
+        assert_eq!(next("SELECT * FROM t -- "), "");
+        assert_eq!(next("SELECT * FROM t -- all\n"), "WHERE LIMIT USING ;");
         assert_eq!(next("INSERT INTO t (key, value) VALUES ("), "", "values are not told");
     }
 

@@ -39,8 +39,7 @@ impl Agreement {
         self.propose(turn, id, Change::Settings(turn.config.settings.clone()));
     }
 
-    /// What was proposed and is not decided would make a map that differs from the one before in nothing, and another
-    /// one for each time it was proposed.
+    /// Once the map agrees, a proposal that is still undecided would make another map that differs from it in nothing.
     fn withdraw_settings(&mut self, turn: &mut Turn<'_>) {
         if let Some(id) = self.settings_id.take() {
             self.keeper.expire(id, &mut self.todo);

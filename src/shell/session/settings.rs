@@ -19,6 +19,9 @@ impl Session {
                 self.timing = on.unwrap_or(self.timing);
                 (on.is_some(), switch_text("timing", self.timing))
             }
+            Statement::Expand(_) if !self.console.format().is_for_people() => {
+                (false, "expand: rows for programs stay as they are (--output)".to_owned())
+            }
             Statement::Expand(on) => {
                 self.console = on.map_or(self.console, |on| self.console.expanded(on));
                 (on.is_some(), switch_text("expand", self.console.format() == Format::Expanded))

@@ -269,7 +269,8 @@ impl Disk {
 
     /// The oldest report reaches the node.
     pub(crate) fn reported(&mut self) -> Progress {
-        Progress { done: self.reports.pop_front().unwrap_or_default(), ..Progress::default() }
+        let done = self.reports.pop_front().expect("one report for each event");
+        Progress { done, ..Progress::default() }
     }
 
     /// The process ends as it should, if nothing is under way: what the records add up to is written down.
