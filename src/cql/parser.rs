@@ -206,6 +206,11 @@ impl<'s> Parser<'s> {
     /// A table's name, in lower case.
     fn table(&mut self) -> Result<String, CqlError> {
         self.expects(&[Expected::Table])?;
+        self.new_table()
+    }
+
+    /// The same of a table that there need not be.
+    fn new_table(&mut self) -> Result<String, CqlError> {
         let token = self.next()?;
         match &token.kind {
             TokenKind::Word(word) => {
@@ -268,7 +273,12 @@ impl<'s> Parser<'s> {
 
     /// A consistency level, in quotes or not.
     fn level(&mut self) -> Result<Consistency, CqlError> {
-        self.expects_words(LEVELS)?;
+        self.level_of(LEVELS)
+    }
+
+    /// The same where these are offered.
+    fn level_of(&mut self, offered: &[&'static str]) -> Result<Consistency, CqlError> {
+        self.expects_words(offered)?;
         let token = self.next()?;
         if matches!(token.kind, TokenKind::Word(_)) {
             self.keywords.push(token.span);
@@ -326,6 +336,7 @@ fn unreachable_end(at: usize) -> Token {
 }
 
 const LEVELS: &[&str] = &["ONE", "TWO", "THREE", "QUORUM", "ALL", "ANY"];
+const READ_LEVELS: &[&str] = &["ONE", "TWO", "THREE", "QUORUM", "ALL"];
 const LEVELS_HINT: &str = "levels: ONE, TWO, THREE, QUORUM, ALL, ANY, or a number from 1 to 255";
 
 #[cfg(test)]

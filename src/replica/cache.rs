@@ -16,7 +16,7 @@
 //!   up to date, of two states the one that covers the other stays, and what was driven out is put in by the next read
 //!   alone.
 //! - A page of a scan shows states, too, perhaps of a batch that is not reported yet: they bring what is in here up to
-//!   date before the page is sent. So must whatever else shows a client what the disk holds, or counts for a level.
+//!   date before the page is sent. So must whatever else answers a read or counts for a level.
 //! - Repair and recovery give states to other replicas, perhaps of a batch that is not reported yet, and nothing here hears
 //!   of it. That is no promise of this replica's: what is given counts once the receiver holds it durably, for the receiver.
 //! - A key whose record is damaged is out: this replica refuses it until it is restored (rule S3), and what comes back may

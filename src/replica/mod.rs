@@ -161,20 +161,12 @@ impl Replica {
         if stored_kind.is_some_and(|kind| kind != table.kind) {
             return Err(PeerRefusal::Damaged("a state of another table kind was sent".to_owned()));
         }
-        if self.is_full(turn) {
+        self.forget_expired(turn.now.mono);
+        if self.waiting >= turn.config.replica_requests_max {
             turn.effects.push(Effect::Observe(Observation::Overloaded));
             return Err(PeerRefusal::Overloaded);
         }
         Ok(())
-    }
-
-    /// Whether as many requests wait as may. Those for the clock count no longer than they are waited for: a disk that
-    /// was full may never let it go on again, unless somebody asks.
-    fn is_full(&mut self, turn: &Turn<'_>) -> bool {
-        if self.waiting >= turn.config.replica_requests_max {
-            self.forget_expired(turn.now.mono);
-        }
-        self.waiting >= turn.config.replica_requests_max
     }
 }
 

@@ -43,7 +43,8 @@ impl Replica {
         if advance.to > limit {
             return answer(turn, peer, header, refused(PeerRefusal::ClockAhead { limit }));
         }
-        if self.is_full(turn) {
+        self.forget_expired(turn.now.mono);
+        if self.waiting >= turn.config.replica_requests_max {
             turn.effects.push(Effect::Observe(Observation::Overloaded));
             return answer(turn, peer, header, refused(PeerRefusal::Overloaded));
         }
@@ -65,6 +66,8 @@ impl Replica {
         });
     }
 
+    /// Those that are not waited for any more count no longer: a clock that could not go on, for want of room on the disk,
+    /// may never be asked again.
     pub(super) fn forget_expired(&mut self, now: Instant) {
         let before = self.awaiting_reservation.len();
         self.awaiting_reservation.retain(|awaiting| awaiting.header.deadline > now);

@@ -118,14 +118,17 @@ impl Console {
 
 /// Whether standard error is a terminal that takes colours, and `NO_COLOR` does not forbid them.
 pub fn stderr_has_color() -> bool {
-    let forbidden = env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-    io::stderr().is_terminal() && !forbidden
+    has_color(&io::stderr())
 }
 
 /// The same of standard output.
 pub(super) fn stdout_has_color() -> bool {
+    has_color(&io::stdout())
+}
+
+fn has_color(stream: &impl IsTerminal) -> bool {
     let forbidden = env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-    io::stdout().is_terminal() && !forbidden
+    stream.is_terminal() && !forbidden
 }
 
 /// Nobody can be told if standard error is gone.

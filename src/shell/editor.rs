@@ -32,24 +32,26 @@ impl Assistant {
     }
 
     /// What may stand where `typed` ends in a word begun: where that word begins, and what it may become.
-    fn candidates(&self, typed: &str) -> (usize, Vec<String>) {
+    fn candidates(&self, typed: &str) -> (usize, Vec<(Expected, String)>) {
         let begins = typed
             .rfind(|c: char| !c.is_alphanumeric() && c != '_')
             .map_or(0, |at| at + typed[at..].chars().next().map_or(1, char::len_utf8));
         let (before, begun) = typed.split_at(begins);
-        let tables = self.tables.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut found: Vec<String> = Vec::new();
+        let mut found = Vec::new();
         for one in expected(before) {
             match one {
-                Expected::Word(word) => found.push(cased(word, begun)),
-                Expected::Name(name) => found.push(name.to_ascii_lowercase()),
-                Expected::Table => found.extend(tables.iter().cloned()),
-                Expected::Text(text) => found.push(format!("'{text}'")),
+                Expected::Word(word) | Expected::Function(word) => found.push((one, cased(word, begun))),
+                Expected::Name(name) => found.push((one, name.to_ascii_lowercase())),
+                Expected::Text(text) => found.push((one, format!("'{text}'"))),
+                Expected::Table => {
+                    let tables = self.tables.lock().unwrap_or_else(PoisonError::into_inner);
+                    found.extend(tables.iter().map(|table| (one, table.clone())));
+                }
                 Expected::Symbol(_) => {}
             }
         }
-        let fits = |one: &String| one.get(..begun.len()).is_some_and(|head| head.eq_ignore_ascii_case(begun));
-        found.retain(fits);
+        let fits = |word: &str| word.get(..begun.len()).is_some_and(|head| head.eq_ignore_ascii_case(begun));
+        found.retain(|(_, word)| fits(word));
         (begins, found)
     }
 
@@ -58,7 +60,7 @@ impl Assistant {
         let mut line = typed.to_owned();
         let (begins, candidates) = self.candidates(typed);
         if begins < typed.len() {
-            let [only] = &candidates[..] else { return None };
+            let [(_, only)] = &candidates[..] else { return None };
             line = typed[..begins].to_owned() + only;
         }
         for _ in 0..WORDS_MAX {
@@ -99,29 +101,18 @@ impl Completer for Assistant {
         let stands_apart =
             begins < pos || line[..begins].ends_with(|c: char| c.is_whitespace() || "(,=".contains(c));
         let before = if stands_apart || begins == 0 { "" } else { " " };
-        let pair = |word: String| {
-            let opens = matches!(&*word.to_ascii_uppercase(), "WRITETIME" | "TTL" | "VERSION" | "CONTEXT")
-                && selects(&line[..begins]);
-            let after = match () {
-                () if opens && !is_followed => "(value)",
-                () if is_followed || is_name(&line[..begins], &word) => "",
-                () => " ",
+        let pair = |(expected, word): (Expected, String)| {
+            let after = match expected {
+                _ if is_followed => "",
+                Expected::Function(_) => "(value)",
+                // A symbol follows most of them.
+                Expected::Name(_) => "",
+                _ => " ",
             };
             Pair { replacement: format!("{before}{word}{after}"), display: word }
         };
         Ok((begins, candidates.into_iter().map(pair).collect()))
     }
-}
-
-/// Whether `word` is the name of a column or option where `before` ends: a symbol follows most of them.
-fn is_name(before: &str, word: &str) -> bool {
-    let is_it = |one: Expected| matches!(one, Expected::Name(name) if name.eq_ignore_ascii_case(word));
-    expected(before).into_iter().any(is_it)
-}
-
-/// Whether columns are selected where `before` ends: there TTL and the like are functions, and commas follow.
-fn selects(before: &str) -> bool {
-    expected(before).contains(&Expected::Word("WRITETIME"))
 }
 
 impl Hinter for Assistant {

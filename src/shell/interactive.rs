@@ -8,6 +8,7 @@
 use std::{env, fs, io, path::PathBuf, sync::PoisonError};
 
 use rustyline::{CompletionType, Config, Editor, error::ReadlineError, history::FileHistory};
+use tokio::task::JoinHandle;
 
 use super::{
     Flow, Session, ShellError,
@@ -33,11 +34,13 @@ pub async fn run_interactive(session: &mut Session) -> Result<(), ShellError> {
     }
     session.console().note("HELP lists the statements, EXIT leaves.");
     loop {
-        learn_tables(session, &tables);
+        let learning = learn_tables(session, &tables);
         let prompt = format!("quorate:{}> ", session.level().to_string().to_lowercase());
         let reading = tokio::task::spawn_blocking(move || (editor.readline(&prompt), editor));
         let (line, back) = reading.await.map_err(io::Error::other)?;
         editor = back;
+        // An answer that is late would be older than the next one.
+        learning.abort();
         match line {
             Ok(chunk) => {
                 if !chunk.trim().is_empty() {
@@ -75,14 +78,14 @@ async fn carry_out(session: &mut Session, chunk: &str) -> Flow {
 
 /// Asks for the names of tables while a statement is typed. Those that were heard of last do until then, and if nobody
 /// answers.
-fn learn_tables(session: &Session, names: &TableNames) {
+fn learn_tables(session: &Session, names: &TableNames) -> JoinHandle<()> {
     let (client, names) = (session.client().clone(), TableNames::clone(names));
     tokio::spawn(async move {
         if let Ok(tables) = client.tables().await {
             let heard = tables.into_iter().map(|table| table.name).collect();
             *names.lock().unwrap_or_else(PoisonError::into_inner) = heard;
         }
-    });
+    })
 }
 
 /// `$XDG_STATE_HOME/quorate/history`, by default below `~/.local/state`; its directory is made.

@@ -28,9 +28,11 @@ fn tab_completes_words_tables_and_columns() {
     let dir = tempfile::tempdir().unwrap();
     let mut terminal = Terminal::with_shell(dir.path(), &[]);
     terminal.asks(&format!("{CREATE}\r"), "table t created");
-    // The names of tables are asked for while a person types.
-    terminal.asks("SHOW;\r", "no statement begins with 'SHOW'");
-    terminal.asks("ins\tin\t\t(k\t, v\t) val\t('tab', 'x');\r", "written");
+    // The names of tables are asked for while a person types: until one is there, Tab offers nothing.
+    terminal.types("ins\tin\t");
+    // Its name stands after a coloured word.
+    terminal.completes("\u{1b}[0m t ");
+    terminal.asks("(k\t, v\t) val\t('tab', 'x');\r", "written");
     terminal.asks("SELECT WR\t FROM t WHERE key = 'tab';\r", "1 row");
     terminal.types("CONSISTENCY \t\t");
     terminal.shows("QUORUM   ALL");
@@ -156,6 +158,20 @@ impl Terminal {
         self.keyboard.write_all(keys.as_bytes()).unwrap();
     }
 
+    /// Presses Tab now and then until the screen has shown `text`.
+    fn completes(&mut self, text: &str) {
+        for _ in 0..PATIENCE.as_millis() / TAB_EVERY.as_millis() {
+            self.types("\t");
+            while let Ok(bytes) = self.output.recv_timeout(TAB_EVERY) {
+                self.seen.extend(bytes);
+            }
+            if self.seen[self.passed..].windows(text.len()).any(|shown| shown == text.as_bytes()) {
+                return;
+            }
+        }
+        panic!("never completed: {text:?} in {:?}", String::from_utf8_lossy(&self.seen[self.passed..]));
+    }
+
     /// Waits until the screen has shown `text`, after what was waited for before.
     fn shows(&mut self, text: &str) {
         loop {
@@ -196,5 +212,6 @@ impl Drop for Terminal {
 
 /// What the line editor asks a terminal for when it begins to read.
 const BRACKETED_PASTE: &str = "\u{1b}[?2004h";
+const TAB_EVERY: Duration = Duration::from_millis(100);
 /// A shell that shows nothing for so long shows nothing any more.
 const PATIENCE: Duration = Duration::from_secs(60);

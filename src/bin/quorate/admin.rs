@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use quorate::{
     client::{Client, FromEach, HealingDescribed, Scope},
-    cql::render::Format,
     ring::{Member, Ring, Table},
     shell::{Console, Overview, Progress, agreements, hints, key, nodes, ring, scrub, tables},
     units::duration_text,
@@ -29,7 +28,7 @@ pub(crate) async fn answer(question: Admin, console: Console) -> Result<(), Fail
             let overview =
                 Overview::new(&described, tables.as_deref().unwrap_or_default()).map_err(Failure::request)?;
             match console.format() {
-                Format::Table => console.text(&overview)?,
+                format if format.is_for_people() => console.text(&overview)?,
                 _ => console.data(&overview.grid())?,
             }
             if let Err(error) = tables {

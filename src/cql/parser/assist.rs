@@ -1,5 +1,5 @@
-//! Help for whoever writes a statement: what may come next, and what each part of it is. The parser knows both, so
-//! neither can differ from what it takes.
+//! Help for whoever writes a statement: what may come next, and what each part of it is. The parser tells both: it notes
+//! what it looks for where the source ends, and which words it took for their meaning.
 
 use super::{Parser, statements::FIRST_WORDS};
 use crate::cql::{
@@ -14,7 +14,9 @@ pub enum Expected {
     Word(&'static str),
     /// The name of this column or option, likewise.
     Name(&'static str),
-    /// A table's name.
+    /// The name of this function of a value.
+    Function(&'static str),
+    /// The name of a table that there is.
     Table,
     /// This text, in quotes.
     Text(&'static str),
@@ -44,8 +46,8 @@ pub struct Highlight {
     pub class: Class,
 }
 
-/// What may come next where `source` ends; nothing if it has a mistake before, or ends within a text or a comment. Values, numbers and
-/// names of new things are not told.
+/// What may come next where `source` ends; nothing if it has a mistake before, or ends within a text or a comment. Values,
+/// numbers and names of new things are not told.
 pub fn expected(source: &str) -> Vec<Expected> {
     if ends_in_line_comment(source) {
         return Vec::new();
@@ -137,7 +139,7 @@ impl Parser<'_> {
         self.expects(&words)
     }
 
-    fn ends(&mut self) -> bool {
+    pub(super) fn ends(&mut self) -> bool {
         matches!(self.peek(), Ok(token) if token.kind == TokenKind::End)
     }
 }
@@ -148,7 +150,7 @@ mod tests {
 
     fn next(source: &str) -> String {
         let shown = expected(source).into_iter().map(|expected| match expected {
-            Expected::Word(word) | Expected::Name(word) => word.to_owned(),
+            Expected::Word(word) | Expected::Name(word) | Expected::Function(word) => word.to_owned(),
             Expected::Table => "table".to_owned(),
             Expected::Text(text) => format!("'{text}'"),
             Expected::Symbol(symbol) => symbol.to_string(),
@@ -161,7 +163,10 @@ mod tests {
         assert_eq!(expected("").len(), FIRST_WORDS.len());
         assert_eq!(expected("SELECT * FROM t; ").len(), FIRST_WORDS.len());
         assert_eq!(next("create "), "TABLE");
-        assert_eq!(next("CREATE TABLE "), "IF table");
+        assert_eq!(next("CREATE TABLE "), "IF", "a new name is not told");
+        assert_eq!(next("DROP TABLE "), "IF table");
+        assert_eq!(next("ALTER TABLE t WITH "), "READ_CONSISTENCY WRITE_CONSISTENCY");
+        assert_eq!(next("ALTER TABLE t WITH read_consistency = "), "ONE TWO THREE QUORUM ALL");
         assert_eq!(next("CREATE TABLE t (key TEXT PRIMARY KEY, value "), "TEXT BLOB");
         assert_eq!(next("CREATE TABLE t (key TEXT PRIMARY KEY, value TEXT) "), "WITH ;");
         assert_eq!(
@@ -174,12 +179,14 @@ mod tests {
         );
         assert_eq!(next("SELECT "), "* KEY VALUE WRITETIME TTL VERSION CONTEXT");
         assert_eq!(next("SELECT value "), ", FROM");
+        assert_eq!(next("SELECT value, TTL(value), "), "KEY WRITETIME VERSION CONTEXT");
         assert_eq!(next("SELECT value FROM "), "table");
         assert_eq!(next("SELECT value FROM t "), "WHERE LIMIT USING ;");
         assert_eq!(next("SELECT value FROM t WHERE key "), "IN =");
         assert_eq!(next("SELECT value FROM t WHERE key = 'a' "), "USING ;");
         assert_eq!(next("SELECT value FROM t USING "), "CONSISTENCY R MONOTONE");
         assert_eq!(next("SELECT value FROM t USING MONOTONE AND "), "CONSISTENCY R");
+        assert_eq!(next("SELECT value FROM t USING MONOTONE "), "AND ;", "USING stands once");
         assert_eq!(next("UPDATE t SET value = 'x' WHERE key = 'k' WITH "), "CONTEXT");
         assert_eq!(next("CONSISTENCY "), "ONE TWO THREE QUORUM ALL ANY DEFAULT ;");
         assert_eq!(next("TIMING "), "ON OFF ;");

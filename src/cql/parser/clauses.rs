@@ -64,13 +64,15 @@ impl Parser<'_> {
         let mut clauses = given;
         loop {
             let next = self.peek()?.clone();
-            if self.take_word("USING")? {
+            // What is given already is not offered, and refused if it comes.
+            let ends = self.ends();
+            if !(clauses.using && ends) && self.take_word("USING")? {
                 if clauses.using {
                     let error = CqlError::syntax("USING is given twice", next.span);
                     return Err(error.with_hint("join what follows with AND: USING CONSISTENCY ONE AND .."));
                 }
                 self.using(of, &mut clauses)?;
-            } else if of != Of::Get && self.take_word("WITH")? {
+            } else if of != Of::Get && !(clauses.context.is_some() && ends) && self.take_word("WITH")? {
                 self.word("CONTEXT")?;
                 if clauses.context.replace(self.context()?).is_some() {
                     return Err(CqlError::syntax("WITH CONTEXT is given twice", next.span));

@@ -2,13 +2,13 @@
 
 use quorate_ring::{Consistency, Table, TableKind};
 
-use super::{Expected, Parser, hinted, statements::unknown_option, unexpected};
+use super::{Expected, Parser, READ_LEVELS, hinted, statements::unknown_option, unexpected};
 use crate::cql::{AlterTable, CopyOption, CqlError, CreateTable, Span, lexer::TokenKind};
 
 impl Parser<'_> {
     /// `[WITH ..]` of a table about to be created.
     pub(super) fn table_options(&mut self, mut create: CreateTable) -> Result<CreateTable, CqlError> {
-        self.options(TABLE_OPTIONS, |parser, name| {
+        self.options(TABLE_OPTIONS, TABLE_OPTIONS, |parser, name| {
             match name {
                 "KIND" => create.kind = Some(parser.table_kind()?),
                 "READ_CONSISTENCY" => create.read_consistency = Some(parser.read_level()?),
@@ -26,7 +26,7 @@ impl Parser<'_> {
     /// `WITH ..` of a table about to be altered, with one option at least.
     pub(super) fn altered_options(&mut self, mut alter: AlterTable) -> Result<AlterTable, CqlError> {
         let at = self.peek()?.clone();
-        self.options(TABLE_OPTIONS, |parser, name| {
+        self.options(TABLE_OPTIONS, ALTERABLE, |parser, name| {
             match name {
                 "READ_CONSISTENCY" => alter.read_consistency = Some(parser.read_level()?),
                 "WRITE_CONSISTENCY" => alter.write_consistency = Some(parser.level()?),
@@ -47,7 +47,7 @@ impl Parser<'_> {
     pub(super) fn copy_options(&mut self, direction: &str) -> Result<Vec<CopyOption>, CqlError> {
         let mut options = Vec::new();
         let known = if direction == "TO" { COPY_TO_OPTIONS } else { COPY_FROM_OPTIONS };
-        self.options(known, |parser, name| {
+        self.options(known, known, |parser, name| {
             options.push(match name {
                 "HEADER" => CopyOption::Header(parser.one_of(&["TRUE", "FALSE"])?.0 == "TRUE"),
                 "DELIMITER" => CopyOption::Delimiter(parser.delimiter()?),
@@ -60,10 +60,11 @@ impl Parser<'_> {
         Ok(options)
     }
 
-    /// Each option of `known` once at most; `set` reads what follows the `=`.
+    /// Each option of `known` once at most; `set` reads what follows the `=`, and refuses those that are not `offered`.
     fn options(
         &mut self,
         known: &[&'static str],
+        offered: &[&'static str],
         mut set: impl FnMut(&mut Self, &'static str) -> Result<(), CqlError>,
     ) -> Result<(), CqlError> {
         if !self.take_word("WITH")? {
@@ -71,7 +72,7 @@ impl Parser<'_> {
         }
         let mut seen: Vec<&'static str> = Vec::new();
         loop {
-            let left = known.iter().filter(|name| !seen.contains(*name)).copied().map(Expected::Name);
+            let left = offered.iter().filter(|name| !seen.contains(*name)).copied().map(Expected::Name);
             self.expects(&left.collect::<Vec<_>>())?;
             let token = self.next()?;
             let TokenKind::Word(word) = &token.kind else {
@@ -95,7 +96,7 @@ impl Parser<'_> {
 
     fn read_level(&mut self) -> Result<Consistency, CqlError> {
         let at = self.peek()?.span;
-        match self.level()? {
+        match self.level_of(READ_LEVELS)? {
             Consistency::Any => {
                 Err(CqlError::syntax("ANY is for writes only", at)
                     .with_hint("a read needs at least ONE replica"))
@@ -134,6 +135,7 @@ impl Parser<'_> {
 }
 
 const TABLE_OPTIONS: &[&str] = &["KIND", "REPLICATION", "READ_CONSISTENCY", "WRITE_CONSISTENCY"];
+const ALTERABLE: &[&str] = &["READ_CONSISTENCY", "WRITE_CONSISTENCY"];
 const COPY_TO_OPTIONS: &[&str] = &["HEADER", "DELIMITER"];
 const COPY_FROM_OPTIONS: &[&str] = &["HEADER", "DELIMITER", "INFLIGHT", "MAXERRORS", "RESUME"];
 const IN_FLIGHT_MAX: u64 = 4096;

@@ -98,7 +98,7 @@ impl Parser<'_> {
             self.word("NOT")?;
             self.word("EXISTS")?;
         }
-        let name = self.table()?;
+        let name = self.new_table()?;
         let value_type = self.columns().map_err(|error| error.or_hint(COLUMNS_HINT))?;
         let create = CreateTable {
             name,
@@ -215,7 +215,7 @@ impl Parser<'_> {
         let mut columns = Vec::new();
         loop {
             let token = self.peek()?.clone();
-            let column = self.select_column()?;
+            let column = self.select_column(&columns)?;
             if columns.contains(&column) {
                 return Err(CqlError::syntax(format!("{column} is selected twice"), token.span));
             }
@@ -226,10 +226,22 @@ impl Parser<'_> {
         }
     }
 
-    fn select_column(&mut self) -> Result<Column, CqlError> {
+    /// The next one after those `selected`.
+    fn select_column(&mut self, selected: &[Column]) -> Result<Column, CqlError> {
         let choices = ["KEY", "VALUE", "WRITETIME", "TTL", "VERSION", "CONTEXT"];
-        self.expects(&choices[..2].iter().copied().map(Expected::Name).collect::<Vec<_>>())?;
-        self.expects_words(&choices[2..])?;
+        for choice in choices {
+            let (column, expected) = match choice {
+                "KEY" => (Column::Key, Expected::Name(choice)),
+                "VALUE" => (Column::Value, Expected::Name(choice)),
+                "WRITETIME" => (Column::WriteTime, Expected::Function(choice)),
+                "TTL" => (Column::Ttl, Expected::Function(choice)),
+                "VERSION" => (Column::Version, Expected::Function(choice)),
+                _ => (Column::Context, Expected::Function(choice)),
+            };
+            if !selected.contains(&column) {
+                self.expects(&[expected])?;
+            }
+        }
         let token = self.next()?;
         let found = match &token.kind {
             TokenKind::Word(word) => choices.iter().find(|choice| choice.eq_ignore_ascii_case(word)),
