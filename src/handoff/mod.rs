@@ -21,13 +21,13 @@ mod sweep;
 
 use std::collections::BTreeMap;
 
-use quorate_ring::{Instant, NodeId, token_of};
+use quorate_ring::{Actor, Instant, NodeId, token_of};
 use quorate_storage::{HintBacklog, HintPage, Row, State, Version, Write, Written};
 
 use self::{replay::Replay, sweep::Sweep};
 use crate::{
     coordinator::Step,
-    node::{DiskOperation, DiskRequest, DiskResult, Effect, Observation, Ticket, Timers, Turn},
+    node::{DiskOperation, DiskRequest, DiskResult, Effect, Observation, RequestIds, Ticket, Timers, Turn},
     wire::{Frame, Header, HintsFor, KeepHint, PeerMessage, PeerRefusal, Refused, RequestId, Stored},
 };
 
@@ -71,7 +71,7 @@ pub enum HintTicket {
 }
 
 /// The hints of this node.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Handoff {
     backlogs: BTreeMap<NodeId, HintBacklog>,
     replays: BTreeMap<NodeId, Replay>,
@@ -80,14 +80,22 @@ pub struct Handoff {
     paced: BTreeMap<NodeId, Instant>,
     /// Hints on their way to the disk.
     writing: usize,
-    requests_made: u64,
+    request_ids: RequestIds,
     sweep: Sweep,
 }
 
 impl Handoff {
     /// Goes on with what an earlier process left.
-    pub fn new(backlogs: BTreeMap<NodeId, HintBacklog>) -> Self {
-        Self { backlogs, ..Self::default() }
+    pub fn new(actor: Actor, backlogs: BTreeMap<NodeId, HintBacklog>) -> Self {
+        Self {
+            backlogs,
+            replays: BTreeMap::new(),
+            timers: Timers::default(),
+            paced: BTreeMap::new(),
+            writing: 0,
+            request_ids: RequestIds::of(ROOM, actor),
+            sweep: Sweep::default(),
+        }
     }
 
     /// Keeps a hint, unless too much is kept for its target already (rule H2).
@@ -153,7 +161,7 @@ impl Handoff {
 
     /// Whether a request id is one of handoff's.
     pub fn is_own(id: RequestId) -> bool {
-        id.0 >> OWN_ID_SHIFT == OWN_ID
+        RequestIds::are_of(ROOM, id)
     }
 
     /// A target said what it made of a hint.
@@ -314,8 +322,7 @@ impl Handoff {
             let Some((row, state)) = replay.next_to_send() else {
                 break;
             };
-            self.requests_made += 1;
-            let id = RequestId((OWN_ID << OWN_ID_SHIFT) | self.requests_made);
+            let id = self.request_ids.next();
             let deadline = turn.now.mono + REPLAY_TIMEOUT;
             replay.sent(id, row.clone(), state.version(), deadline);
             let header = Header { id, epoch: turn.epoch, deadline };
@@ -383,9 +390,8 @@ fn forget(turn: &mut Turn<'_>, target: NodeId, row: Row, given: Option<Version>)
     turn.effects.push(Effect::Disk(DiskRequest { ticket, deadline: Instant::NEVER, operation }));
 }
 
-/// The first bits of the request ids of handoff; those of the coordinator begin with 0, those of anti-entropy with 11.
-const OWN_ID: u64 = 0b10;
-const OWN_ID_SHIFT: u32 = 62;
+/// The number of this room; the coordinator's ids are of 0 and 1, those of anti-entropy of 3.
+const ROOM: u64 = 2;
 /// Hints that are worth waiting for: more than are under way at a time.
 const MUCH: u64 = 100;
 /// How much of the hints is in memory per target.

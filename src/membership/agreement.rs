@@ -36,7 +36,7 @@ use super::map::{
     Change, ChangeId, ClusterMap, Fork, MapEffect, MapKeeper, MapRecord, MapTicket, Process, Standing,
 };
 use crate::{
-    node::{Alarm, DiskOperation, DiskRequest, DiskResult, Effect, Ticket, Timers, Turn},
+    node::{Alarm, DiskOperation, DiskRequest, DiskResult, Effect, RequestIds, Ticket, Timers, Turn},
     wire::{Header, PeerMessage, RequestId},
 };
 
@@ -56,7 +56,8 @@ pub struct Agreement {
     waiting: BTreeMap<ChangeId, Waiting>,
     /// Clients that wait for a list of tables.
     listings: BTreeMap<RequestId, Listing>,
-    last_listing: u64,
+    /// Ids of the questions that lists lead to.
+    listing_ids: RequestIds,
     timers: Timers<Timer>,
     back_off_at: Option<Instant>,
     resume_at: Option<Instant>,
@@ -105,7 +106,7 @@ impl Agreement {
             random: StdRng::seed_from_u64(own.actor.0 ^ PURPOSE),
             waiting: BTreeMap::new(),
             listings: BTreeMap::new(),
-            last_listing: 0,
+            listing_ids: RequestIds::of(0, own.actor),
             timers: Timers::default(),
             back_off_at: None,
             resume_at: None,

@@ -20,6 +20,7 @@ mod map;
 mod mutant;
 mod peers;
 mod readiness;
+mod request_ids;
 mod timers;
 mod turn;
 
@@ -33,6 +34,7 @@ pub use machine::Node;
 #[cfg(feature = "mutants")]
 pub use mutant::Mutant;
 pub use readiness::Readiness;
+pub use request_ids::RequestIds;
 pub use timers::Timers;
 pub use turn::Turn;
 

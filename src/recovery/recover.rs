@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use quorate_ring::{Duration, Instant, NodeId, Table, TableId, Token, TokenRange};
+use quorate_ring::{Actor, Duration, Instant, NodeId, Table, TableId, Token, TokenRange};
 use quorate_storage::{MetaWrite, RecoveryRecord, Row, Write, WriteError};
 
 use super::{
@@ -11,7 +11,9 @@ use super::{
     refetch::Refetch,
 };
 use crate::{
-    node::{Alarm, DiskOperation, DiskRequest, DiskResult, Effect, Observation, Ticket, Timers, Turn},
+    node::{
+        Alarm, DiskOperation, DiskRequest, DiskResult, Effect, Observation, RequestIds, Ticket, Timers, Turn,
+    },
     replica,
     wire::{Frame, Header, Pull, PullScope, Pulled, RequestId},
 };
@@ -21,11 +23,12 @@ use crate::{
 /// Events: [`look`](Self::look) whenever tables, peers or what peers serve have changed,
 /// [`pulled`](Self::pulled), [`peer_down`](Self::peer_down), [`disk_done`](Self::disk_done),
 /// [`fire_timers`](Self::fire_timers).
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Recovery {
     tables: BTreeMap<TableId, Unfinished>,
+    /// By their request ids.
     pulls: BTreeMap<u64, Pulling>,
-    last_pull: u64,
+    request_ids: RequestIds,
     /// When each pull is overdue.
     timers: Timers<u64>,
     /// When whoever could not be pulled from before is tried again.
@@ -78,6 +81,20 @@ pub enum RecoveryTicket {
 }
 
 impl Recovery {
+    /// Nothing is known to be left yet.
+    pub fn new(actor: Actor) -> Self {
+        Self {
+            tables: BTreeMap::new(),
+            pulls: BTreeMap::new(),
+            request_ids: RequestIds::of(ROOM, actor),
+            timers: Timers::default(),
+            retry_at: None,
+            stuck_at: None,
+            failures: BTreeMap::new(),
+            refetch: Refetch::new(actor),
+        }
+    }
+
     /// Takes up what is left of the tables, and starts what can be started.
     pub fn look(&mut self, turn: &mut Turn<'_>) {
         let recovering = turn.catalog.recovering().map(|(table, left)| (table.clone(), left.to_vec()));
@@ -298,11 +315,11 @@ impl Recovery {
         for number in &parts {
             table.parts.entry(*number).and_modify(|part| part.sources.begin(source));
         }
-        self.last_pull += 1;
+        let number = self.request_ids.next().0;
         let deadline = turn.now.mono + PAGE_TIMEOUT;
         let pulling = Pulling { table: id, parts, source, deadline, stage: Stage::Asked };
-        self.pulls.insert(self.last_pull, pulling);
-        self.ask(turn, self.last_pull, None);
+        self.pulls.insert(number, pulling);
+        self.ask(turn, number, None);
         true
     }
 
@@ -345,9 +362,9 @@ impl Recovery {
             let Some(pulling) = self.pulls.remove(&id) else {
                 return;
             };
-            self.last_pull += 1;
-            self.pulls.insert(self.last_pull, pulling);
-            return self.ask(turn, self.last_pull, Some(next));
+            let number = self.request_ids.next().0;
+            self.pulls.insert(number, pulling);
+            return self.ask(turn, number, Some(next));
         }
         let Some(Pulling { table, parts, source, .. }) = self.pulls.remove(&id) else {
             return;
@@ -451,6 +468,8 @@ pub(super) fn write(turn: &mut Turn<'_>, ticket: RecoveryTicket, write: Write) {
     turn.effects.push(Effect::Disk(DiskRequest { ticket, deadline: Instant::NEVER, operation }));
 }
 
+/// The number of this room; the ids of single keys are of 2.
+const ROOM: u64 = 0;
 /// Pages under way at a time: with the longest page, a few megabytes at most.
 const PULLS_MAX: usize = 4;
 const PULLS_PER_SOURCE_MAX: usize = 2;

@@ -33,12 +33,12 @@
 
 use std::collections::BTreeMap;
 
-use quorate_ring::{Duration, Instant, NodeId};
+use quorate_ring::{Actor, Duration, Instant, NodeId};
 use quorate_storage::{Merged, Row, State, Write, merge};
 
 use super::{RecoveryTicket, Sources, recover::write};
 use crate::{
-    node::{DiskResult, Effect, Observation, Timers, Turn},
+    node::{DiskResult, Effect, Observation, RequestIds, Timers, Turn},
     wire::{Frame, Header, Pull, PullScope, Pulled, RequestId},
 };
 
@@ -46,10 +46,11 @@ use crate::{
 ///
 /// Events: [`found`](Self::found), [`pulled`](Self::pulled), [`restored`](Self::restored),
 /// [`fire_timers`](Self::fire_timers).
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Refetch {
+    /// By their request ids.
     keys: BTreeMap<u64, Damaged>,
-    last: u64,
+    request_ids: RequestIds,
     /// When each key goes on.
     timers: Timers<u64>,
 }
@@ -76,6 +77,11 @@ enum Stage {
 }
 
 impl Refetch {
+    /// No record is known to be damaged.
+    pub(super) fn new(actor: Actor) -> Self {
+        Self { keys: BTreeMap::new(), request_ids: RequestIds::of(ROOM, actor), timers: Timers::default() }
+    }
+
     /// A read or store of `row` met a damaged record.
     pub(super) fn found(&mut self, turn: &mut Turn<'_>, row: Row) {
         turn.cache.forget(&row);
@@ -83,21 +89,21 @@ impl Refetch {
             return;
         }
         write(turn, RecoveryTicket::Quarantined, Write::Quarantine { row: row.clone() });
-        self.last += 1;
+        let number = self.request_ids.next().0;
         let timer = turn.now.mono + wait(turn);
-        self.timers.set(timer, self.last);
+        self.timers.set(timer, number);
         turn.quarantine.insert(row.clone());
-        self.keys.insert(self.last, Damaged { row, stage: Stage::Waiting, timer, tries: 0 });
+        self.keys.insert(number, Damaged { row, stage: Stage::Waiting, timer, tries: 0 });
     }
 
     /// Whether the id is that of a pull of this room.
     pub(super) fn is_own(id: RequestId) -> bool {
-        id.0 & OWN_ID != 0
+        RequestIds::are_of(ROOM, id)
     }
 
     /// Another replica says what it holds.
     pub(super) fn pulled(&mut self, turn: &mut Turn<'_>, from: NodeId, id: RequestId, pulled: Pulled) {
-        let number = id.0 & !OWN_ID;
+        let number = id.0;
         let Some(damaged) = self.keys.get_mut(&number) else {
             return;
         };
@@ -171,7 +177,7 @@ impl Refetch {
             self.timers.set(damaged.timer, number);
             let scope = PullScope::Key(damaged.row.key.clone());
             let pull = Pull { table: damaged.row.table, scope };
-            let (id, epoch) = (RequestId(OWN_ID | number), turn.ring.epoch());
+            let (id, epoch) = (RequestId(number), turn.ring.epoch());
             let header = Header { id, epoch, deadline: damaged.timer };
             for peer in others.into_iter().filter(|node| turn.up.contains(*node)) {
                 let frame = Frame { header, message: pull.clone().into() };
@@ -207,8 +213,8 @@ fn wait(turn: &Turn<'_>) -> Duration {
     turn.config.request_timeout_max / 4 * 5
 }
 
-/// Marks the request ids of this room; those of recoveries of ranges have this bit clear.
-const OWN_ID: u64 = 1 << 63;
+/// The number of this room; the ids of recoveries of ranges are of 0.
+const ROOM: u64 = 2;
 /// Damaged keys under way at a time. A disk with more of them is met again by later reads.
 const KEYS_MAX: usize = 1_024;
 /// Sources have half of the first pause to answer, and longer each time.

@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, VecDeque};
 use quorate_ring::{Instant, NodeId};
 use quorate_storage::{Row, State};
 
-use super::{PATIENCE, request_id, send};
+use super::{PATIENCE, send};
 use crate::{
-    node::Turn,
+    node::{RequestIds, Turn},
     wire::{RequestId, Store},
 };
 
@@ -50,14 +50,14 @@ impl Giving {
         peer: NodeId,
         row: Row,
         state: Option<State>,
-        requests_made: &mut u64,
+        request_ids: &mut RequestIds,
     ) {
         // One read for an earlier connection may come late.
         self.reading = self.reading.saturating_sub(1);
         let Some(state) = state else {
             return;
         };
-        let id = request_id(requests_made);
+        let id = request_ids.next();
         self.under_way.insert(id, turn.now.mono + PATIENCE);
         let Row { table, key, .. } = row;
         send(turn, peer, id, Store { table, key, state, report: false, defer: false, fresh: false }.into());

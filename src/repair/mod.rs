@@ -56,7 +56,7 @@ mod upkeep;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use quorate_ring::{Duration, Instant, NodeId, Ring, token_of};
+use quorate_ring::{Actor, Duration, Instant, NodeId, Ring, token_of};
 use quorate_storage::{DigestAnswer, DigestWork, EngineError, ReadError, Row, Write, WriteError, Written};
 
 pub use self::answers::{CompareErrand, KeysErrand};
@@ -69,7 +69,7 @@ use self::{
     upkeep::Upkeep,
 };
 use crate::{
-    node::{DiskOperation, DiskRequest, DiskResult, Effect, Observation, Ticket, Turn},
+    node::{DiskOperation, DiskRequest, DiskResult, Effect, Observation, RequestIds, Ticket, Turn},
     wire::{Compare, CompareKeys, Compared, Frame, Header, KeysCompared, PeerMessage, RequestId},
 };
 
@@ -115,14 +115,14 @@ pub struct Repair {
     tell_at: Instant,
     /// Peers' questions that wait for the disk.
     answering: usize,
-    requests_made: u64,
+    request_ids: RequestIds,
     /// Records that peers were given.
     given: u64,
 }
 
 impl Repair {
     /// Nothing is compared yet.
-    pub fn new(own: NodeId, ring: &Ring) -> Self {
+    pub fn new(own: NodeId, actor: Actor, ring: &Ring) -> Self {
         Self {
             sets: Sets::new(own, ring),
             due: BTreeMap::new(),
@@ -135,14 +135,14 @@ impl Repair {
             upkeep: Upkeep::default(),
             tell_at: Instant::ZERO,
             answering: 0,
-            requests_made: 0,
+            request_ids: RequestIds::of(ROOM, actor),
             given: 0,
         }
     }
 
     /// Whether a request id is one of this room's.
     pub fn is_own(id: RequestId) -> bool {
-        id.0 >> OWN_ID_SHIFT == OWN_ID
+        RequestIds::are_of(ROOM, id)
     }
 
     /// A peer can be reached.
@@ -230,7 +230,7 @@ impl Repair {
                         DiskResult::Read(Ok(state)) => state,
                         _ => None,
                     };
-                    giving.read(turn, peer, row, state, &mut self.requests_made);
+                    giving.read(turn, peer, row, state, &mut self.request_ids);
                     self.give(turn, peer);
                 }
             }
@@ -302,8 +302,8 @@ impl Repair {
             self.due.insert(peer, now + RETRY_AFTER / 2);
             return;
         }
-        self.requests_made += 1;
-        self.sessions.insert(peer, Session::new(self.requests_made, now));
+        let number = self.request_ids.next().0;
+        self.sessions.insert(peer, Session::new(number, now));
         self.in_session(turn, peer, Session::begin);
     }
 
@@ -321,7 +321,7 @@ impl Repair {
         let mut scene = session::Scene {
             peer,
             sets: &mut self.sets,
-            requests_made: &mut self.requests_made,
+            request_ids: &mut self.request_ids,
             agreements: &mut self.agreements,
             backlog,
             to_give: Vec::new(),
@@ -399,11 +399,6 @@ fn send(turn: &mut Turn<'_>, peer: NodeId, id: RequestId, message: PeerMessage) 
     turn.effects.push(Effect::ToPeer { peer, frame: Frame { header, message } });
 }
 
-fn request_id(requests_made: &mut u64) -> RequestId {
-    *requests_made += 1;
-    RequestId((OWN_ID << OWN_ID_SHIFT) | *requests_made)
-}
-
 /// The engine's word that the node must stop.
 fn fatal(result: &DiskResult) -> Option<&EngineError> {
     let error = match result {
@@ -419,9 +414,8 @@ fn row(table: quorate_ring::TableId, key: bytes::Bytes) -> Row {
     Row { token: token_of(&key), table, key }
 }
 
-/// The first bits of the request ids of this room; those of the coordinator begin with 0, those of handoff with 10.
-const OWN_ID: u64 = 0b11;
-const OWN_ID_SHIFT: u32 = 62;
+/// The number of this room; the coordinator's ids are of 0 and 1, those of handoff of 2.
+const ROOM: u64 = 3;
 /// How often two replicas compare that agree.
 const EVERY: Duration = Duration::from_secs(10);
 /// How soon after they have met.

@@ -8,13 +8,13 @@ use quorate_storage::{DigestAnswer, DigestQuery, DigestWork, Page, Row};
 use super::{
     PATIENCE, RETRY_AFTER, RepairTicket, SETTLE,
     agreement::Agreements,
-    digest_answer, digests, disk, request_id, row, send,
+    digest_answer, digests, disk, row, send,
     sets::{ReplicaSet, Sets, parts},
 };
 #[cfg(feature = "mutants")]
 use crate::node::Mutant;
 use crate::{
-    node::{DiskOperation, DiskResult, Effect, Observation, Scan, Turn},
+    node::{DiskOperation, DiskResult, Effect, Observation, RequestIds, Scan, Turn},
     wire::{Branch, Compare, CompareKeys, Compared, Comparison, KeysCompared, RequestId},
 };
 
@@ -105,7 +105,7 @@ struct Group {
 pub(super) struct Scene<'a, 't> {
     pub(super) peer: NodeId,
     pub(super) sets: &'a mut Sets,
-    pub(super) requests_made: &'a mut u64,
+    pub(super) request_ids: &'a mut RequestIds,
     pub(super) agreements: &'a mut Agreements,
     /// States that the peer has still to acknowledge.
     pub(super) backlog: usize,
@@ -344,7 +344,7 @@ impl Session {
         if branches.is_empty() {
             return self.advance(scene);
         }
-        let id = request_id(scene.requests_made);
+        let id = scene.request_ids.next();
         let slicing = scene.sets.slicing().fingerprint();
         self.stage = Stage::Asked { id, branches: branches.clone(), confirms };
         self.timer = scene.turn.now.mono + PATIENCE;
@@ -414,7 +414,7 @@ impl Session {
             self.unequal.extend(sets.into_iter().map(|set| (table, set)));
         }
         scene.turn.damaged.extend(damaged.iter().map(|key| row(table, key.clone())));
-        let id = request_id(scene.requests_made);
+        let id = scene.request_ids.next();
         let message = CompareKeys { table, ranges, after: after.clone(), until, keys, damaged };
         self.stage = Stage::KeysAsked { id, group, after };
         self.timer = scene.turn.now.mono + PATIENCE;

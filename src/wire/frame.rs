@@ -6,8 +6,9 @@ use bytes::{Buf, BufMut, Bytes, BytesMut};
 use quorate_ring::{Duration, Epoch, Instant};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-/// Names a request within one connection; the reply carries the same id. Drawn by the sender of the
-/// request, opaque to the receiver.
+/// Names a request; the reply carries the same id. Drawn by the sender of the request, opaque to the receiver. A client
+/// never uses one twice on a connection, whose answers come on it or not at all. A node never uses one twice, not even
+/// after a restart: an answer goes to whatever process of the node is connected by then.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct RequestId(pub u64);

@@ -21,6 +21,10 @@ const SEEDS: &[(&str, &str)] = &[
         "--seed 40005783 --nodes 3 --clients 1",
     ),
     (
+        "an answer to a process that has ended is not taken for one to the process after it",
+        "--seed 110011070 --clients 4 --faults=0,5,10,13,16 --reports-at-once",
+    ),
+    (
         "settings that were proposed twice are decided once",
         "--seed 60014722 --faults=0,1,2,6 --reports-at-once",
     ),

@@ -35,8 +35,7 @@ impl Agreement {
             let failure = Failure::Overloaded { retry_after_ms: RETRY_AFTER_MS };
             return refuse(turn, client, header, RequestError::not_applied(failure));
         }
-        self.last_listing += 1;
-        let id = RequestId(self.last_listing);
+        let id = self.listing_ids.next();
         let until = header.deadline.min(turn.now.mono + PATIENCE);
         let listing = Listing {
             client,
