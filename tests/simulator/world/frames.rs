@@ -1,11 +1,39 @@
 //! Frames as they travel.
 
+use std::collections::BTreeSet;
+
 use bytes::{Bytes, BytesMut};
 use quorate::{
     node::Effect,
     ring::Instant,
-    wire::{self, Frame, Message},
+    wire::{self, Frame, Message, PeerMessage, RequestId},
 };
+
+use super::World;
+
+/// States and hints of which a copy was sent, by sender and receiver.
+///
+/// Coordinators send each once, and connections deliver it once: a refusal says that nothing was taken (rule Q10). A refusal
+/// of one copy, when the other one is taken, says it of something that no connection does. So it is lost, and states sent
+/// twice still show that storing one again changes nothing.
+#[derive(Debug, Default)]
+pub(super) struct Copies(BTreeSet<(usize, usize, RequestId)>);
+
+impl World {
+    /// Sends a frame of a node to another one.
+    pub(super) fn send(&mut self, from: usize, to: usize, frame: &Frame<PeerMessage>, now: Instant) {
+        let id = frame.header.id;
+        if matches!(frame.message, PeerMessage::Refused(_)) && self.copies.0.contains(&(to, from, id)) {
+            return;
+        }
+        // A forwarded request that came twice would be carried out twice.
+        let once = matches!(frame.message, PeerMessage::Forward(_));
+        let doubled = self.network.send(self.now, (from, to), encoded(frame, now), once, &mut self.agenda);
+        if doubled && matches!(frame.message, PeerMessage::Store(_) | PeerMessage::KeepHint(_)) {
+            self.copies.0.insert((from, to, id));
+        }
+    }
+}
 
 /// A frame as it travels.
 pub(crate) fn encoded<M: Message>(frame: &Frame<M>, now: Instant) -> Bytes {

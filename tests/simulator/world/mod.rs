@@ -32,7 +32,7 @@ use self::{
     agenda::Agenda,
     disk::{DiskEvent, Progress},
     faults::FaultKind,
-    frames::destination,
+    frames::{Copies, destination},
     network::Network,
     trace::Trace,
 };
@@ -105,6 +105,7 @@ pub(crate) struct World {
     pub(crate) ring: Arc<Ring>,
     pub(crate) processes: Vec<Process>,
     pub(crate) network: Network,
+    copies: Copies,
     pub(crate) clients: Vec<Client>,
     pub(crate) oracle: Oracle,
     pub(crate) trace: Trace,
@@ -139,6 +140,7 @@ impl World {
             agenda: Agenda::default(),
             processes: (0..options.nodes).map(|number| Process::new(&options, number)).collect(),
             network: Network::new(nodes, options.seed, options.network.clone()),
+            copies: Copies::default(),
             clients: Vec::new(),
             oracle: Oracle::new(&options, &ring),
             trace: Trace::default(),
@@ -446,9 +448,7 @@ impl World {
         let now = process.clock.now(self.now).mono;
         match effect {
             Effect::ToPeer { peer, frame } => {
-                let to = peer.0 as usize - 1;
-                let once = matches!(frame.message, PeerMessage::Forward(_));
-                self.network.send(self.now, (number, to), encoded(&frame, now), once, &mut self.agenda);
+                self.send(number, peer.0 as usize - 1, &frame, now);
                 self.sent(number);
             }
             Effect::Gossip { peer, packet } => {

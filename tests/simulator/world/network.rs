@@ -68,7 +68,7 @@ impl Network {
     }
 
     /// Sends a frame on the connection that `from` believes to have; `once` if it must not be doubled, because the
-    /// protocol relies on connections for that.
+    /// protocol relies on connections for that. Says whether it is.
     pub(crate) fn send(
         &mut self,
         now: u64,
@@ -76,23 +76,25 @@ impl Network {
         bytes: Bytes,
         once: bool,
         agenda: &mut Agenda<Event>,
-    ) {
+    ) -> bool {
         let connection = &self.connections[pair(from, to)];
         let direction = &mut self.directions[from * self.nodes + to];
         if !connection.open || direction.believed != Some(connection.generation) {
-            return;
+            return false;
         }
         if self.random.chance(self.options.loss) {
-            return;
+            return false;
         }
         if direction.blocks > 0 {
             direction.held.push_back(bytes);
-            return;
+            return false;
         }
-        if self.random.chance(self.options.duplication) && !once {
+        let doubled = self.random.chance(self.options.duplication) && !once;
+        if doubled {
             self.transmit(now, from, to, bytes.clone(), agenda);
         }
         self.transmit(now, from, to, bytes, agenda);
+        doubled
     }
 
     /// Sends a datagram on the connection that `from` believes to have: it is lost where a frame would be held back, and
