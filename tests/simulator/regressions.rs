@@ -21,6 +21,14 @@ const SEEDS: &[(&str, &str)] = &[
         "--seed 40005783 --nodes 3 --clients 1",
     ),
     (
+        "a clock that was far ahead is lost with its disk, and with it what had expired by it alone",
+        "--seed 200005299 --millis 222 --faults=5,6,8 --reports-at-once",
+    ),
+    (
+        "a refusal of a copy of a state says nothing of the state",
+        "--seed 210001235 --nodes 3 --operations 7 --millis 106 --reports-at-once",
+    ),
+    (
         "an answer to a process that has ended is not taken for one to the process after it",
         "--seed 110011070 --clients 4 --faults=0,5,10,13,16 --reports-at-once",
     ),

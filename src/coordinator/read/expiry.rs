@@ -17,6 +17,11 @@
 //! It does not matter which state a replica held when it told its clock: the promise is about clocks alone,
 //! and any reading since the read began will do. A value whose expiry passes while a read is under way may be
 //! answered: the read is then ordered before the expiry, with which it is concurrent.
+//!
+//! One promise is lost with a disk: what its node's clock had shown, if that was further ahead than working clocks are. The
+//! clocks of N-Q+1 others, which a replica that recovers takes over (rule R7), move it no further than its own horizon (rule
+//! V2), or one clock that is years ahead would end every value with a TTL as soon as any disk is replaced. So a value that
+//! was absent by the lost clock and another one that is as wrong can be back until the clocks that are left pass its expiry.
 
 use quorate_ring::Hlc;
 use quorate_storage::State;

@@ -1,5 +1,8 @@
 //! A version that expires is there until some clock has reached the instant, is gone once all clocks of the cluster have
 //! passed it, and once it was found gone never comes back (rule D1).
+//!
+//! A replica that lost its disk takes no reading from others that no working clock can show (rule V2). So it may stay behind
+//! what it showed before, if its clock was wrong by more than is borne then: what was found gone may be found again after.
 
 use quorate::ring::{Hlc, Tag, WallMicros};
 
@@ -8,6 +11,8 @@ use quorate::ring::{Hlc, Tag, WallMicros};
 pub(crate) struct Expiry {
     /// The newest version that was found gone.
     gone: Option<Tag>,
+    /// How often a clock that was wrong was lost with its disk.
+    losses: u64,
 }
 
 /// What was known when a request began.
@@ -21,12 +26,20 @@ pub(crate) struct Clocks {
     pub(crate) set: u64,
     /// The newest version that had been found gone.
     pub(crate) gone: Option<Tag>,
+    /// How often a clock that was wrong had been lost with its disk.
+    pub(crate) losses: u64,
 }
 
 impl Expiry {
-    /// The newest version that was found gone.
-    pub(crate) fn gone(&self) -> Option<Tag> {
-        self.gone
+    /// The same with what is known of the key.
+    pub(crate) fn known(&self, clocks: Clocks) -> Clocks {
+        Clocks { gone: self.gone, losses: self.losses, ..clocks }
+    }
+
+    /// A clock that was wrong is lost with its disk.
+    pub(super) fn clock_lost(&mut self) {
+        self.gone = None;
+        self.losses += 1;
     }
 
     /// A read between `before` and `now` returned the version `tag`, or found that it had expired.
@@ -47,7 +60,7 @@ impl Expiry {
                 false => Ok(()),
             };
         }
-        if before.gone >= Some(tag) {
+        if before.gone >= Some(tag) && before.losses == self.losses {
             return Err(format!("expiry: {tag} is back after it was found gone"));
         }
         if before.set == now.set && Hlc::from_wall(before.slowest) >= expires {

@@ -348,6 +348,12 @@ impl Key {
         }
     }
 
+    /// A replica has lost its disk while clocks were further apart than is borne.
+    pub(crate) fn clock_lost(&mut self, now: u64) {
+        self.expiry.clock_lost();
+        self.registers.clock_lost(now);
+    }
+
     /// Whether the replicas that counted hold what they are said to hold.
     fn check_counted(&self, tag: Tag, receipt: &Receipt) -> Result<(), String> {
         let replicas = self.replicas.len();

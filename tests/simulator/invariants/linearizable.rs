@@ -15,6 +15,8 @@ use quorate_jepsen::{
 #[derive(Debug, Default)]
 pub(crate) struct History {
     operations: Vec<Operation<RegisterAction<Option<u64>>>>,
+    /// Values that expire.
+    expiring: Vec<u64>,
     /// What was read when all was over.
     left: Vec<Option<u64>>,
 }
@@ -43,6 +45,16 @@ impl History {
     pub(crate) fn will_expire(&mut self, client: ClientId, invoked: u64, value: u64) {
         let action = RegisterAction::Cas { old: Some(value), new: None };
         self.operations.push(Operation::unknown(client.0, invoked, action));
+        self.expiring.push(value);
+    }
+
+    /// From now on a value that has expired may be back, and expire once more.
+    pub(crate) fn clock_lost(&mut self, now: u64) {
+        for value in &self.expiring {
+            for (old, new) in [(None, Some(*value)), (Some(*value), None)] {
+                self.operations.push(Operation::unknown(NOBODY, now, RegisterAction::Cas { old, new }));
+            }
+        }
     }
 
     /// A read after which nobody writes was answered.
@@ -53,7 +65,7 @@ impl History {
     /// Whether the history is linearizable; `Ok(false)` if the checker gave up.
     pub(crate) fn check(&self) -> Result<bool, String> {
         let limits = Limits { steps_max: 2_000_000, ..Limits::default() };
-        let Self { operations, left } = self;
+        let Self { operations, left, .. } = self;
         let verdict = deletes::check(operations)
             .and(|| durability::register(&None, operations, left))
             .and(|| Linearizable::new(limits).check(&Register::new(None), operations));
@@ -64,6 +76,9 @@ impl History {
         }
     }
 }
+
+/// No client has this id.
+const NOBODY: u64 = u64::MAX;
 
 /// What the checkers are to know of an end.
 pub(crate) fn known(outcome: wire::Outcome, now: u64) -> (Option<u64>, Outcome) {

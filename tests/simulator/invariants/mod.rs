@@ -179,13 +179,13 @@ impl Oracle {
             let intent = Intent { context, told: told.clone() };
             key.asked(client, invoked, *value, ttl_ms.is_some(), intent);
         }
-        (told, Clocks { gone: key.expiry.gone(), ..clocks })
+        (told, key.expiry.known(clocks))
     }
 
     /// What is known of every key when a page is asked for; nothing for other requests.
     pub(crate) fn beside(&self, what: &What, clocks: Clocks) -> Beside {
         let keys = self.keys.iter().filter(|_| matches!(what, What::Scan(_)));
-        keys.map(|key| (key.told().cloned(), Clocks { gone: key.expiry.gone(), ..clocks })).collect()
+        keys.map(|key| (key.told().cloned(), key.expiry.known(clocks))).collect()
     }
 
     /// The commit step of `node` makes a write, which is not durable yet.
@@ -230,9 +230,12 @@ impl Oracle {
         }
     }
 
-    /// `node` has another disk than before.
-    pub(crate) fn replaced(&mut self, node: usize, now: u64) {
+    /// `node` has another disk than before; `clocks_borne` unless clocks are, or were, further apart than they may be.
+    pub(crate) fn replaced(&mut self, node: usize, now: u64, clocks_borne: bool) {
         for key in &mut self.keys {
+            if !clocks_borne && key.place(node).is_some() {
+                key.clock_lost(now);
+            }
             key.disk_lost(key.place(node), now);
             key.place(node).into_iter().for_each(|place| key.held.lost(place, self.now));
         }

@@ -112,6 +112,7 @@ impl World {
             fastest: clocks().map(|clock| clock.fastest(self.now)).max().unwrap_or_default(),
             set: clocks().map(Clock::times_set).sum(),
             gone: None,
+            losses: 0,
         }
     }
 }

@@ -12,7 +12,7 @@ use quorate::{
 
 use super::{Event, World, clock::Clock, disk::Disk};
 use crate::{
-    invariants::{OnDisk, first_life},
+    invariants::{Clocks, OnDisk, first_life},
     mutants::Mutant,
     options::{MS, Options, SECOND, time},
     random::Random,
@@ -170,7 +170,9 @@ impl World {
         self.crash(number, back);
         self.processes[number].disk.engine.restore(image.unwrap_or_default());
         self.disks_lost += 1;
-        self.oracle.replaced(number, self.events);
+        let Clocks { slowest, fastest, set, .. } = self.clocks();
+        let is_borne = set == 0 && fastest.0 - slowest.0 <= self.options.clock_tolerance / 1_000;
+        self.oracle.replaced(number, self.events, is_borne);
         self.oracle.recheck(number, &self.processes[number].disk);
     }
 }
