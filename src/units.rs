@@ -76,6 +76,13 @@ pub fn duration_text(duration: Duration) -> String {
     }
 }
 
+/// A number for people, as in `12,345`.
+pub fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let groups = digits.as_bytes().rchunks(3).rev().map(String::from_utf8_lossy);
+    groups.collect::<Vec<_>>().join(",")
+}
+
 fn split(text: &str) -> (&str, &str) {
     let text = text.trim();
     let end = text.find(|c: char| !c.is_ascii_digit() && c != '_').unwrap_or(text.len());
@@ -110,6 +117,11 @@ mod tests {
     fn sizes_for_people_have_two_digits_or_more() {
         let texts = [0, 1_023, 1_024, 1_536, 10 << 20, 1_023 << 30, u64::MAX].map(rounded_bytes_text);
         assert_eq!(texts, ["0 B", "1023 B", "1.0 KiB", "1.5 KiB", "10 MiB", "1023 GiB", "16777215 TiB"]);
+    }
+
+    #[test]
+    fn long_numbers_stand_in_groups() {
+        assert_eq!([0, 999, 1_000, 1_234_567].map(grouped), ["0", "999", "1,000", "1,234,567"]);
     }
 
     proptest! {

@@ -4,6 +4,7 @@
 #![allow(clippy::disallowed_methods, reason = "a test of the program writes its files")]
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod bench;
 mod terminal;
 
 use std::{

@@ -8,10 +8,12 @@ use quorate::{
     client::Context,
     config::Overrides,
     cql::render::Format,
-    ring::{Consistency, NodeId},
+    ring::{Consistency, NodeId, TableKind},
     shell::parse_range,
     units::parse_duration,
 };
+
+use crate::bench::{Choice, Workload};
 
 /// A leaderless key-value store: every node is a peer, QUORUM is linearizable
 #[derive(Debug, Parser)]
@@ -44,6 +46,9 @@ pub(crate) enum Command {
     /// Look at the cluster: who is up in whose eyes, and what it still bears
     #[command(subcommand, after_help = ADMIN_EXAMPLES)]
     Admin(Admin),
+    /// Put a load on a cluster, and measure what it does
+    #[command(after_help = BENCH_EXAMPLES)]
+    Bench(Bench),
     /// Run a node
     #[command(after_help = SERVE_EXAMPLES)]
     Serve(Serve),
@@ -108,6 +113,14 @@ pub(crate) struct Cluster {
         default_value = "127.0.0.1:7000"
     )]
     pub(crate) connect: Vec<String>,
+    #[command(flatten)]
+    pub(crate) files: CertificateFiles,
+}
+
+/// What a client proves itself with.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Cluster")]
+pub(crate) struct CertificateFiles {
     /// Directory of ca.crt, client.crt and client.key
     #[arg(long, env = "QUORATE_CERTS", value_name = "DIR", default_value = "certs")]
     pub(crate) certs: PathBuf,
@@ -264,6 +277,63 @@ pub(crate) struct Drain {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct Bench {
+    /// What the clients do
+    #[arg(long, value_enum, value_name = "WORKLOAD", default_value_t = Workload::Mixed)]
+    pub(crate) workload: Workload,
+    /// The kind of the table: siblings or register
+    #[arg(long, value_name = "KIND", default_value_t = TableKind::Siblings)]
+    pub(crate) table_kind: TableKind,
+    /// How many replicas of reads and writes: ONE, TWO, THREE, QUORUM, ALL or a number
+    #[arg(long, value_name = "LEVEL", default_value_t = Consistency::Quorum)]
+    pub(crate) consistency: Consistency,
+    /// Bytes of a value, at least 24
+    #[arg(long, value_name = "BYTES", default_value_t = 100)]
+    pub(crate) value_size: usize,
+    /// How many keys there are, each of 16 bytes
+    #[arg(long, value_name = "N", default_value_t = 100_000, value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) keys: u64,
+    /// How keys are chosen; by default as the workload says
+    #[arg(long, value_enum, value_name = "CHOICE")]
+    pub(crate) choice: Option<Choice>,
+    /// How many clients ask, each as soon as it has its answer
+    #[arg(long, value_name = "N", default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) clients: u32,
+    /// How many operations begin each second, whatever becomes of those before, instead of such clients
+    #[arg(long, value_name = "PER_SECOND", conflicts_with = "clients")]
+    pub(crate) rate: Option<f64>,
+    /// For how long it is measured
+    #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) seconds: u64,
+    /// For how long it runs before that
+    #[arg(long, value_name = "DURATION", default_value = "2s", value_parser = parse_duration)]
+    pub(crate) warm_up: Duration,
+    /// Let writes carry the context of the write before, and so go round once (tables of kind 'siblings')
+    #[arg(long)]
+    pub(crate) with_context: bool,
+    /// The table, made if there is none
+    #[arg(long, value_name = "TABLE", default_value = "bench")]
+    pub(crate) table: String,
+    /// Do not write every key first: an earlier run has
+    #[arg(long)]
+    pub(crate) skip_load: bool,
+    /// What random choices begin with; by default another one each time
+    #[arg(long, value_name = "NUMBER")]
+    pub(crate) seed: Option<u64>,
+    /// Print one JSON object
+    #[arg(long, conflicts_with = "output")]
+    pub(crate) json: bool,
+    /// Draw latency over time, throughput over time and the distribution of latency
+    #[arg(long, value_name = "SVG")]
+    pub(crate) plot: Option<PathBuf>,
+    /// Nodes of a running cluster; by default three processes are started in a temporary directory
+    #[arg(long, value_delimiter = ',', value_name = "HOST:PORT,..", help_heading = "Cluster")]
+    pub(crate) connect: Vec<String>,
+    #[command(flatten)]
+    pub(crate) files: CertificateFiles,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct Serve {
     /// The configuration file; flags and the environment win over it
     #[arg(long, env = "QUORATE_CONFIG", value_name = "FILE")]
@@ -376,6 +446,16 @@ Examples:
   quorate admin repair --now --table carts
   quorate admin key carts alice
   quorate admin drain n2";
+
+const BENCH_EXAMPLES: &str = "\
+Every answer is verified: it must be a value of its key, undamaged, and at QUORUM and ALL not older than what was
+acknowledged before. Latencies count what was not asked while clients waited, too.
+
+Examples:
+  quorate bench
+  quorate bench --workload write --table-kind register --clients 256
+  quorate bench --workload ycsb-b --rate 5000 --seconds 60 --plot ycsb-b.svg
+  quorate bench --workload read --connect 10.0.0.1:7000 --certs ./certs --json | jq .p99_ms";
 
 const SERVE_EXAMPLES: &str = "\
 Every setting of the file is also a flag and a variable QUORATE_*; flags win over the environment, the

@@ -9,7 +9,7 @@ use quorate::{
 
 use crate::{
     Failure,
-    args::{Cluster, Shell, Source},
+    args::{CertificateFiles, Cluster, Shell, Source},
 };
 
 pub(crate) async fn shell(arguments: Shell, console: Console) -> Result<(), Failure> {
@@ -45,19 +45,21 @@ pub(crate) async fn converse(client: Client, source: Option<&str>, console: Cons
 
 /// Connects with the identity that the arguments name.
 pub(crate) async fn connect(cluster: &Cluster) -> Result<Client, Failure> {
+    connect_to(&cluster.connect, &cluster.files).await
+}
+
+/// The same with any of `nodes`.
+pub(crate) async fn connect_to(nodes: &[String], files: &CertificateFiles) -> Result<Client, Failure> {
     let file =
-        |given: &Option<std::path::PathBuf>, name| given.clone().unwrap_or_else(|| cluster.certs.join(name));
-    let (ca, cert, key) = (
-        file(&cluster.ca, "ca.crt"),
-        file(&cluster.cert, "client.crt"),
-        file(&cluster.private_key, "client.key"),
-    );
+        |given: &Option<std::path::PathBuf>, name| given.clone().unwrap_or_else(|| files.certs.join(name));
+    let (ca, cert, key) =
+        (file(&files.ca, "ca.crt"), file(&files.cert, "client.crt"), file(&files.private_key, "client.key"));
     let identity = Identity::from_pem_files(&ca, &cert, &key).map_err(|error| {
         let hint = "name the client's certificates with --certs DIR, or with --ca, --cert and --key; \
                     `quorate certs client DIR client` makes them";
         Failure::usage(format_args!("{error}\n{hint}"))
     })?;
-    let client = Client::builder().contact_points(&cluster.connect).tls(identity).build().await;
+    let client = Client::builder().contact_points(nodes).tls(identity).build().await;
     client.map_err(|error| match error {
         BuildError::NoContactPoint => Failure::usage(error),
         error => Failure::start(error),

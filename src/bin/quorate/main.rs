@@ -2,6 +2,7 @@
 
 mod admin;
 mod args;
+mod bench;
 mod cluster;
 mod demo;
 mod one_shot;
@@ -47,6 +48,7 @@ fn run(command: Command, console: Console) -> Result<(), Failure> {
             Command::Put(put) => one_shot::put(put, console).await,
             Command::Del(del) => one_shot::del(del, console).await,
             Command::Admin(question) => admin::answer(question, console).await,
+            Command::Bench(load) => bench::run(load, console).await,
             Command::Serve(node) => serve::serve(node).await,
             Command::Config(config) => serve::config(config, console),
             Command::Certs(certs) => serve::certs(certs, console),
