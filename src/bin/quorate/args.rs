@@ -1,5 +1,7 @@
 //! What the program can be told.
 
+mod examples;
+
 use std::{collections::BTreeSet, path::PathBuf, time::Duration};
 
 use clap::{Args, Parser, Subcommand};
@@ -13,6 +15,10 @@ use quorate::{
     units::parse_duration,
 };
 
+use self::examples::{
+    ADMIN_EXAMPLES, BENCH_EXAMPLES, CERTS_EXAMPLES, COMPLETIONS_EXAMPLES, CONFIG_EXAMPLES, DEL_EXAMPLES,
+    DEMO_EXAMPLES, EXAMPLES, GET_EXAMPLES, MAN_EXAMPLES, PUT_EXAMPLES, SERVE_EXAMPLES, SHELL_EXAMPLES,
+};
 use crate::bench::{Choice, Workload};
 
 /// A leaderless key-value store: every node is a peer, QUORUM is linearizable
@@ -384,116 +390,6 @@ pub(crate) enum Certs {
         name: String,
     },
 }
-
-const EXAMPLES: &str = "\
-Examples:
-  quorate demo                                     a cluster of three nodes and a shell, in this process
-  quorate demo -e \"CREATE TABLE t (key TEXT PRIMARY KEY, value BLOB)\"
-  quorate shell --connect 10.0.0.1:7000 --certs certs
-  quorate put carts alice '2 apples'
-
-Exit codes: 0 done, 1 could not connect or start, 2 statement or request failed, 3 bad usage or configuration.";
-
-const DEMO_EXAMPLES: &str = "\
-On a terminal a shell opens; otherwise statements come from -e, -f or standard input.
-
-Examples:
-  quorate demo
-  quorate demo --nodes 5 --data ./demo
-  quorate demo --data ./demo -f schema.cql
-  echo \"DESCRIBE CLUSTER\" | quorate demo --output json";
-
-const SHELL_EXAMPLES: &str = "\
-On a terminal a shell opens; otherwise statements come from -e, -f or standard input.
-
-Examples:
-  quorate shell --connect 10.0.0.1:7000,10.0.0.2:7000 --certs ./certs
-  quorate shell -e \"SELECT value FROM carts WHERE key = 'alice'\" --output json
-  quorate shell -f schema.cql";
-
-const GET_EXAMPLES: &str = "\
-Prints each value on a line of its own: nothing, and exit code 0, for an absent key. Concurrent values
-of a key are followed by the context that replaces them, on standard error; in JSON and CSV it stands
-beside the values.
-
-Examples:
-  quorate get carts alice
-  quorate get carts alice --output json
-  quorate get carts alice --consistency ONE";
-
-const PUT_EXAMPLES: &str = "\
-Examples:
-  quorate put carts alice '2 apples'
-  quorate put carts alice - < basket.bin
-  quorate put sessions alice token --ttl 30m
-  quorate put carts alice '3 apples' --context \"$(quorate get carts alice --output jsonl | jq -r .context)\"";
-
-const ADMIN_EXAMPLES: &str = "\
-For status, nodes, ring and tables the first node of --connect that answers tells what it knows: its own
-connections, and what gossip has brought it from the others. Ask another node to see the cluster with its eyes.
-For hints, repair, scrub and key every node is asked; if one does not answer the others' answers are printed, and
-the exit code is 2. A node that drains takes no requests any more, ends those under way, gives away the hints that it can
-and ends its process; if that is supervised, have the supervisor stop it instead, which does the same.
-
-Examples:
-  quorate admin status --connect 10.0.0.1:7000 --certs ./certs
-  quorate admin status --output json | jq -r '.[0].verdict'
-  quorate admin nodes --connect 10.0.0.3:7000
-  quorate admin ring
-  quorate admin tables --output csv
-  quorate admin hints
-  quorate admin scrub --now --timeout 10m
-  quorate admin repair --now --table carts
-  quorate admin key carts alice
-  quorate admin drain n2";
-
-const BENCH_EXAMPLES: &str = "\
-Every answer is verified: it must be a value of its key, undamaged, and at QUORUM and ALL not older than what was
-acknowledged before. Latencies count what was not asked while clients waited, too.
-
-Examples:
-  quorate bench
-  quorate bench --workload write --table-kind register --clients 256
-  quorate bench --workload ycsb-b --rate 5000 --seconds 60 --plot ycsb-b.svg
-  quorate bench --workload read --connect 10.0.0.1:7000 --certs ./certs --json | jq .p99_ms";
-
-const SERVE_EXAMPLES: &str = "\
-Every setting of the file is also a flag and a variable QUORATE_*; flags win over the environment, the
-environment over the file. SIGTERM drains the node.
-
-Examples:
-  quorate serve --config n1.toml
-  quorate config check n1.toml";
-
-const DEL_EXAMPLES: &str = "\
-Examples:
-  quorate del carts alice
-  quorate del carts alice --consistency ALL
-  quorate del carts alice --context \"$(quorate get carts alice --output jsonl | jq -r .context)\"";
-
-const CONFIG_EXAMPLES: &str = "\
-Examples:
-  quorate config check n1.toml
-  quorate config print --effective --config n1.toml
-  QUORATE_CACHE_BYTES=1GiB quorate config print --effective --config n1.toml --listen 0.0.0.0:7000";
-
-const COMPLETIONS_EXAMPLES: &str = "\
-Examples:
-  quorate completions bash > ~/.local/share/bash-completion/completions/quorate
-  quorate completions zsh > ~/.zfunc/_quorate
-  quorate completions fish > ~/.config/fish/completions/quorate.fish";
-
-const MAN_EXAMPLES: &str = "\
-Examples:
-  quorate man | man -l -
-  quorate man admin repair | man -l -
-  quorate man --dir /usr/local/share/man/man1";
-
-const CERTS_EXAMPLES: &str = "\
-Examples:
-  quorate certs init certs
-  quorate certs node certs n1 --host db1.example.org
-  quorate certs client certs client";
 
 #[cfg(test)]
 mod tests {
