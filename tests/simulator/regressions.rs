@@ -21,6 +21,10 @@ const SEEDS: &[(&str, &str)] = &[
         "--seed 40005783 --nodes 3 --clients 1",
     ),
     (
+        "a table that is decided to be dropped may be read until that is in force",
+        "--seed 200032770 --reports-at-once",
+    ),
+    (
         "a clock that was far ahead is lost with its disk, and with it what had expired by it alone",
         "--seed 200005299 --millis 222 --faults=5,6,8 --reports-at-once",
     ),

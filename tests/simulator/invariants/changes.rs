@@ -43,17 +43,19 @@ impl Changes {
         &mut self,
         name: &str,
         tables: &[TableId],
-        outcome: Outcome,
+        reply: &Reply,
         now: u64,
         keys: &mut [Key],
     ) {
-        if outcome == Outcome::Unknown {
+        if reply.outcome() == Outcome::Unknown {
             return;
         }
         let (open, last) = self.open.entry(name.to_owned()).or_default();
         *open -= 1;
         *last = now;
-        if outcome == Outcome::Applied {
+        // What is decided need not be in force yet: then the answer is an error that says so.
+        let is_in_force = !matches!(reply.answer(), Some(ClientMessage::RequestError(_)) | None);
+        if is_in_force {
             for key in keys.iter_mut().filter(|key| tables.contains(&key.row.table)) {
                 key.gone_at.get_or_insert(now);
             }

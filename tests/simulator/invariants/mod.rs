@@ -359,7 +359,7 @@ impl Oracle {
         };
         self.tables.ended(change_id(*change), reply.outcome());
         if let Some(asked) = self.changes.under_way.remove(&(client, request.invoked)) {
-            self.changes.ended(what.name(), &asked, reply.outcome(), now, &mut self.keys);
+            self.changes.ended(what.name(), &asked, reply, now, &mut self.keys);
         }
         let table = match reply.answer() {
             Some(ClientMessage::TableCreated(created)) => Some(&created.table),
