@@ -191,6 +191,8 @@ pub(super) const VALUE_BYTES_MIN: usize = 24;
 
 #[cfg(test)]
 mod tests {
+    use std::slice;
+
     use super::*;
 
     fn ledger() -> Ledger {
@@ -209,7 +211,7 @@ mod tests {
         ledger.written(&second, Outcome::Applied);
         let after = ledger.read(0);
         assert_eq!(ledger.judge(before, &[]), Ok(()));
-        assert_eq!(ledger.judge(after, &[second.value.clone()]), Ok(()));
+        assert_eq!(ledger.judge(after, slice::from_ref(&second.value)), Ok(()));
         assert_eq!(ledger.judge(after, &[first.value.clone(), second.value]), Ok(()), "siblings");
         assert!(ledger.judge(after, &[first.value]).unwrap_err().contains("nothing newer than write 1"));
         assert!(ledger.judge(after, &[]).unwrap_err().contains("nothing newer than write 0"));
@@ -220,10 +222,10 @@ mod tests {
         let mut ledger = ledger();
         let (one, other) = (ledger.write(0), ledger.write(0));
         ledger.written(&other, Outcome::Applied);
-        assert_eq!(ledger.judge(ledger.read(0), &[one.value.clone()]), Ok(()), "it is under way");
+        assert_eq!(ledger.judge(ledger.read(0), slice::from_ref(&one.value)), Ok(()), "it is under way");
         ledger.written(&one, Outcome::Applied);
         for value in [&one.value, &other.value] {
-            assert_eq!(ledger.judge(ledger.read(0), std::slice::from_ref(value)), Ok(()));
+            assert_eq!(ledger.judge(ledger.read(0), slice::from_ref(value)), Ok(()));
         }
         assert!(ledger.judge(ledger.read(0), &[]).is_err());
     }
@@ -246,7 +248,7 @@ mod tests {
     fn values_of_others_and_damaged_ones_are_found() {
         let mut ledger = ledger();
         let write = ledger.write(0);
-        let of_another_key = ledger.judge(ledger.read(1), &[write.value.clone()]);
+        let of_another_key = ledger.judge(ledger.read(1), slice::from_ref(&write.value));
         assert!(of_another_key.unwrap_err().contains("key 1 holds a value of key 0"));
         for at in 0..write.value.len() {
             let mut damaged = write.value.to_vec();
