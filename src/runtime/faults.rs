@@ -20,7 +20,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use quorate_storage::{Batch, Engine, EngineError, EngineStats, Space};
+use quorate_storage::{Batch, Engine, EngineError, EngineStats, Records, Space};
 use tracing::warn;
 
 use crate::transport::OsClock;
@@ -114,6 +114,10 @@ impl Engine for FaultyEngine {
         bytes_max: usize,
     ) -> Result<Vec<(Bytes, Bytes)>, EngineError> {
         self.inner.scan(space, from, to, limit, bytes_max)
+    }
+
+    fn records(&self, space: Space) -> Result<Records, EngineError> {
+        self.inner.records(space)
     }
 
     fn commit(&self, batch: &Batch) -> Result<(), EngineError> {

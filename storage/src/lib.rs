@@ -6,6 +6,7 @@
 //! [`Committer`] and [`read()`] live with the driver; the simulator calls the same functions on a
 //! [`MemoryEngine`]. The on-disk format and the durability argument are in `FORMAT.md`.
 
+mod backup;
 mod clock;
 mod commit;
 mod engine;
@@ -23,13 +24,17 @@ mod siblings;
 mod state;
 mod version_vector;
 
+pub use backup::{
+    BackupData, BackupError, BackupManifest, BackupName, BackupReader, BackupTable, BackupWriter,
+    BadBackupName, MergedBackups,
+};
 pub use clock::{BoundReached, HlcClock};
 pub use commit::{
     Changed, Committer, Horizon, Seen, Staged, StoreTerms, Write, WriteError, WriteResult, Written,
 };
 pub use engine::{
     Batch, Engine, EngineError, EngineStats, FjallEngine, FjallOptions, Kept, MemoryEngine, MemoryImage,
-    PendingId, Space,
+    PendingId, Records, Space,
 };
 pub use envelope::RecordError;
 pub use hints::{HintBacklog, HintChange, HintPage, read_hints};

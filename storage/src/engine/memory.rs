@@ -8,7 +8,7 @@ use std::{
 
 use bytes::Bytes;
 
-use super::{Batch, Engine, EngineError, EngineStats, Space, is_empty_range, take_bytes};
+use super::{Batch, Engine, EngineError, EngineStats, Records, Space, is_empty_range, take_bytes};
 
 /// Names a batch that was begun and is not durable yet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -201,6 +201,13 @@ impl Engine for MemoryEngine {
         };
         let range = records.range::<[u8], _>((from, to));
         take_bytes(range.take(limit).map(|(key, value)| Ok((key.clone(), value.clone()))), bytes_max)
+    }
+
+    fn records(&self, space: Space) -> Result<Records, EngineError> {
+        let inner = self.lock();
+        inner.check()?;
+        let records = inner.durable.spaces.get(&space).cloned().unwrap_or_default();
+        Ok(Box::new(records.into_iter().map(Ok)))
     }
 
     fn commit(&self, batch: &Batch) -> Result<(), EngineError> {

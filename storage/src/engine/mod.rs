@@ -1,16 +1,20 @@
 //! What a store of records must do, whatever keeps it.
 
 mod batch;
+mod error;
 mod fjall;
 mod memory;
+mod stats;
 
 use std::ops::Bound;
 
 use bytes::Bytes;
 
 pub use batch::Batch;
+pub use error::EngineError;
 pub use fjall::{FjallEngine, FjallOptions};
 pub use memory::{Kept, MemoryEngine, MemoryImage, PendingId};
+pub use stats::EngineStats;
 
 /// The spaces of keys an engine keeps apart. One batch may write to all of them.
 #[non_exhaustive]
@@ -44,8 +48,8 @@ impl Space {
     }
 }
 
-/// Keeps records. [`get`](Self::get), [`scan`](Self::scan) and [`stats`](Self::stats) may be called from
-/// any thread at any time; [`commit`](Self::commit) from one thread at a time. All may block on the disk.
+/// Keeps records. [`get`](Self::get), [`scan`](Self::scan), [`records`](Self::records) and [`stats`](Self::stats) may be
+/// called from any thread at any time; [`commit`](Self::commit) from one thread at a time. All may block on the disk.
 pub trait Engine: Send + Sync {
     /// The record under `key`. Never one that a power cut could take back (rule S1).
     ///
@@ -70,6 +74,14 @@ pub trait Engine: Send + Sync {
         bytes_max: usize,
     ) -> Result<Vec<(Bytes, Bytes)>, EngineError>;
 
+    /// Every record of `space` in ascending order of their keys, as of one moment between two batches, for as long as it
+    /// is read. Meanwhile the memory and the files that hold them stay: what is written later adds nothing to that.
+    ///
+    /// # Errors
+    ///
+    /// [`EngineError::Io`] if the disk does not answer.
+    fn records(&self, space: Space) -> Result<Records, EngineError>;
+
     /// Makes `batch` durable as a whole, then visible (rule S1): after a crash all of it is there or
     /// nothing, and once this returned `Ok`, all of it.
     ///
@@ -82,64 +94,8 @@ pub trait Engine: Send + Sync {
     fn stats(&self) -> EngineStats;
 }
 
-/// Why an engine did not do what it was asked.
-#[non_exhaustive]
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum EngineError {
-    /// The disk failed. After a failed commit what its files show need not be what the disk holds: nothing
-    /// may be acknowledged, the node goes down, and its state counts as lost (rule S2).
-    #[error("the disk failed: {0}")]
-    Io(String),
-    /// No room: nothing of the batch was written, reads go on (rule S5).
-    #[error("the disk is full")]
-    Full,
-    /// The engine takes no further writes until it is opened again: it failed in the background, or the disk
-    /// ran full within a batch. Everything acknowledged is durable; the batch may be.
-    #[error("the storage engine has stopped: {0}")]
-    Stopped(String),
-    /// What was read is not what was written; nobody knows how much else is (rule S3).
-    #[error("the files are damaged: {0}")]
-    Damaged(String),
-    /// At an open: files are damaged, or writes that were promised are missing. The directory counts as lost
-    /// (rule S4). Nothing was changed.
-    #[error("what the data directory held is lost: {0}")]
-    Lost(String),
-    /// The files would not open, for a reason that is not in them: a setting out of range, or a newer format.
-    /// Nothing is lost.
-    #[error("the data directory would not open: {0}")]
-    Refused(String),
-    /// Another process holds the data directory. Nothing is lost.
-    #[error("the data directory is in use by another process: {0}")]
-    Locked(String),
-}
-
-impl EngineError {
-    /// Whether the node must go down (rule S2): everything but a full disk.
-    pub fn is_fatal(&self) -> bool {
-        !matches!(self, Self::Full)
-    }
-}
-
-/// What an engine uses. Figures are those of the moment, cheap to take, and may lag.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct EngineStats {
-    /// Resident bytes of the block cache.
-    pub cache_bytes: u64,
-    /// Resident bytes of writes that are durable in the journal, not yet in a table.
-    pub write_buffer_bytes: u64,
-    /// Bytes on disk, journals included.
-    pub disk_bytes: u64,
-    /// Bytes of journals that a restart has to replay.
-    pub journal_bytes: u64,
-    /// Bytes free on the file system; `u64::MAX` if it does not tell.
-    pub free_bytes: u64,
-    /// Write buffers that wait to be written out.
-    pub flushes_waiting: u64,
-    /// Compactions under way.
-    pub compactions_running: u64,
-    /// Compactions done since the engine was opened.
-    pub compactions: u64,
-}
+/// Records with their keys, one by one.
+pub type Records = Box<dyn Iterator<Item = Result<(Bytes, Bytes), EngineError>> + Send>;
 
 /// Takes records up to the one with which `bytes_max` is reached.
 fn take_bytes<E>(

@@ -79,6 +79,8 @@ proptest! {
                 Step::Scan(space, from, to, limit, most) => {
                     let found = memory.scan(space, bytes(&from), bytes(&to), limit, most);
                     prop_assert_eq!(found, fjall.scan(space, bytes(&from), bytes(&to), limit, most));
+                    let all = |engine: &dyn Engine| engine.records(space).unwrap().collect::<Vec<_>>();
+                    prop_assert_eq!(all(&memory), all(&fjall));
                 }
                 Step::Reopen => {
                     memory.crash(|_| Kept::Lost);

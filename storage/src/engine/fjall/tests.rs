@@ -185,3 +185,39 @@ fn an_engine_can_be_shared_between_threads() {
     fn shared<T: Send + Sync + 'static>() {}
     shared::<FjallEngine>();
 }
+
+/// Whatever is written, flushed and compacted later: who began to read goes on with what there was.
+#[test]
+fn records_are_those_of_the_moment_they_were_asked_for() {
+    let directory = tempfile::tempdir().unwrap();
+    let options = FjallOptions { write_buffer_bytes: MIB, ..options() };
+    let engine = FjallEngine::open(directory.path(), &options).unwrap();
+    let write = |round: u8| {
+        // Values on both sides of the threshold from which they are kept apart.
+        for (first, len) in [(0, 100), (100, 5000)] {
+            let mut batch = Batch::new();
+            for n in first..first + 100_u32 {
+                batch.put(
+                    Space::Data,
+                    Bytes::copy_from_slice(&n.to_be_bytes()),
+                    Bytes::from(vec![round; len]),
+                );
+            }
+            engine.commit(&batch).unwrap();
+        }
+    };
+    (0..4).for_each(write);
+    let mut records = engine.records(Space::Data).unwrap();
+    let first = records.next().unwrap().unwrap();
+    assert_eq!(first, (Bytes::from_static(&[0; 4]), Bytes::from(vec![3; 100])));
+    (10..20).for_each(write);
+    let mut gone = Batch::new();
+    (0..200_u32).for_each(|n| gone.remove(Space::Data, Bytes::copy_from_slice(&n.to_be_bytes())));
+    engine.commit(&gone).unwrap();
+    engine.keyspace(Space::Data).rotate_memtable_and_wait().unwrap();
+    engine.keyspace(Space::Data).major_compact().unwrap();
+    assert_eq!(engine.records(Space::Data).unwrap().count(), 0);
+    let rest: Vec<_> = records.map(Result::unwrap).collect();
+    assert_eq!(rest.len(), 199);
+    assert!(rest.iter().all(|(_, value)| value.iter().all(|byte| *byte == 3)));
+}
