@@ -23,6 +23,7 @@
 //! ```
 
 mod backoff;
+mod backup;
 mod budget;
 mod builder;
 mod catalog;
@@ -62,8 +63,8 @@ pub use update::Update;
 pub use crate::{
     transport::{Identity, IdentityError},
     wire::{
-        About, Agreed, ClusterInfo, Draining, Failure, HealingDescribed, Held, HeldVersion, HintsFor,
-        NodeStatus, NodesDescribed, Outcome, Part, Progress, Receipt, ReplicaRead, ReplicaReport, Scrubbing,
-        Verdict, VersionedValue, Vitals,
+        About, Agreed, BackupDescribed, BackupStage, BackupStatus, ClusterInfo, Draining, Failure,
+        HealingDescribed, Held, HeldVersion, HintsFor, NodeStatus, NodesDescribed, Outcome, Part, Progress,
+        Receipt, ReplicaRead, ReplicaReport, Scrubbing, Verdict, VersionedValue, Vitals,
     },
 };

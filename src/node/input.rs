@@ -7,7 +7,7 @@ use quorate_storage::{
     WriteError, Written,
 };
 
-use super::Inspection;
+use super::{BackupAsked, BackupWork, Inspection};
 use crate::{
     coordinator::Step,
     handoff::HintTicket,
@@ -15,7 +15,7 @@ use crate::{
     recovery::{RecoveryTicket, SourceErrand},
     repair::RepairTicket,
     replica::{Errand, PageErrand},
-    wire::{ClientMessage, Frame, PeerMessage, Want},
+    wire::{BackupStatus, ClientMessage, Frame, PeerMessage, Want},
 };
 
 /// A client's connection, as the driver numbers them; never reused within a process.
@@ -105,6 +105,8 @@ pub enum DiskOperation {
     Measure,
     /// Read the hashes of a page of ranges of a table.
     Hashes(Scan),
+    /// Begin a backup, or say how far it is. It is written beside everything else.
+    Backup(BackupWork),
     /// Merge or set something; done once it is durable (rule S1).
     Write(Write),
 }
@@ -135,6 +137,8 @@ pub enum DiskResult {
     Measured(EngineStats),
     /// Of [`DiskOperation::Hashes`].
     Hashed(Result<Page<u64>, EngineError>),
+    /// Of [`DiskOperation::Backup`]: how far the last one is, if there is one; or why none is begun.
+    Backup(Result<Option<Box<BackupStatus>>, String>),
     /// Of [`DiskOperation::Write`]: durable.
     Written(Result<Written, WriteError>),
     /// Of the writes whose results follow: the records that are others now.
@@ -181,4 +185,6 @@ pub enum Ticket {
     Repair(Box<RepairTicket>),
     /// Somebody wants to see what this node holds of a key.
     Inspect(Box<Inspection>),
+    /// Somebody wants a backup, or to hear of it.
+    Backup(Box<BackupAsked>),
 }

@@ -6,9 +6,9 @@ use quorate_ring::{Duration, Epoch, Hlc, Instant, NodeId, Now, Ring};
 use quorate_storage::{HintBacklog, Life, Recovered, WriteError};
 
 use super::{
-    ClientId, DiskResult, Effect, Effects, Input, NodeConfig, Readiness, Ticket, healing,
+    ClientId, DiskResult, Effect, Effects, Input, NodeConfig, Readiness, Ticket, backup, healing,
     held::{Held, HeldFrame},
-    turn::Surroundings,
+    turn::{Surroundings, Turn},
 };
 use crate::{
     coordinator::{Coordinator, ReplicaAnswer, answer, refuse},
@@ -18,8 +18,8 @@ use crate::{
     repair::Repair,
     replica::{self, Replica},
     wire::{
-        ClientMessage, ClusterInfo, Draining, Failure, Frame, NodesDescribed, PROTOCOL_VERSION, RequestError,
-        Verdict,
+        ClientMessage, ClusterInfo, Draining, Failure, Frame, Header, NodesDescribed, PROTOCOL_VERSION,
+        RequestError, Verdict,
     },
 };
 
@@ -323,6 +323,8 @@ impl Node {
                 answer(turn, client, header, described.into());
             }
             ClientMessage::ReadReplica(read) => healing::inspect(turn, client, header, read),
+            ClientMessage::BackUp(asked) => backup::begin(turn, client, header, asked),
+            ClientMessage::DescribeBackup(_) => backup::describe(turn, client, header),
             ClientMessage::Drain(_)
             | ClientMessage::Got(_)
             | ClientMessage::Written(_)
@@ -335,10 +337,8 @@ impl Node {
             | ClientMessage::HealingDescribed(_)
             | ClientMessage::ReplicaRead(_)
             | ClientMessage::Draining(_)
-            | ClientMessage::RequestError(_) => {
-                let failure = Failure::BadRequest("an answer was sent as a request".to_owned());
-                refuse(turn, client, header, RequestError::not_applied(failure));
-            }
+            | ClientMessage::BackupDescribed(_)
+            | ClientMessage::RequestError(_) => refuse_answer(turn, client, header),
         }
     }
 
@@ -355,6 +355,7 @@ impl Node {
             },
             Ticket::Changed => replica::changed(turn, result),
             Ticket::Inspect(inspection) => healing::inspected(turn, *inspection, result),
+            Ticket::Backup(asked) => backup::described(turn, *asked, result),
             Ticket::Hint(ticket) => self.handoff.disk_done(turn, ticket, result),
             Ticket::Replica(errand) => self.replica.disk_done(turn, *errand, result),
             Ticket::Page(errand) => match self.replica.page_done(turn, *errand, result) {
@@ -410,4 +411,9 @@ impl Node {
             },
         }
     }
+}
+
+fn refuse_answer(turn: &mut Turn<'_>, client: ClientId, header: Header) {
+    let failure = Failure::BadRequest("an answer was sent as a request".to_owned());
+    refuse(turn, client, header, RequestError::not_applied(failure));
 }

@@ -7,6 +7,7 @@
 //!
 //! The same compiled node runs in production, driven by `runtime`, and in the simulator.
 
+mod backup;
 mod budget;
 mod clock;
 mod config;
@@ -24,6 +25,7 @@ mod request_ids;
 mod timers;
 mod turn;
 
+pub use backup::{BackupAsked, BackupOrder, BackupWork};
 pub use budget::Budget;
 pub use clock::Clock;
 pub use config::NodeConfig;

@@ -240,9 +240,11 @@ pub fn outcome(turn: &mut Turn<'_>, row: &Row, result: DiskResult) -> Result<Pee
             | Written::Meta,
         ))
         | DiskResult::Hints(_) => unasked("a write of another sort was reported for a store"),
-        DiskResult::Scanned(_) | DiskResult::Hashed(_) | DiskResult::Measured(_) | DiskResult::Changed(_) => {
-            unasked("something else was read for a key")
-        }
+        DiskResult::Scanned(_)
+        | DiskResult::Hashed(_)
+        | DiskResult::Measured(_)
+        | DiskResult::Backup(_)
+        | DiskResult::Changed(_) => unasked("something else was read for a key"),
         DiskResult::Expired => {
             turn.effects.push(Effect::Observe(Observation::Expired));
             refused(PeerRefusal::Overloaded)

@@ -27,6 +27,7 @@ use tracing::{info, warn};
 
 use super::{
     RunError,
+    backup::Backups,
     mark::{Mark, SYNC_EVERY},
     metrics::measured,
 };
@@ -64,10 +65,11 @@ impl Disk {
         committer: Committer,
         mark: Mark,
         clock: OsClock,
+        backups: Backups,
     ) -> io::Result<(Self, DiskResults)> {
         let (results, receiver) = unbounded_channel();
         let mark = Arc::new(Mutex::new(mark));
-        let read = Reader { engine: engine.clone(), mark: mark.clone(), long_is_next: false };
+        let read = Reader { engine: engine.clone(), mark: mark.clone(), backups, long_is_next: false };
         let commit = Commit { engine, committer, mark: mark.clone(), is_full: false, has_failed: false };
         let commit = Worker::start("quorate-commit", clock, results.clone(), commit)?;
         let read = Worker::start("quorate-read", clock, results, read)?;
@@ -313,6 +315,7 @@ impl Commit {
 struct Reader {
     engine: Arc<dyn Engine>,
     mark: Arc<Mutex<Mark>>,
+    backups: Backups,
     /// Whether it is the turn of those that take long.
     long_is_next: bool,
 }
@@ -334,8 +337,18 @@ impl Work for Reader {
         };
         self.long_is_next = !self.long_is_next && long.is_some();
         for request in chosen {
-            done.push((request.ticket, look(&*self.engine, &self.mark, request.operation)));
+            let result = match request.operation {
+                DiskOperation::Backup(work) => {
+                    DiskResult::Backup(self.backups.carry_out(work).map(|status| status.map(Box::new)))
+                }
+                operation => look(&*self.engine, &self.mark, operation),
+            };
+            done.push((request.ticket, result));
         }
+    }
+
+    fn end(&mut self) {
+        self.backups.stop();
     }
 }
 
@@ -356,8 +369,8 @@ fn look(engine: &dyn Engine, mark: &Mutex<Mark>, operation: DiskOperation) -> Di
         DiskOperation::Hashes(Scan { table, ranges, after, bytes_max }) => {
             DiskResult::Hashed(scan_hashes(engine, table, &ranges, after.as_ref(), bytes_max))
         }
-        // Writes are never sorted here; one that were would be refused, not lost in silence.
-        DiskOperation::Write(_) => DiskResult::Expired,
+        // Neither is ever sorted here; one that were would be refused, not lost in silence.
+        DiskOperation::Write(_) | DiskOperation::Backup(_) => DiskResult::Expired,
     };
     match &result {
         DiskResult::Read(Err(ReadError::Engine(EngineError::Damaged(why))))
@@ -393,7 +406,9 @@ mod tests {
         let (cluster, node, incarnation) = (ClusterId(1), NodeId(1), Incarnation(0));
         let promise = Promise { cluster, node, incarnation, sequence: 0, distrusted: false };
         let mark = Arc::new(Mutex::new(Mark::create(dir.path(), promise).unwrap()));
-        let mut reader = Reader { engine: Arc::new(MemoryEngine::new()), mark, long_is_next: false };
+        let engine: Arc<dyn Engine> = Arc::new(MemoryEngine::new());
+        let backups = Backups::new(dir.path(), engine.clone(), 0);
+        let mut reader = Reader { engine, mark, backups, long_is_next: false };
         let table = TableId(1);
         let request = |number: u64, operation| DiskRequest {
             ticket: Ticket::ClockBound(Hlc(number)),

@@ -15,6 +15,7 @@ use tracing::info;
 
 use super::{
     RunConfig, RunError, StartError,
+    backup::Backups,
     directory::{Opened, Owner, open},
     disk::Disk,
     driver::Driver,
@@ -253,7 +254,8 @@ impl Launch {
         let switchboard = Switchboard::new(up);
         let stopping = Cell::new(false);
         let host = Rc::new(Host { endpoint, switchboard, node, hello, clock, bounds, stopping });
-        let (disk, results) = Disk::start(engine, committer, mark, clock)?;
+        let backups = Backups::new(&data_dir, engine.clone(), process.disk_free_min);
+        let (disk, results) = Disk::start(engine, committer, mark, clock, backups)?;
         let drain_timeout = process.drain_timeout;
         let driver = Driver { host, disk, results, questions, stop, drain_timeout, seed: actor.0 };
         Ok((driver, address))

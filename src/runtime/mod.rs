@@ -2,10 +2,11 @@
 //!
 //! A node's driver is one thread with a single-threaded runtime: QUIC, the connections and the loop that
 //! steps the [`Node`](crate::node::Node). Beside it a commit thread turns everything that waits into one
-//! storage batch and one fsync, and a read thread reads. Several nodes may live in one process.
+//! storage batch and one fsync, and a read thread reads. A backup is written by a thread of its own. Several nodes may live in one process.
 
 #[cfg(feature = "cli")]
 mod admin;
+mod backup;
 #[cfg(feature = "cli")]
 mod demo;
 mod directory;

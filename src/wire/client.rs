@@ -5,8 +5,9 @@ use quorate_ring::{Consistency, Epoch, Hlc, Layout, NodeId, Table, TableId, Tabl
 use serde::{Deserialize, Serialize};
 
 use super::{
-    CompareNow, DescribeHealing, DescribeNodes, Drain, Draining, HealingDescribed, NodesDescribed,
-    ReadReplica, Receipt, ReplicaRead, RequestError, Scan, Scanned, ScrubNow, frame::messages,
+    BackUp, BackupDescribed, CompareNow, DescribeBackup, DescribeHealing, DescribeNodes, Drain, Draining,
+    HealingDescribed, NodesDescribed, ReadReplica, Receipt, ReplicaRead, RequestError, Scan, Scanned,
+    ScrubNow, frame::messages,
 };
 
 /// Read one key.
@@ -259,8 +260,12 @@ messages! {
         0x4d => ReadReplica,
         /// Stop in order.
         0x4e => Drain,
+        /// Write a backup.
+        0x4f => BackUp,
         /// Read a page of a table.
         0x50 => Scan,
+        /// Describe the backup.
+        0x51 => DescribeBackup,
         /// Read done.
         0x60 => Got,
         /// Write or delete done.
@@ -281,6 +286,8 @@ messages! {
         0x69 => ReplicaRead,
         /// The node stops in order.
         0x6a => Draining,
+        /// How far the backup is.
+        0x6b => BackupDescribed,
         /// A page of a table.
         0x70 => Scanned,
         /// The request failed.

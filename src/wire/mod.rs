@@ -3,6 +3,7 @@
 //! Encoding and decoding are pure. Decoding any bytes ends in a message or a [`FrameError`], never in a
 //! panic, and allocates nothing before a length was checked. See `FORMAT.md` beside this file.
 
+mod backup;
 mod client;
 mod frame;
 mod handshake;
@@ -19,6 +20,7 @@ mod peer;
 mod repair;
 mod scan;
 
+pub use backup::{BackUp, BackupDescribed, BackupStage, BackupStatus, DescribeBackup};
 pub use client::{
     AlterTable, ChangeName, ClientMessage, ClusterInfo, CreateTable, Delete, DescribeCluster, DropTable, Get,
     Got, ListTables, Put, TableChanged, TableCreated, Tables, TruncateTable, VersionedValue, Written,

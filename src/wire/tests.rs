@@ -6,6 +6,7 @@ use quorate_ring::{Consistency, Duration, Epoch, Instant, TableId, TableKind};
 
 use super::*;
 
+mod backup;
 mod healing;
 
 const NOW: Instant = Instant(7_000_000);

@@ -126,6 +126,14 @@ pub(super) const METRICS: &[Metric] = &[
         &[],
         "data directories that were given up as lost when the process started",
     ),
+    counter("quorate_backups_total", &["outcome"], "backups of this node that were written: done, or failed"),
+    counter("quorate_backup_bytes_total", &[], "bytes that were written for backups").bytes(),
+    gauge(
+        "quorate_backup_finished_timestamp_seconds",
+        &[],
+        "when a backup was last done, in seconds since 1970, if one was since the process started",
+    )
+    .seconds(),
     // Peers.
     gauge("quorate_peers_up", &[], "peers that are connected and known to be who they say they are"),
     gauge("quorate_peer_connected", &["peer"], "1 if there is a connection to the peer, else 0"),

@@ -5,7 +5,7 @@ use quorate_ring::{Actor, Hlc, NodeId, Tag};
 use super::*;
 
 /// Kind and body, without the length and the header, which all frames share.
-fn hex(message: ClientMessage) -> String {
+pub(super) fn hex(message: ClientMessage) -> String {
     let bytes = encoded(&frame(message.clone()));
     let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
     assert_eq!(decoded::<ClientMessage>(bytes), frame(message));

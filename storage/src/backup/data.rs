@@ -70,6 +70,11 @@ impl<W: Write> BackupWriter<W> {
         BackupData { records: self.records, bytes: self.bytes, digest: self.digest.digest() }
     }
 
+    /// Records so far.
+    pub fn records(&self) -> u64 {
+        self.records
+    }
+
     /// Bytes so far.
     pub fn bytes(&self) -> u64 {
         self.bytes

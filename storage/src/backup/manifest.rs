@@ -26,7 +26,8 @@ pub struct BackupManifest {
     /// Which life of its disk.
     #[serde(with = "hex_life")]
     pub incarnation: Incarnation,
-    /// When what it holds was held, by the node's wall clock, in microseconds since 1970.
+    /// When it was asked for, by the node's wall clock, in microseconds since 1970: what it holds was held at that time or a
+    /// moment later.
     pub taken_us: u64,
     /// The tables, by id.
     pub tables: Vec<BackupTable>,

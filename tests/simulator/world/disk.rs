@@ -161,7 +161,8 @@ impl Disk {
                 DiskOperation::Hashes(Scan { table, ranges, after, bytes_max }) => {
                     DiskResult::Hashed(scan_hashes(&self.engine, *table, ranges, after.as_ref(), *bytes_max))
                 }
-                DiskOperation::Write(_) => DiskResult::Expired,
+                // No client of this world asks for a backup.
+                DiskOperation::Write(_) | DiskOperation::Backup(_) => DiskResult::Expired,
             }
         };
         let result = match self.mutant {
