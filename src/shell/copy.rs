@@ -21,6 +21,7 @@ use tokio::task::JoinSet;
 use super::{
     Console, ShellError,
     copy_progress::{Place, ProgressFile},
+    rejects::Rejects,
 };
 use crate::{
     client::{TableHandle, WriteError},
@@ -47,7 +48,7 @@ pub(super) async fn copy_from(
     let mut copy = Copy {
         table: table.clone(),
         level,
-        rejects: Rejects::new(format!("{}.rejects.csv", request.file), goes_on),
+        rejects: Rejects::new(format!("{}.rejects.csv", request.file), REJECTS_HEADER, goes_on),
         in_flight: JoinSet::new(),
         keys: BTreeSet::new(),
         open: BTreeSet::new(),
@@ -59,15 +60,13 @@ pub(super) async fn copy_from(
     while let Some(row) = rows.next().map_err(fail)? {
         if row.place.line % PROGRESS_EVERY == 0 {
             bar.set_position(rows.position());
-            bar.set_message(format!("{} rows, {} rejected", copy.written, copy.rejects.count));
+            bar.set_message(format!("{} rows, {} rejected", copy.written, copy.rejects.count()));
         }
         match row.content {
             Ok((key, value)) => copy.put(row.place, key, value, options.in_flight).await?,
-            Err((record, reason)) => {
-                copy.rejects.write(row.place.line, record.get(0), record.get(1), &reason)?
-            }
+            Err((record, reason)) => copy.reject(row.place.line, record.get(0), record.get(1), &reason)?,
         }
-        stopped = copy.rejects.count >= options.errors_max;
+        stopped = copy.rejects.count() >= options.errors_max;
         if stopped {
             break;
         }
@@ -192,65 +191,25 @@ impl Copy {
         self.open.remove(&place);
         match result {
             Ok(()) => self.written += 1,
-            Err(error) => self.rejects.write(place.line, Some(&key), Some(&value), &error.to_string())?,
+            Err(error) => self.reject(place.line, Some(&key), Some(&value), &error.to_string())?,
         }
         Ok(true)
     }
-}
 
-/// The file of what was rejected, made when the first row is.
-struct Rejects {
-    path: String,
-    /// Whether it goes on with the file of an interrupted copy.
-    appends: bool,
-    file: Option<csv::Writer<File>>,
-    count: u64,
-}
-
-impl Rejects {
-    fn new(path: String, appends: bool) -> Self {
-        Self { path, appends, file: None, count: 0 }
-    }
-
-    fn write(
+    fn reject(
         &mut self,
         line: u64,
         key: Option<&[u8]>,
         value: Option<&[u8]>,
         reason: &str,
     ) -> Result<(), ShellError> {
-        let fail = |error: &dyn std::fmt::Display| ShellError::File {
-            file: self.path.clone(),
-            reason: error.to_string(),
-        };
-        self.count += 1;
-        if self.file.is_none() {
-            let mut options = File::options();
-            options.create(true).write(true).append(self.appends).truncate(!self.appends);
-            let file = options.open(&self.path).map_err(|error| fail(&error))?;
-            let is_new = file.metadata().map_err(|error| fail(&error))?.len() == 0;
-            let mut file = csv::Writer::from_writer(file);
-            if is_new {
-                file.write_record(["line", "key", "value", "reason"]).map_err(|error| fail(&error))?;
-            }
-            self.file = Some(file);
-        }
-        let Some(file) = &mut self.file else { return Ok(()) };
         let line = line.to_string();
-        let record = [line.as_bytes(), key.unwrap_or_default(), value.unwrap_or_default(), reason.as_bytes()];
-        let written = file.write_record(record);
-        written.map_err(|error| ShellError::File { file: self.path.clone(), reason: error.to_string() })
-    }
-
-    fn flush(&mut self) -> Result<(), ShellError> {
-        self.file.as_mut().map_or(Ok(()), csv::Writer::flush).map_err(ShellError::Console)
-    }
-
-    fn finish(self) -> Result<(u64, String), ShellError> {
-        if let Some(mut file) = self.file {
-            file.flush()?;
-        }
-        Ok((self.count, self.path))
+        self.rejects.write([
+            line.as_bytes(),
+            key.unwrap_or_default(),
+            value.unwrap_or_default(),
+            reason.as_bytes(),
+        ])
     }
 }
 
@@ -335,7 +294,7 @@ impl<R: io::Read + Seek> Rows<R> {
 }
 
 /// Shown on a terminal only.
-fn progress_bar(bytes: u64) -> ProgressBar {
+pub(super) fn progress_bar(bytes: u64) -> ProgressBar {
     let bar = ProgressBar::new(bytes);
     if let Ok(style) = ProgressStyle::with_template("{bar:30} {percent}% {msg} {elapsed}, {eta} left") {
         bar.set_style(style);
@@ -343,6 +302,7 @@ fn progress_bar(bytes: u64) -> ProgressBar {
     bar
 }
 
+const REJECTS_HEADER: &[&str] = &["line", "key", "value", "reason"];
 const PROGRESS_EVERY: u64 = 64;
 const SAVED_EVERY: Duration = Duration::from_secs(1);
 
@@ -410,15 +370,5 @@ mod tests {
             (4, &format!("key of 0 bytes: 1 to {KEY_BYTES_MAX} are allowed")),
         ];
         assert_eq!(wrong, expected.map(|(line, reason)| (line, reason.to_owned())));
-    }
-
-    #[test]
-    fn the_rejects_file_keeps_rows_and_reasons() {
-        let dir = tempfile::tempdir().expect("a directory");
-        let path = dir.path().join("x.rejects.csv").to_string_lossy().into_owned();
-        let mut rejects = Rejects::new(path.clone(), false);
-        rejects.write(7, Some(b"k"), None, "no value").expect("written");
-        assert_eq!(rejects.finish().expect("written"), (1, path.clone()));
-        assert_eq!(std::fs::read_to_string(path).expect("a file"), "line,key,value,reason\n7,k,,no value\n");
     }
 }

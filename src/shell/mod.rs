@@ -15,6 +15,7 @@ mod healing;
 mod help;
 mod interactive;
 mod overview;
+mod rejects;
 mod scan;
 mod script;
 mod session;
