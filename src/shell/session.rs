@@ -116,6 +116,21 @@ pub enum ShellError {
         /// Where they are, with reasons.
         rejects: String,
     },
+    /// Some keys of a backup were not restored.
+    #[error(
+        "{restored} keys were restored and {rejected} rejected{}: see {rejects}",
+        if *stopped { ", then it gave up" } else { "" }
+    )]
+    RestoreRejected {
+        /// Keys restored.
+        restored: u64,
+        /// Keys not restored, or not for certain.
+        rejected: u64,
+        /// It gave up at the most errors allowed.
+        stopped: bool,
+        /// Where they are, with reasons.
+        rejects: String,
+    },
     /// Standard output or input is gone.
     #[error("{0}")]
     Console(#[from] io::Error),

@@ -6,6 +6,7 @@
 #![expect(clippy::disallowed_methods, reason = "this waits for real processes")]
 
 mod admin;
+mod backup;
 mod databases;
 mod drain;
 mod failures;

@@ -193,6 +193,14 @@ impl Nodes {
         self.command(&arguments).output().expect("quorate runs")
     }
 
+    /// What `quorate` does with `arguments`, given the cluster.
+    #[allow(dead_code, reason = "the tests ask, the bench does not")]
+    pub(crate) fn run(&self, arguments: &[&str]) -> Output {
+        let mut command = self.command(arguments);
+        command.env("QUORATE_CONNECT", self.addresses().join(",")).env("QUORATE_CERTS", "certs");
+        command.stdin(Stdio::null()).output().expect("quorate runs")
+    }
+
     pub(crate) fn addresses(&self) -> Vec<String> {
         self.advertised.clone()
     }

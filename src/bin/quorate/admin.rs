@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use quorate::{
     client::{Client, FromEach, HealingDescribed, Scope},
-    ring::{Member, Ring, Table},
+    ring::{Ring, Table},
     shell::{Console, Overview, Progress, agreements, hints, key, nodes, ring, scrub, tables},
     units::duration_text,
 };
@@ -13,6 +13,7 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 use crate::{
     Failure,
     args::{Admin, Drain, Key, Repair, Scrub},
+    backup::{back_up, member},
     cluster::connect,
     one_shot::term,
 };
@@ -50,6 +51,7 @@ pub(crate) async fn answer(question: Admin, console: Console) -> Result<(), Fail
         Admin::Repair(repair) => answer_repair(repair, console).await?,
         Admin::Scrub(scrub) => answer_scrub(scrub, console).await?,
         Admin::Key(key) => answer_key(key, console).await?,
+        Admin::Backup(backup) => back_up(backup, console).await?,
         Admin::Drain(drain) => answer_drain(drain, console).await?,
     }
     Ok(())
@@ -176,14 +178,7 @@ async fn answer_key(arguments: Key, console: Console) -> Result<(), Failure> {
 async fn answer_drain(arguments: Drain, console: Console) -> Result<(), Failure> {
     let client = connect(&arguments.cluster).await?;
     let info = client.cluster_info().await.map_err(Failure::request)?;
-    let is_meant = |member: &&Member| member.name == arguments.node;
-    let has_id = |member: &&Member| member.id.to_string() == arguments.node;
-    let members = &info.layout.members;
-    let Some(member) = members.iter().find(is_meant).or_else(|| members.iter().find(has_id)) else {
-        let names: Vec<_> = members.iter().map(|member| &member.name[..]).collect();
-        let why = format_args!("there is no node {}: the cluster has {}", arguments.node, names.join(", "));
-        return Err(Failure::request(why));
-    };
+    let member = member(&info, &arguments.node)?;
     let draining = client.drain(member.id).await.map_err(Failure::request)?;
     let hints = match draining.hints {
         0 => String::new(),

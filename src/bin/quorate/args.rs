@@ -1,5 +1,6 @@
 //! What the program can be told.
 
+mod backup;
 mod examples;
 
 use std::{collections::BTreeSet, path::PathBuf, time::Duration};
@@ -17,9 +18,12 @@ use quorate::{
 
 use self::examples::{
     ADMIN_EXAMPLES, BENCH_EXAMPLES, CERTS_EXAMPLES, COMPLETIONS_EXAMPLES, CONFIG_EXAMPLES, DEL_EXAMPLES,
-    DEMO_EXAMPLES, EXAMPLES, GET_EXAMPLES, MAN_EXAMPLES, PUT_EXAMPLES, SERVE_EXAMPLES, SHELL_EXAMPLES,
+    DEMO_EXAMPLES, EXAMPLES, GET_EXAMPLES, MAN_EXAMPLES, PUT_EXAMPLES, RESTORE_EXAMPLES, SERVE_EXAMPLES,
+    SHELL_EXAMPLES,
 };
 use crate::bench::{Choice, Workload};
+
+pub(crate) use backup::{Backup, Restore};
 
 /// A leaderless key-value store: every node is a peer, QUORUM is linearizable
 #[derive(Debug, Parser)]
@@ -55,6 +59,9 @@ pub(crate) enum Command {
     /// Put a load on a cluster, and measure what it does
     #[command(after_help = BENCH_EXAMPLES)]
     Bench(Bench),
+    /// Restore backups: each value becomes a new write
+    #[command(after_help = RESTORE_EXAMPLES)]
+    Restore(Restore),
     /// Run a node
     #[command(after_help = SERVE_EXAMPLES)]
     Serve(Serve),
@@ -228,6 +235,8 @@ pub(crate) enum Admin {
     Scrub(Scrub),
     /// What each replica holds of a key, side by side
     Key(Key),
+    /// Have nodes write a backup of what they hold, each on its own disk
+    Backup(Backup),
     /// Have a node stop in order: clients go to the others and lose nothing
     Drain(Drain),
 }

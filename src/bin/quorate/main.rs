@@ -2,6 +2,7 @@
 
 mod admin;
 mod args;
+mod backup;
 mod bench;
 mod cluster;
 mod demo;
@@ -49,6 +50,7 @@ fn run(command: Command, console: Console) -> Result<(), Failure> {
             Command::Del(del) => one_shot::del(del, console).await,
             Command::Admin(question) => admin::answer(question, console).await,
             Command::Bench(load) => bench::run(load, console).await,
+            Command::Restore(arguments) => backup::restore(arguments, console).await,
             Command::Serve(node) => serve::serve(node).await,
             Command::Config(config) => serve::config(config, console),
             Command::Certs(certs) => serve::certs(certs, console),

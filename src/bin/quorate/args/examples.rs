@@ -60,6 +60,8 @@ Examples:
   quorate admin scrub --now --timeout 10m
   quorate admin repair --now --table carts
   quorate admin key carts alice
+  quorate admin backup nightly --all
+  quorate admin backup before-upgrade --node n2 --rate 100MiB
   quorate admin drain n2";
 
 pub(super) const BENCH_EXAMPLES: &str = "\
@@ -71,6 +73,23 @@ Examples:
   quorate bench --workload write --table-kind register --clients 256
   quorate bench --workload ycsb-b --rate 5000 --seconds 60 --plot ycsb-b.svg
   quorate bench --workload read --connect 10.0.0.1:7000 --certs ./certs --json | jq .p99_ms";
+
+pub(super) const RESTORE_EXAMPLES: &str = "\
+Every byte is verified before anything is written. Tables that are missing are created; then each value is written
+anew: it replaces what the key holds, keeps what is left of its time, and concurrent values stay side by side. What was
+deleted or has expired is not brought back, and keys that are in no backup are left alone. Doing it twice is
+harmless. Keys that could not be written are in DIR.rejects.csv with the reason, and how far it has come
+stands in DIR.progress.
+
+A node's backup has the keys that it holds. Give the backups of several nodes at once where tables have fewer
+replicas than the cluster has nodes, or where every write that QUORUM had acknowledged matters: of M nodes and Q replicas
+in a quorum, M - Q + 1 have them all.
+
+Examples:
+  quorate restore n1/backups/nightly --check
+  quorate restore n1/backups/nightly n2/backups/nightly --connect 10.0.0.1:7000 --certs ./certs
+  quorate restore nightly --table carts --into carts_of_yesterday
+  quorate restore nightly --skip-existing --resume";
 
 pub(super) const SERVE_EXAMPLES: &str = "\
 Every setting of the file is also a flag and a variable QUORATE_*; flags win over the environment, the
