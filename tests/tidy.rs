@@ -149,8 +149,8 @@ fn the_top_level_holds_what_it_should() {
 
 #[test]
 fn the_scanner_finds_functions() {
-    let text = "impl A {\n    fn one() {\n        1;\n    }\n\n    pub fn two(\n    ) -> u8\n    {\n        2\n    }\n}\n";
-    assert_eq!(functions(text), [("one".to_owned(), 2, 3), ("two".to_owned(), 6, 5)]);
+    let text = "trait T {\n    fn none();\n}\nimpl A {\n    fn one() {\n        1;\n    }\n\n    pub fn two(\n    ) -> u8\n    {\n        2\n    }\n}\n";
+    assert_eq!(functions(text), [("one".to_owned(), 5, 3), ("two".to_owned(), 9, 5)]);
 }
 
 /// Name, first line and number of lines of each function that rustfmt laid out: its end is the first
@@ -167,6 +167,9 @@ fn functions(text: &str) -> Vec<(String, usize, usize)> {
         let is_prefix = |w: &&str| ["pub", "const", "async"].contains(w) || w.starts_with("pub(");
         if !words[..fn_at].iter().all(is_prefix) || fn_at + 1 >= words.len() {
             continue;
+        }
+        if line.ends_with(';') {
+            continue; // a trait's, without a body
         }
         let closing = format!("{}}}", " ".repeat(indent));
         if let Some(length) = lines[at..].iter().position(|l| *l == closing) {
