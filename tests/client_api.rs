@@ -3,6 +3,9 @@
 #![cfg(feature = "cli")]
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+#[path = "client_api/profiles.rs"]
+mod profiles;
+
 use std::{collections::BTreeSet, future::IntoFuture, time::Duration};
 
 use bytes::Bytes;

@@ -43,8 +43,8 @@ impl Client {
         question: ClientMessage,
     ) -> Result<BackupDescribed, CatalogError> {
         let session = self.session();
-        let deadline = session.deadline(None);
-        match session.request(question, Route::Only(node), Nature::Read, deadline).await? {
+        let terms = session.terms_within(None);
+        match session.request(question, Route::Only(node), Nature::Read, &terms).await? {
             (_, ClientMessage::BackupDescribed(described)) => Ok(described),
             (node, _) => Err(CallError::not_applied(Cause::UnexpectedAnswer { node }).into()),
         }

@@ -5,8 +5,9 @@ use std::{net::IpAddr, time::Duration};
 use tokio::task::JoinSet;
 
 use super::{
-    BuildError, Client, Identity,
+    BuildError, Client, Identity, Profile,
     node::dial,
+    profile::Options,
     session::{Session, Settings},
 };
 use crate::transport::{ClientConnection, Connector};
@@ -17,7 +18,7 @@ use crate::transport::{ClientConnection, Connector};
 pub struct ClientBuilder {
     contact_points: Vec<String>,
     identity: Option<Identity>,
-    timeout: Duration,
+    options: Options,
     connect_timeout: Duration,
     in_flight_max: usize,
     local_address: Option<IpAddr>,
@@ -28,7 +29,7 @@ impl ClientBuilder {
         Self {
             contact_points: Vec::new(),
             identity: None,
-            timeout: TIMEOUT,
+            options: Options::default(),
             connect_timeout: CONNECT_TIMEOUT,
             in_flight_max: IN_FLIGHT_MAX,
             local_address: None,
@@ -47,9 +48,15 @@ impl ClientBuilder {
         self
     }
 
-    /// How long a request may take, retries included, unless it says otherwise. By default 5 s.
+    /// How long a request may take, retries included, unless it says otherwise. By default the profile's time.
     pub fn timeout(mut self, timeout: Duration) -> Self {
-        self.timeout = timeout;
+        self.options.own.timeout = Some(timeout);
+        self
+    }
+
+    /// How requests are made that do not say otherwise.
+    pub fn profile(mut self, profile: &Profile) -> Self {
+        self.options.given = profile.clone();
         self
     }
 
@@ -88,7 +95,8 @@ impl ClientBuilder {
             None => Connector::new(identity)?,
         };
         let first = self.first_contact(&connector).await?;
-        let settings = Settings { timeout: self.timeout, in_flight_max: self.in_flight_max };
+        let settings =
+            Settings { profile: self.options.over(&Profile::new()), in_flight_max: self.in_flight_max };
         Ok(Client::new(Session::start(connector, first, settings)?))
     }
 
@@ -115,6 +123,5 @@ impl ClientBuilder {
     }
 }
 
-const TIMEOUT: Duration = Duration::from_secs(5);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const IN_FLIGHT_MAX: usize = 4096;

@@ -66,8 +66,8 @@ impl Client {
     /// See [`CatalogError`].
     pub async fn nodes(&self) -> Result<NodesDescribed, CatalogError> {
         let session = self.session();
-        let (route, deadline) = (Route::Node(session.contact()), session.deadline(None));
-        match session.request(DescribeNodes {}.into(), route, Nature::Read, deadline).await? {
+        let (route, terms) = (Route::Node(session.contact()), session.terms_within(None));
+        match session.request(DescribeNodes {}.into(), route, Nature::Read, &terms).await? {
             (_, ClientMessage::NodesDescribed(nodes)) => Ok(nodes),
             (node, _) => Err(CallError::not_applied(Cause::UnexpectedAnswer { node }).into()),
         }
@@ -103,7 +103,7 @@ impl Client {
         message: ClientMessage,
     ) -> Result<(quorate_ring::NodeId, ClientMessage), CatalogError> {
         let session = self.session();
-        Ok(session.request(message, Route::Anyone, Nature::Read, session.deadline(None)).await?)
+        Ok(session.request(message, Route::Anyone, Nature::Read, &session.terms_within(None)).await?)
     }
 }
 
@@ -149,9 +149,9 @@ impl CreateTable {
 
     async fn send(self) -> Result<Table, CreateTableError> {
         let session = self.client.session();
-        let deadline = session.deadline(self.timeout);
+        let terms = session.terms_within(self.timeout);
         let nature = Nature::Write { idempotent: true };
-        match session.request(self.request.into(), Route::Anyone, nature, deadline).await? {
+        match session.request(self.request.into(), Route::Anyone, nature, &terms).await? {
             (_, ClientMessage::TableCreated(created)) => Ok(created.table),
             (node, _) => Err(CallError::unknown(Cause::UnexpectedAnswer { node }).into()),
         }

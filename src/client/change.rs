@@ -62,7 +62,7 @@ impl Client {
     ) -> Result<(NodeId, Option<Table>), ChangeTableError> {
         let session = self.session();
         let nature = Nature::Write { idempotent: true };
-        match session.request(request, Route::Anyone, nature, session.deadline(timeout)).await? {
+        match session.request(request, Route::Anyone, nature, &session.terms_within(timeout)).await? {
             (node, ClientMessage::TableChanged(changed)) => Ok((node, changed.table)),
             (node, _) => Err(CallError::unknown(Cause::UnexpectedAnswer { node }).into()),
         }

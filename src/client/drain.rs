@@ -21,8 +21,8 @@ impl Client {
     /// See [`CatalogError`].
     pub async fn drain(&self, node: NodeId) -> Result<Draining, CatalogError> {
         let session = self.session();
-        let deadline = session.deadline(None);
-        let answer = session.request(Drain {}.into(), Route::Only(node), Nature::Read, deadline).await?;
+        let terms = session.terms_within(None);
+        let answer = session.request(Drain {}.into(), Route::Only(node), Nature::Read, &terms).await?;
         match answer {
             (_, ClientMessage::Draining(draining)) => Ok(draining),
             (node, _) => Err(CallError::not_applied(Cause::UnexpectedAnswer { node }).into()),

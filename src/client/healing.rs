@@ -162,14 +162,15 @@ impl Client {
         expect: impl Fn(ClientMessage) -> Option<T>,
     ) -> FromEach<T> {
         let session = self.session();
-        let deadline = session.deadline(None).min(session.deadline(Some(EACH_TIMEOUT)));
+        let mut terms = session.terms_within(None);
+        terms.deadline = terms.deadline.min(Instant::now() + EACH_TIMEOUT);
         // Dropped with this future, and with it all that is under way.
         let mut asked = JoinSet::new();
         for node in nodes.iter().copied() {
-            let (client, question) = (self.clone(), question.clone());
+            let (client, question, terms) = (self.clone(), question.clone(), terms.clone());
             asked.spawn(async move {
                 let route = Route::Only(node);
-                (node, client.session().request(question, route, Nature::Read, deadline).await)
+                (node, client.session().request(question, route, Nature::Read, &terms).await)
             });
         }
         let unasked = || Err(CallError::not_applied(Cause::TimedOut).into());

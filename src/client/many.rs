@@ -14,6 +14,7 @@ use tokio::task::JoinSet;
 use super::{
     Read, ReadError, TableHandle, WriteError, Written,
     errors::{CallError, Cause},
+    profile::{Options, call_options},
 };
 
 /// Reads of many keys about to be sent, a bounded number at a time. Each is a read for itself, routed to the replicas of its
@@ -25,32 +26,24 @@ use super::{
 pub struct GetMany {
     table: TableHandle,
     keys: Vec<Bytes>,
-    consistency: Option<Consistency>,
     monotone: bool,
-    timeout: Option<Duration>,
+    options: Options,
     at_once: usize,
 }
 
 impl GetMany {
     pub(super) fn new(table: TableHandle, keys: Vec<Bytes>) -> Self {
-        Self { table, keys, consistency: None, monotone: false, timeout: None, at_once: AT_ONCE }
+        Self { table, keys, monotone: false, options: Options::default(), at_once: AT_ONCE }
     }
 
-    /// How many replicas must agree on each key. By default the table's level for reads.
-    pub fn consistency(mut self, consistency: Consistency) -> Self {
-        self.consistency = Some(consistency);
-        self
+    call_options! {
+        consistency: "How many replicas must agree on each key. By default the table's level for reads.",
+        timeout: "How long each key may take, retries included, from when it is sent."
     }
 
     /// Settles for less than linearizable: see [`Get::monotone`](super::Get::monotone).
     pub fn monotone(mut self) -> Self {
         self.monotone = true;
-        self
-    }
-
-    /// How long each key may take, retries included, from when it is sent.
-    pub fn timeout(mut self, timeout: Duration) -> Self {
-        self.timeout = Some(timeout);
         self
     }
 
@@ -61,15 +54,10 @@ impl GetMany {
     }
 
     async fn send(self) -> Vec<(Bytes, Result<Read, ReadError>)> {
-        let Self { table, keys, consistency, monotone, timeout, at_once } = self;
+        let Self { table, keys, monotone, options, at_once } = self;
         let gets = keys.iter().map(|key| {
             let mut get = table.get(key.clone());
-            if let Some(consistency) = consistency {
-                get = get.consistency(consistency);
-            }
-            if let Some(timeout) = timeout {
-                get = get.timeout(timeout);
-            }
+            get.options = options.clone();
             if monotone { get.monotone() } else { get }
         });
         let ended = || CallError::not_applied(Cause::TimedOut).into();
@@ -96,23 +84,19 @@ impl IntoFuture for GetMany {
 pub struct PutMany {
     table: TableHandle,
     pairs: Vec<(Bytes, Bytes)>,
-    consistency: Option<Consistency>,
     ttl: Option<Duration>,
-    timeout: Option<Duration>,
-    idempotent: bool,
+    options: Options,
     at_once: usize,
 }
 
 impl PutMany {
     pub(super) fn new(table: TableHandle, pairs: Vec<(Bytes, Bytes)>) -> Self {
-        let (consistency, ttl, timeout) = (None, None, None);
-        Self { table, pairs, consistency, ttl, timeout, idempotent: false, at_once: AT_ONCE }
+        Self { table, pairs, ttl: None, options: Options::default(), at_once: AT_ONCE }
     }
 
-    /// How many replicas must acknowledge each. By default the table's level for writes.
-    pub fn consistency(mut self, consistency: Consistency) -> Self {
-        self.consistency = Some(consistency);
-        self
+    call_options! {
+        consistency: "How many replicas must acknowledge each. By default the table's level for writes.",
+        timeout: "How long each may take, retries included, from when it is sent."
     }
 
     /// How long the values stay: see [`Put::ttl`](super::Put::ttl).
@@ -121,15 +105,9 @@ impl PutMany {
         self
     }
 
-    /// How long each may take, retries included, from when it is sent.
-    pub fn timeout(mut self, timeout: Duration) -> Self {
-        self.timeout = Some(timeout);
-        self
-    }
-
     /// Says that doing each twice is as good as once: see [`Put::idempotent`](super::Put::idempotent).
     pub fn idempotent(mut self, idempotent: bool) -> Self {
-        self.idempotent = idempotent;
+        self.options.own.idempotent = Some(idempotent);
         self
     }
 
@@ -140,18 +118,13 @@ impl PutMany {
     }
 
     async fn send(self) -> Vec<(Bytes, Result<Written, WriteError>)> {
-        let Self { table, pairs, consistency, ttl, timeout, idempotent, at_once } = self;
+        let Self { table, pairs, ttl, options, at_once } = self;
         let (keys, values): (Vec<_>, Vec<_>) = pairs.into_iter().unzip();
         let puts = keys.iter().zip(values).map(|(key, value)| {
-            let mut put = table.put(key.clone(), value).idempotent(idempotent);
-            if let Some(consistency) = consistency {
-                put = put.consistency(consistency);
-            }
-            if let Some(ttl) = ttl {
-                put = put.ttl(ttl);
-            }
-            match timeout {
-                Some(timeout) => put.timeout(timeout),
+            let mut put = table.put(key.clone(), value);
+            put.options = options.clone();
+            match ttl {
+                Some(ttl) => put.ttl(ttl),
                 None => put,
             }
         });

@@ -37,6 +37,7 @@ mod node;
 mod operation;
 mod pending;
 mod policy;
+mod profile;
 mod reply;
 mod routing;
 mod scan;
@@ -53,6 +54,7 @@ pub use errors::{
 pub use healing::{FromEach, Scope, Waiting};
 pub use many::{GetMany, PutMany};
 pub use operation::{Delete, Get, Put};
+pub use profile::Profile;
 pub use quorate_ring::{Consistency, Table as TableDefinition, TableKind};
 pub use reply::{ConcurrentValues, Context, MalformedContext, Read, Written};
 pub use scan::{Cursor, MalformedCursor, Scan, ScanPage, ScannedRow};

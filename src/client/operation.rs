@@ -13,6 +13,7 @@ use super::{
     Context, Read, ReadError, TableHandle, WriteError, Written,
     errors::{CallError, Cause},
     policy::Nature,
+    profile::{Options, call_options},
 };
 use crate::wire::{self, ClientMessage};
 
@@ -22,31 +23,13 @@ use crate::wire::{self, ClientMessage};
 pub struct Get {
     table: TableHandle,
     key: Bytes,
-    consistency: Option<Consistency>,
     monotone: bool,
-    timeout: Option<Duration>,
+    pub(super) options: Options,
 }
 
 impl Get {
     pub(super) fn new(table: TableHandle, key: Bytes) -> Self {
-        Self { table, key, consistency: None, monotone: false, timeout: None }
-    }
-
-    /// How many replicas must agree: a level, or a number of them. By default the table's level for reads,
-    /// QUORUM unless its creation said otherwise.
-    ///
-    /// ```no_run
-    /// # async fn example(carts: quorate::client::TableHandle) -> Result<(), Box<dyn std::error::Error>> {
-    /// use quorate::client::Consistency;
-    ///
-    /// carts.get("alice").consistency(Consistency::One).await?;
-    /// carts.get("alice").consistency("2".parse()?).await?; // R = 2
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub fn consistency(mut self, consistency: Consistency) -> Self {
-        self.consistency = Some(consistency);
-        self
+        Self { table, key, monotone: false, options: Options::default() }
     }
 
     /// Settles for less than linearizable at QUORUM and ALL, and so never waits for a key that others keep
@@ -57,20 +40,31 @@ impl Get {
         self
     }
 
-    /// How long it may take, retries included.
-    pub fn timeout(mut self, timeout: Duration) -> Self {
-        self.timeout = Some(timeout);
-        self
+    call_options! {
+        consistency: "How many replicas must agree: a level, or a number of them. By default the table's level for reads,
+QUORUM unless its creation said otherwise.
+
+```no_run
+# async fn example(carts: quorate::client::TableHandle) -> Result<(), Box<dyn std::error::Error>> {
+use quorate::client::Consistency;
+
+carts.get(\"alice\").consistency(Consistency::One).await?;
+carts.get(\"alice\").consistency(\"2\".parse()?).await?; // R = 2
+# Ok(())
+# }
+```",
+        timeout: "How long it may take, retries included."
     }
 
     async fn send(self) -> Result<Read, ReadError> {
-        let Self { table, key, consistency, monotone, timeout } = self;
-        let deadline = table.client().session().deadline(timeout);
+        let Self { table, key, monotone, options } = self;
+        let profile = options.over(table.profile());
+        let terms = table.terms(&profile);
         let message = |table: &Table| {
-            let consistency = consistency.unwrap_or(table.read_consistency);
+            let consistency = profile.read_consistency.unwrap_or(table.read_consistency);
             wire::Get { table: table.id, key: key.clone(), consistency, monotone }.into()
         };
-        match table.request(&key, Nature::Read, deadline, message).await? {
+        match table.request(&key, Nature::Read, &terms, message).await? {
             (_, ClientMessage::Got(got)) => Ok(Read::new(got)),
             (node, _) => Err(CallError::not_applied(Cause::UnexpectedAnswer { node }).into()),
         }
@@ -88,35 +82,25 @@ impl IntoFuture for Get {
 
 /// What writes and deletes have in common.
 #[derive(Clone, Debug, Default)]
-struct Options {
-    consistency: Option<Consistency>,
-    timeout: Option<Duration>,
+struct WriteOptions {
     context: Option<Context>,
     sloppy: bool,
-    idempotent: bool,
 }
 
 /// Declares a builder of a write: its setters, and how it becomes a future.
 macro_rules! write_options {
     ($name:ident) => {
         impl $name {
-            /// How many replicas must acknowledge: a level, or a number of them. By default the table's level
-            /// for writes, QUORUM unless its creation said otherwise.
-            pub fn consistency(mut self, consistency: Consistency) -> Self {
-                self.options.consistency = Some(consistency);
-                self
-            }
-
-            /// How long it may take, retries included.
-            pub fn timeout(mut self, timeout: Duration) -> Self {
-                self.options.timeout = Some(timeout);
-                self
+            call_options! {
+                consistency: "How many replicas must acknowledge: a level, or a number of them. By default the table's level
+for writes, QUORUM unless its creation said otherwise.",
+                timeout: "How long it may take, retries included."
             }
 
             /// Replaces exactly the values of the read that gave `context`; concurrent ones stay (`siblings`
             /// tables).
             pub fn context(mut self, context: impl Into<Context>) -> Self {
-                self.options.context = Some(context.into());
+                self.write.context = Some(context.into());
                 self
             }
 
@@ -124,14 +108,14 @@ macro_rules! write_options {
             /// It is kept beside concurrent ones and becomes visible when the replicas are back; until then
             /// reads at QUORUM may miss it (`siblings` tables only, rule Q2).
             pub fn sloppy(mut self, sloppy: bool) -> Self {
-                self.options.sloppy = sloppy;
+                self.write.sloppy = sloppy;
                 self
             }
 
             /// Says that doing it twice is as good as once, so that an attempt whose outcome is unknown may
             /// be repeated. It may then take effect a second time, after writes of others.
             pub fn idempotent(mut self, idempotent: bool) -> Self {
-                self.options.idempotent = idempotent;
+                self.options.own.idempotent = Some(idempotent);
                 self
             }
         }
@@ -155,14 +139,15 @@ pub struct Put {
     key: Bytes,
     value: Bytes,
     ttl: Option<Duration>,
-    options: Options,
+    write: WriteOptions,
+    pub(super) options: Options,
 }
 
 write_options!(Put);
 
 impl Put {
     pub(super) fn new(table: TableHandle, key: Bytes, value: Bytes) -> Self {
-        Self { table, key, value, ttl: None, options: Options::default() }
+        Self { table, key, value, ttl: None, write: WriteOptions::default(), options: Options::default() }
     }
 
     /// How long the value stays, rounded up to milliseconds and at least one; then it is as good as deleted. By
@@ -182,17 +167,18 @@ impl Put {
     }
 
     async fn send(self) -> Result<Written, WriteError> {
-        let Self { table, key, value, ttl, options } = self;
-        let Options { consistency, timeout, context, sloppy, idempotent } = options;
-        let deadline = table.client().session().deadline(timeout);
+        let Self { table, key, value, ttl, write, options } = self;
+        let profile = options.over(table.profile());
+        let terms = table.terms(&profile);
+        let WriteOptions { context, sloppy } = write;
         let context = context.map(Context::into_bytes);
         let ttl_ms = ttl.map(whole_ms);
         let message = |table: &Table| {
             let (key, value, context) = (key.clone(), value.clone(), context.clone());
-            let consistency = consistency.unwrap_or(table.write_consistency);
+            let consistency = profile.write_consistency.unwrap_or(table.write_consistency);
             wire::Put { table: table.id, key, value, consistency, context, ttl_ms, sloppy }.into()
         };
-        written(table.request(&key, Nature::Write { idempotent }, deadline, message).await?)
+        written(table.request(&key, profile.write(), &terms, message).await?)
     }
 }
 
@@ -202,6 +188,7 @@ impl Put {
 pub struct Delete {
     table: TableHandle,
     key: Bytes,
+    write: WriteOptions,
     options: Options,
 }
 
@@ -209,20 +196,21 @@ write_options!(Delete);
 
 impl Delete {
     pub(super) fn new(table: TableHandle, key: Bytes) -> Self {
-        Self { table, key, options: Options::default() }
+        Self { table, key, write: WriteOptions::default(), options: Options::default() }
     }
 
     async fn send(self) -> Result<Written, WriteError> {
-        let Self { table, key, options } = self;
-        let Options { consistency, timeout, context, sloppy, idempotent } = options;
-        let deadline = table.client().session().deadline(timeout);
+        let Self { table, key, write, options } = self;
+        let profile = options.over(table.profile());
+        let terms = table.terms(&profile);
+        let WriteOptions { context, sloppy } = write;
         let context = context.map(Context::into_bytes);
         let message = |table: &Table| {
             let (key, context) = (key.clone(), context.clone());
-            let consistency = consistency.unwrap_or(table.write_consistency);
+            let consistency = profile.write_consistency.unwrap_or(table.write_consistency);
             wire::Delete { table: table.id, key, consistency, context, sloppy }.into()
         };
-        written(table.request(&key, Nature::Write { idempotent }, deadline, message).await?)
+        written(table.request(&key, profile.write(), &terms, message).await?)
     }
 }
 

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use quorate_ring::NodeId;
+
 use super::errors::{CallError, Cause};
 use crate::wire::{Failure, Outcome};
 
@@ -30,9 +32,18 @@ pub(super) enum Next {
     Later(Duration),
 }
 
-/// What to do after the `attempt`-th attempt (from 1) failed. An unknown write is repeated only if it was
-/// marked idempotent (rule Q10).
-pub(super) fn judge(nature: Nature, attempt: u32, error: &CallError) -> Next {
+/// Which attempt failed.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Failed {
+    /// The node that was asked.
+    pub(super) node: Option<NodeId>,
+    /// Whether the node had less time than was left.
+    pub(super) is_cut_short: bool,
+}
+
+/// What to do after the `attempt`-th attempt (from 1) failed, which had less time than was left if it `is_cut_short`.
+/// An unknown write is repeated only if it was marked idempotent (rule Q10).
+pub(super) fn judge(nature: Nature, attempt: u32, is_cut_short: bool, error: &CallError) -> Next {
     let harmless = match nature {
         Nature::Read => true,
         Nature::Write { idempotent } => error.outcome == Outcome::NotApplied || idempotent,
@@ -48,6 +59,9 @@ pub(super) fn judge(nature: Nature, attempt: u32, error: &CallError) -> Next {
         Cause::ConnectionLost { .. } => Next::Elsewhere,
         Cause::Failed(failure) if failure.is_of_one_node() => Next::Elsewhere,
         Cause::Failed(Failure::ReplicasFailed { .. }) => Next::After(PAUSE * attempt),
+        Cause::Failed(Failure::Timeout { .. }) | Cause::TimedOut | Cause::Full { .. } if is_cut_short => {
+            Next::Elsewhere
+        }
         Cause::Failed(_)
         | Cause::TimedOut
         | Cause::Unreachable { .. }
@@ -64,7 +78,7 @@ const DOUBLINGS_MAX: u32 = 6;
 
 #[cfg(test)]
 mod tests {
-    use quorate_ring::{Consistency, NodeId};
+    use quorate_ring::Consistency;
 
     use super::*;
 
@@ -78,31 +92,43 @@ mod tests {
     #[test]
     fn never_repeats_an_unknown_write_unless_it_is_idempotent() {
         let unknown = CallError::unknown(lost());
-        assert_eq!(judge(WRITE, 1, &unknown), Next::GiveUp);
-        assert_eq!(judge(IDEMPOTENT, 1, &unknown), Next::Elsewhere);
-        assert_eq!(judge(Nature::Read, 1, &unknown), Next::Elsewhere);
-        assert_eq!(judge(WRITE, 1, &CallError::not_applied(lost())), Next::Elsewhere);
+        assert_eq!(judge(WRITE, 1, false, &unknown), Next::GiveUp);
+        assert_eq!(judge(IDEMPOTENT, 1, false, &unknown), Next::Elsewhere);
+        assert_eq!(judge(Nature::Read, 1, false, &unknown), Next::Elsewhere);
+        assert_eq!(judge(WRITE, 1, false, &CallError::not_applied(lost())), Next::Elsewhere);
     }
 
     #[test]
     fn waits_as_long_as_an_overloaded_node_asks() {
         let overloaded = CallError::not_applied(Cause::Failed(Failure::Overloaded { retry_after_ms: 7 }));
-        assert_eq!(judge(WRITE, 1, &overloaded), Next::Later(Duration::from_millis(7)));
+        assert_eq!(judge(WRITE, 1, false, &overloaded), Next::Later(Duration::from_millis(7)));
         assert_eq!(
-            judge(WRITE, 3, &overloaded),
+            judge(WRITE, 3, false, &overloaded),
             Next::Later(Duration::from_millis(28)),
             "and longer each time"
         );
-        assert_eq!(judge(WRITE, ATTEMPTS_MAX, &overloaded), Next::GiveUp);
+        assert_eq!(judge(WRITE, ATTEMPTS_MAX, false, &overloaded), Next::GiveUp);
     }
 
     #[test]
     fn asks_others_when_a_node_must_not_write() {
         for failure in [Failure::Recovering, Failure::ClockAhead { ahead_ms: 9 }, Failure::NotAReplica] {
             let refused = CallError::not_applied(Cause::Failed(failure.clone()));
-            assert_eq!(judge(WRITE, 1, &refused), Next::Elsewhere);
+            assert_eq!(judge(WRITE, 1, false, &refused), Next::Elsewhere);
             let unknown = CallError::unknown(Cause::Failed(failure));
-            assert_eq!(judge(WRITE, 1, &unknown), Next::GiveUp);
+            assert_eq!(judge(WRITE, 1, false, &unknown), Next::GiveUp);
+        }
+    }
+
+    #[test]
+    fn a_node_that_had_little_time_is_left_for_another() {
+        let timeouts = [Cause::TimedOut, Cause::Failed(Failure::Timeout { required: 2, answered: 1 })];
+        for cause in timeouts.into_iter().chain([Cause::Full { node: NodeId(1) }]) {
+            let error = CallError::unknown(cause);
+            assert_eq!(judge(Nature::Read, 1, true, &error), Next::Elsewhere);
+            assert_eq!(judge(IDEMPOTENT, 1, true, &error), Next::Elsewhere);
+            assert_eq!(judge(WRITE, 1, true, &error), Next::GiveUp);
+            assert_eq!(judge(Nature::Read, 1, false, &error), Next::GiveUp, "no time is left");
         }
     }
 
@@ -116,7 +142,10 @@ mod tests {
             Failure::BadContext("of another key".to_owned()),
             Failure::TooManySiblings { siblings: 64, context: "c".into() },
         ] {
-            assert_eq!(judge(Nature::Read, 1, &CallError::not_applied(Cause::Failed(failure))), Next::GiveUp);
+            assert_eq!(
+                judge(Nature::Read, 1, false, &CallError::not_applied(Cause::Failed(failure))),
+                Next::GiveUp
+            );
         }
     }
 }

@@ -9,6 +9,7 @@ use super::{
     ConcurrentValues, Context, ReadError, TableHandle,
     errors::{CallError, Cause},
     policy::Nature,
+    profile::{Options, call_options},
     routing::Route,
 };
 use crate::wire::{self, ClientMessage, Receipt, VersionedValue};
@@ -26,10 +27,9 @@ use crate::wire::{self, ClientMessage, Receipt, VersionedValue};
 #[derive(Clone, Debug)]
 pub struct Scan {
     table: TableHandle,
-    consistency: Option<Consistency>,
     monotone: bool,
     page_rows: u32,
-    timeout: Option<Duration>,
+    options: Options,
     at: At,
     rows: VecDeque<ScannedRow>,
 }
@@ -73,20 +73,17 @@ impl Scan {
     pub(super) fn new(table: TableHandle) -> Self {
         Self {
             table,
-            consistency: None,
             monotone: false,
             page_rows: PAGE_ROWS,
-            timeout: None,
+            options: Options::default(),
             at: At::Start,
             rows: VecDeque::new(),
         }
     }
 
-    /// How many replicas of each key must agree. By default the table's level for reads.
-    #[must_use = "it is the scan"]
-    pub fn consistency(mut self, consistency: Consistency) -> Self {
-        self.consistency = Some(consistency);
-        self
+    call_options! {
+        consistency: "How many replicas of each key must agree. By default the table's level for reads.",
+        timeout: "How long a page may take, retries included."
     }
 
     /// Settles for less than linearizable: see [`Get::monotone`](super::Get::monotone).
@@ -100,13 +97,6 @@ impl Scan {
     #[must_use = "it is the scan"]
     pub fn page_rows(mut self, rows: u32) -> Self {
         self.page_rows = rows.max(1);
-        self
-    }
-
-    /// How long a page may take, retries included.
-    #[must_use = "it is the scan"]
-    pub fn timeout(mut self, timeout: Duration) -> Self {
-        self.timeout = Some(timeout);
         self
     }
 
@@ -173,16 +163,17 @@ impl Scan {
             At::After(cursor) => Some(cursor.0.clone()),
             At::End => return Ok(None),
         };
-        let deadline = self.table.client().session().deadline(self.timeout);
+        let profile = self.options.over(self.table.profile());
+        let terms = self.table.terms(&profile);
         let token = after.as_ref().and_then(|cursor| wire::cursor_token(cursor)).unwrap_or(Token::MIN);
         let message = |table: &Table| {
-            let consistency = self.consistency.unwrap_or(table.read_consistency);
+            let consistency = profile.read_consistency.unwrap_or(table.read_consistency);
             let (rows_max, monotone) = (self.page_rows, self.monotone);
             wire::Scan { table: table.id, after: after.clone(), rows_max, consistency, monotone }.into()
         };
         let route = |table: &Table| Route::Token(token, table.replication);
         // The node refuses a cursor of another table, be it one that has taken this one's name.
-        let (node, answer) = self.table.request_by(route, Nature::Read, deadline, message).await?;
+        let (node, answer) = self.table.request_by(route, Nature::Read, &terms, message).await?;
         let ClientMessage::Scanned(wire::Scanned { rows, next, receipt }) = answer else {
             return Err(CallError::not_applied(Cause::UnexpectedAnswer { node }).into());
         };

@@ -15,12 +15,12 @@ use tokio::{
 };
 
 use super::{
-    BuildError, ClientBuilder,
+    BuildError, ClientBuilder, Profile,
     budget::RetryBudget,
     connection::Connection,
     errors::{CallError, Cause},
     node::{Keeping, Node},
-    policy::{Nature, Next, judge},
+    policy::{Failed, Nature, Next, judge},
     routing::{Map, Route},
 };
 use crate::{
@@ -35,10 +35,27 @@ pub struct Client {
     session: Arc<Session>,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Settings {
-    pub(super) timeout: Duration,
+    /// What holds where nothing else is said.
+    pub(super) profile: Profile,
     pub(super) in_flight_max: usize,
+}
+
+/// What a request has to keep to.
+#[derive(Clone, Debug)]
+pub(super) struct Terms {
+    /// When it must be done.
+    pub(super) deadline: Instant,
+    /// How long one node may take.
+    attempt_timeout: Option<Duration>,
+}
+
+impl Terms {
+    /// When a node that is asked now must have answered.
+    fn attempt_deadline(&self) -> Instant {
+        self.attempt_timeout.map_or(self.deadline, |timeout| self.deadline.min(Instant::now() + timeout))
+    }
 }
 
 /// What all clones share.
@@ -105,32 +122,45 @@ impl Session {
         self.contact
     }
 
-    /// When a request that starts now must be done.
-    pub(super) fn deadline(&self, timeout: Option<Duration>) -> Instant {
-        let timeout = timeout.unwrap_or(self.settings.timeout).min(TIMEOUT_MAX);
-        Instant::now() + timeout
+    /// What holds where nothing else is said.
+    pub(super) fn profile(&self) -> &Profile {
+        &self.settings.profile
     }
 
-    /// Carries a request out: picks a node, sends, and tries again where that is safe, until `deadline`.
+    /// The terms of a request that starts now.
+    pub(super) fn terms(&self, profile: &Profile) -> Terms {
+        let profile = profile.over(self.profile());
+        let timeout = profile.timeout.unwrap_or(TIMEOUT).min(TIMEOUT_MAX);
+        let attempt_timeout = profile.attempt_timeout.map(|timeout| timeout.min(TIMEOUT_MAX));
+        Terms { deadline: Instant::now() + timeout, attempt_timeout }
+    }
+
+    /// The same for one that says at most how long it may take.
+    pub(super) fn terms_within(&self, timeout: Option<Duration>) -> Terms {
+        self.terms(&Profile { timeout, ..Profile::default() })
+    }
+
+    /// Carries a request out: picks a node, sends, and tries again where that is safe, within its terms.
     pub(super) async fn request(
         &self,
         message: ClientMessage,
         route: Route<'_>,
         nature: Nature,
-        deadline: Instant,
+        terms: &Terms,
     ) -> Result<(NodeId, ClientMessage), CallError> {
+        let deadline = terms.deadline;
         let mut avoid = Vec::new();
         let mut attempt = 0;
         let mut maybe_applied = false;
         self.retries.earn();
         loop {
             attempt += 1;
-            let (node, error) = match self.attempt(&message, route, &avoid, deadline).await {
+            let (failed, error) = match self.attempt(&message, route, &avoid, terms).await {
                 Ok(answered) => return Ok(answered),
                 Err(failed) => failed,
             };
             maybe_applied |= error.outcome == Outcome::Unknown;
-            let next = match judge(nature, attempt, &error) {
+            let next = match judge(nature, attempt, failed.is_cut_short, &error) {
                 Next::Later(_) if !self.retries.spend() => Next::GiveUp,
                 // Those who were turned away together do not come back together.
                 Next::Later(pause) => Next::After(pause.mul_f32(1.0 + rand::random::<f32>())),
@@ -144,10 +174,10 @@ impl Session {
             };
             let error = CallError { outcome, ..error };
             match next {
-                Next::Elsewhere if Instant::now() < deadline => avoid.extend(node),
+                Next::Elsewhere if Instant::now() < deadline => avoid.extend(failed.node),
                 Next::After(pause) if Instant::now() + pause < deadline => {
                     avoid.clear();
-                    avoid.extend(node);
+                    avoid.extend(failed.node);
                     sleep_until(Instant::now() + pause).await;
                 }
                 _ => return Err(error),
@@ -160,13 +190,17 @@ impl Session {
         message: &ClientMessage,
         route: Route<'_>,
         avoid: &[NodeId],
-        deadline: Instant,
-    ) -> Result<(NodeId, ClientMessage), (Option<NodeId>, CallError)> {
-        let (id, epoch, connection) =
-            self.connection(route, avoid, deadline).await.map_err(|error| (None, error))?;
+        terms: &Terms,
+    ) -> Result<(NodeId, ClientMessage), (Failed, CallError)> {
+        let (id, epoch, connection) = self
+            .connection(route, avoid, terms.deadline)
+            .await
+            .map_err(|error| (Failed { node: None, is_cut_short: false }, error))?;
+        let deadline = terms.attempt_deadline();
+        let failed = Failed { node: Some(id), is_cut_short: deadline < terms.deadline };
         match connection.call(message.clone(), epoch, deadline).await {
             Ok(answer) => Ok((id, answer)),
-            Err(error) => Err((Some(id), error)),
+            Err(error) => Err((failed, error)),
         }
     }
 
@@ -268,13 +302,14 @@ async fn follow(session: Weak<Session>, mut news: watch::Receiver<Epoch>) {
         if newest <= session.cluster().map.epoch() {
             continue;
         }
-        let deadline = session.deadline(None);
-        let asked = session.request(DescribeCluster {}.into(), Route::Anyone, Nature::Read, deadline).await;
+        let terms = session.terms_within(None);
+        let asked = session.request(DescribeCluster {}.into(), Route::Anyone, Nature::Read, &terms).await;
         if let Ok((_, ClientMessage::ClusterInfo(info))) = asked {
             session.install(&info);
         }
     }
 }
 
+const TIMEOUT: Duration = Duration::from_secs(5);
 /// Longer than this a frame cannot say.
 const TIMEOUT_MAX: Duration = Duration::from_secs(3600);

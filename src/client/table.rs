@@ -4,13 +4,14 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use bytes::Bytes;
 use quorate_ring::Table;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::timeout_at;
 
 use super::{
-    Client, Delete, Get, GetMany, Put, PutMany, Scan, Update,
+    Client, Delete, Get, GetMany, Profile, Put, PutMany, Scan, Update,
     errors::{CallError, Cause},
     policy::Nature,
     routing::Route,
+    session::Terms,
 };
 use crate::wire::{ClientMessage, Failure};
 
@@ -20,16 +21,25 @@ use crate::wire::{ClientMessage, Failure};
 pub struct TableHandle {
     client: Client,
     table: Arc<RwLock<Table>>,
+    profile: Profile,
 }
 
 impl TableHandle {
     pub(super) fn new(client: Client, table: Table) -> Self {
-        Self { client, table: Arc::new(RwLock::new(table)) }
+        let profile = client.session().profile().clone();
+        Self { client, table: Arc::new(RwLock::new(table)), profile }
     }
 
     /// The table as it was last seen.
     pub fn definition(&self) -> Table {
         self.table.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The same table, with requests that go by `profile` in what they do not say themselves. What the profile does not
+    /// say stays as it is for this handle.
+    #[must_use = "it is another handle"]
+    pub fn with_profile(&self, profile: &Profile) -> Self {
+        Self { profile: profile.over(&self.profile), ..self.clone() }
     }
 
     /// Reads a key.
@@ -124,8 +134,14 @@ impl TableHandle {
         Delete::new(self.clone(), key.into())
     }
 
-    pub(super) fn client(&self) -> &Client {
-        &self.client
+    /// What requests go by that say nothing themselves.
+    pub(super) fn profile(&self) -> &Profile {
+        &self.profile
+    }
+
+    /// The terms of a request that starts now.
+    pub(super) fn terms(&self, profile: &Profile) -> Terms {
+        self.client.session().terms(profile)
     }
 
     /// Carries out a request about `key`. If the node does not know the table's id any more, the id is looked
@@ -134,10 +150,10 @@ impl TableHandle {
         &self,
         key: &[u8],
         nature: Nature,
-        deadline: Instant,
+        terms: &Terms,
         message: impl Fn(&Table) -> ClientMessage,
     ) -> Result<(quorate_ring::NodeId, ClientMessage), CallError> {
-        self.request_by(|table| Route::Key(key, table.replication), nature, deadline, message).await
+        self.request_by(|table| Route::Key(key, table.replication), nature, terms, message).await
     }
 
     /// The same about what `route` leads to.
@@ -145,7 +161,7 @@ impl TableHandle {
         &self,
         route: impl Fn(&Table) -> Route<'k>,
         nature: Nature,
-        deadline: Instant,
+        terms: &Terms,
         message: impl Fn(&Table) -> ClientMessage,
     ) -> Result<(quorate_ring::NodeId, ClientMessage), CallError> {
         let send = async || {
@@ -153,11 +169,11 @@ impl TableHandle {
                 let table = self.table.read().unwrap_or_else(PoisonError::into_inner);
                 (message(&table), route(&table))
             };
-            self.client.session().request(message, route, nature, deadline).await
+            self.client.session().request(message, route, nature, terms).await
         };
         match send().await {
             Err(error) if error.is_unknown_table() => {
-                if self.refresh(deadline).await {
+                if self.refresh(terms).await {
                     send().await
                 } else {
                     Err(self.named(error))
@@ -168,9 +184,9 @@ impl TableHandle {
     }
 
     /// Looks the table up again; whether it has another id now.
-    async fn refresh(&self, deadline: Instant) -> bool {
+    async fn refresh(&self, terms: &Terms) -> bool {
         let old = self.definition();
-        let found = timeout_at(deadline, self.client.find_table(&old.name)).await;
+        let found = timeout_at(terms.deadline, self.client.find_table(&old.name)).await;
         let Ok(Ok(new)) = found else { return false };
         let changed = new.id != old.id;
         *self.table.write().unwrap_or_else(PoisonError::into_inner) = new;

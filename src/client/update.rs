@@ -11,7 +11,10 @@ use bytes::Bytes;
 use quorate_ring::Consistency;
 use tokio::time::Instant;
 
-use super::{TableHandle, UpdateError, Written};
+use super::{
+    TableHandle, UpdateError, Written,
+    profile::{Options, call_options},
+};
 use crate::wire::{Failure, Outcome};
 
 /// A change of a key about to be made: its values are read, merged by the caller's function, and the result is
@@ -26,9 +29,8 @@ pub struct Update<M> {
     table: TableHandle,
     key: Bytes,
     merge: M,
-    consistency: Option<Consistency>,
     ttl: Option<Duration>,
-    timeout: Option<Duration>,
+    options: Options,
 }
 
 impl<M> Update<M> {
@@ -36,24 +38,17 @@ impl<M> Update<M> {
     pub const ATTEMPTS_MAX: u32 = 5;
 
     pub(super) fn new(table: TableHandle, key: Bytes, merge: M) -> Self {
-        Self { table, key, merge, consistency: None, ttl: None, timeout: None }
+        Self { table, key, merge, ttl: None, options: Options::default() }
     }
 
-    /// How many replicas must answer the read, and acknowledge the write. By default the table's levels.
-    pub fn consistency(mut self, consistency: Consistency) -> Self {
-        self.consistency = Some(consistency);
-        self
+    call_options! {
+        consistency: "How many replicas must answer the read, and acknowledge the write. By default the table's levels.",
+        timeout: "How long it may take in all."
     }
 
     /// How long the merged value stays; see [`Put::ttl`](super::Put::ttl).
     pub fn ttl(mut self, ttl: Duration) -> Self {
         self.ttl = Some(ttl);
-        self
-    }
-
-    /// How long it may take in all.
-    pub fn timeout(mut self, timeout: Duration) -> Self {
-        self.timeout = Some(timeout);
         self
     }
 }
@@ -64,7 +59,7 @@ where
     V: Into<Bytes> + 'static,
 {
     async fn send(mut self) -> Result<Written, UpdateError> {
-        let deadline = self.table.client().session().deadline(self.timeout);
+        let deadline = self.table.terms(&self.options.over(self.table.profile())).deadline;
         let mut attempt = 1;
         loop {
             match self.attempt(deadline).await {
@@ -76,16 +71,14 @@ where
 
     async fn attempt(&mut self, deadline: Instant) -> Result<Written, UpdateError> {
         let left = || deadline.saturating_duration_since(Instant::now());
-        let mut get = self.table.get(self.key.clone()).timeout(left());
-        if let Some(consistency) = self.consistency {
-            get = get.consistency(consistency);
-        }
-        let read = get.await?;
+        let mut get = self.table.get(self.key.clone());
+        get.options = self.options.clone();
+        let read = get.timeout(left()).await?;
         let merged = (self.merge)(read.values()).into();
-        let mut put = self.table.put(self.key.clone(), merged).context(read.context()).timeout(left());
-        if let Some(consistency) = self.consistency {
-            put = put.consistency(consistency);
-        }
+        let mut put = self.table.put(self.key.clone(), merged).context(read.context());
+        put.options = self.options.clone();
+        // Merged twice is not as good as once, whatever a profile says of writes.
+        let mut put = put.timeout(left()).idempotent(false);
         if let Some(ttl) = self.ttl {
             put = put.ttl(ttl);
         }
