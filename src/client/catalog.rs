@@ -9,9 +9,8 @@ use std::{
 use quorate_ring::{Consistency, Table, TableKind};
 
 use super::{
-    CatalogError, Client, CreateTableError, TableHandle,
+    CatalogError, Client, CreateTableError, Nature, TableHandle,
     errors::{CallError, Cause},
-    policy::Nature,
     routing::Route,
 };
 use crate::wire::{

@@ -9,9 +9,8 @@ use std::{
 use quorate_ring::{Consistency, NodeId, Table};
 
 use super::{
-    ChangeTableError, Client,
+    ChangeTableError, Client, Nature,
     errors::{CallError, Cause},
-    policy::Nature,
     routing::Route,
 };
 use crate::wire::{self, ClientMessage};

@@ -47,7 +47,8 @@ impl Connection {
     ) -> Result<ClientMessage, CallError> {
         let lost = |reason| Cause::ConnectionLost { node: self.node, reason };
         let permit = time::timeout_at(deadline, self.permits.acquire()).await;
-        let _permit = permit.map_err(|_| CallError::not_applied(Cause::Full { node: self.node }))?;
+        let _permit =
+            permit.map_err(|_| CallError::not_applied(Cause::TooManyInFlight { node: self.node }))?;
         let mut ticket = self.pending.register().map_err(|reason| CallError::not_applied(lost(reason)))?;
 
         let left = deadline.saturating_duration_since(Deadline::now());
@@ -55,7 +56,7 @@ impl Connection {
             Header { id: ticket.id, epoch, deadline: Instant::ZERO + left - left.min(MARGIN).min(left / 8) };
         self.sender.send(&Frame { header, message }, Instant::ZERO).map_err(|error| {
             CallError::not_applied(match error {
-                SendError::Full => Cause::Full { node: self.node },
+                SendError::Full => Cause::TooManyInFlight { node: self.node },
                 SendError::Closed => lost(error.to_string()),
             })
         })?;

@@ -3,9 +3,8 @@
 use quorate_ring::NodeId;
 
 use super::{
-    CatalogError, Client,
+    CatalogError, Client, Nature,
     errors::{CallError, Cause},
-    policy::Nature,
     routing::Route,
 };
 use crate::wire::{ClientMessage, Drain, Draining};

@@ -17,20 +17,42 @@ pub(super) struct CallError {
     pub(super) outcome: Outcome,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Cause {
-    /// A node said so.
+/// Why an attempt, or a whole request, failed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Cause {
+    /// A node refused or failed the request.
+    #[error(transparent)]
     Failed(Failure),
     /// No answer in time.
+    #[error("no answer in time")]
     TimedOut,
-    /// No connection to any node.
-    Unreachable { reason: String },
-    /// The connection broke.
-    ConnectionLost { node: NodeId, reason: String },
-    /// Too much is on its way to the node already.
-    Full { node: NodeId },
-    /// The node answered something else.
-    UnexpectedAnswer { node: NodeId },
+    /// No node could be reached.
+    #[error("no node can be reached: {reason}")]
+    Unreachable {
+        /// What the last attempt met.
+        reason: String,
+    },
+    /// The connection broke before the answer came.
+    #[error("connection to {node} lost: {reason}")]
+    ConnectionLost {
+        /// The node.
+        node: NodeId,
+        /// Why.
+        reason: String,
+    },
+    /// So many requests are on their way to the node that there was no room in time.
+    #[error("too many requests in flight to {node}")]
+    TooManyInFlight {
+        /// The node.
+        node: NodeId,
+    },
+    /// The node's answer is none to the question asked: one side has a bug.
+    #[error("unexpected answer from {node}")]
+    UnexpectedAnswer {
+        /// The node.
+        node: NodeId,
+    },
 }
 
 impl CallError {
@@ -150,7 +172,7 @@ macro_rules! operation_error {
                     Cause::TimedOut => Self::TimedOut { outcome },
                     Cause::Unreachable { reason } => Self::Unreachable { reason, outcome },
                     Cause::ConnectionLost { node, reason } => Self::ConnectionLost { node, reason, outcome },
-                    Cause::Full { node } => Self::TooManyInFlight { node, outcome },
+                    Cause::TooManyInFlight { node } => Self::TooManyInFlight { node, outcome },
                     Cause::UnexpectedAnswer { node } => Self::UnexpectedAnswer { node, outcome },
                 }
             }

@@ -14,9 +14,8 @@ use tokio::{
 };
 
 use super::{
-    CatalogError, Client,
+    CatalogError, Client, Nature,
     errors::{CallError, Cause},
-    policy::Nature,
     routing::Route,
 };
 use crate::wire::{

@@ -49,11 +49,12 @@ pub use builder::ClientBuilder;
 pub use catalog::CreateTable;
 pub use change::AlterTable;
 pub use errors::{
-    BuildError, CatalogError, ChangeTableError, CreateTableError, ReadError, UpdateError, WriteError,
+    BuildError, CatalogError, Cause, ChangeTableError, CreateTableError, ReadError, UpdateError, WriteError,
 };
 pub use healing::{FromEach, Scope, Waiting};
 pub use many::{GetMany, PutMany};
 pub use operation::{Delete, Get, Put};
+pub use policy::{DefaultRetries, FailedAttempt, Nature, NoRetries, Retry, RetryPolicy};
 pub use profile::Profile;
 pub use quorate_ring::{Consistency, Table as TableDefinition, TableKind};
 pub use reply::{ConcurrentValues, Context, MalformedContext, Read, Written};

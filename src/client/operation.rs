@@ -10,9 +10,8 @@ use bytes::Bytes;
 use quorate_ring::{Consistency, NodeId, Table};
 
 use super::{
-    Context, Read, ReadError, TableHandle, WriteError, Written,
+    Context, Nature, Read, ReadError, TableHandle, WriteError, Written,
     errors::{CallError, Cause},
-    policy::Nature,
     profile::{Options, call_options},
 };
 use crate::wire::{self, ClientMessage};

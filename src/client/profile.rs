@@ -1,10 +1,10 @@
 //! How requests are made, said once and used for many.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use quorate_ring::Consistency;
 
-use super::policy::Nature;
+use super::{Nature, RetryPolicy};
 
 /// How requests are made: levels, timeouts, what may be repeated. A client takes one from its
 /// [builder](super::ClientBuilder::profile), a [table handle](super::TableHandle::with_profile) and each call one by
@@ -38,6 +38,7 @@ pub struct Profile {
     pub(super) write_consistency: Option<Consistency>,
     pub(super) timeout: Option<Duration>,
     pub(super) attempt_timeout: Option<Duration>,
+    pub(super) retries: Option<Arc<dyn RetryPolicy>>,
     pub(super) idempotent: Option<bool>,
 }
 
@@ -73,6 +74,12 @@ impl Profile {
         self
     }
 
+    /// Whether failed attempts are made again. By default [`DefaultRetries`](super::DefaultRetries).
+    pub fn retries(mut self, policy: impl RetryPolicy) -> Self {
+        self.retries = Some(Arc::new(policy));
+        self
+    }
+
     /// Says of every write that doing it twice is as good as once: see [`Put::idempotent`](super::Put::idempotent). An
     /// [update](super::TableHandle::update) is not taken for idempotent, whatever its profile says.
     pub fn idempotent(mut self, idempotent: bool) -> Self {
@@ -87,6 +94,7 @@ impl Profile {
             write_consistency: self.write_consistency.or(below.write_consistency),
             timeout: self.timeout.or(below.timeout),
             attempt_timeout: self.attempt_timeout.or(below.attempt_timeout),
+            retries: self.retries.clone().or_else(|| below.retries.clone()),
             idempotent: self.idempotent.or(below.idempotent),
         }
     }

@@ -6,9 +6,8 @@ use bytes::Bytes;
 use quorate_ring::{Consistency, Table, Token};
 
 use super::{
-    ConcurrentValues, Context, ReadError, TableHandle,
+    ConcurrentValues, Context, Nature, ReadError, TableHandle,
     errors::{CallError, Cause},
-    policy::Nature,
     profile::{Options, call_options},
     routing::Route,
 };

@@ -15,12 +15,12 @@ use tokio::{
 };
 
 use super::{
-    BuildError, ClientBuilder, Profile,
+    BuildError, ClientBuilder, DefaultRetries, FailedAttempt, Nature, Profile, Retry, RetryPolicy,
     budget::RetryBudget,
     connection::Connection,
     errors::{CallError, Cause},
     node::{Keeping, Node},
-    policy::{Failed, Nature, Next, judge},
+    policy::judge,
     routing::{Map, Route},
 };
 use crate::{
@@ -49,6 +49,8 @@ pub(super) struct Terms {
     pub(super) deadline: Instant,
     /// How long one node may take.
     attempt_timeout: Option<Duration>,
+    /// None for the usual one.
+    retries: Option<Arc<dyn RetryPolicy>>,
 }
 
 impl Terms {
@@ -56,6 +58,15 @@ impl Terms {
     fn attempt_deadline(&self) -> Instant {
         self.attempt_timeout.map_or(self.deadline, |timeout| self.deadline.min(Instant::now() + timeout))
     }
+}
+
+/// An attempt that failed.
+struct Failed {
+    /// Who was asked.
+    node: Option<NodeId>,
+    /// Whether it had less time than the request.
+    is_cut_short: bool,
+    error: CallError,
 }
 
 /// What all clones share.
@@ -132,7 +143,7 @@ impl Session {
         let profile = profile.over(self.profile());
         let timeout = profile.timeout.unwrap_or(TIMEOUT).min(TIMEOUT_MAX);
         let attempt_timeout = profile.attempt_timeout.map(|timeout| timeout.min(TIMEOUT_MAX));
-        Terms { deadline: Instant::now() + timeout, attempt_timeout }
+        Terms { deadline: Instant::now() + timeout, attempt_timeout, retries: profile.retries }
     }
 
     /// The same for one that says at most how long it may take.
@@ -148,40 +159,48 @@ impl Session {
         nature: Nature,
         terms: &Terms,
     ) -> Result<(NodeId, ClientMessage), CallError> {
-        let deadline = terms.deadline;
         let mut avoid = Vec::new();
-        let mut attempt = 0;
+        let mut number = 0;
         let mut maybe_applied = false;
         self.retries.earn();
         loop {
-            attempt += 1;
-            let (failed, error) = match self.attempt(&message, route, &avoid, terms).await {
+            number += 1;
+            let (node, is_cut_short, mut error) = match self.attempt(&message, route, &avoid, terms).await {
                 Ok(answered) => return Ok(answered),
-                Err(failed) => failed,
+                Err(Failed { node, is_cut_short, error }) => (node, is_cut_short, error),
             };
-            maybe_applied |= error.outcome == Outcome::Unknown;
-            let next = match judge(nature, attempt, failed.is_cut_short, &error) {
-                Next::Later(_) if !self.retries.spend() => Next::GiveUp,
-                // Those who were turned away together do not come back together.
-                Next::Later(pause) => Next::After(pause.mul_f32(1.0 + rand::random::<f32>())),
-                next => next,
-            };
+            if nature == Nature::Read {
+                error.outcome = Outcome::NotApplied;
+            }
+            let CallError { cause, outcome } = &error;
+            let next =
+                self.next(terms, &FailedAttempt { number, nature, cause, outcome: *outcome, is_cut_short });
             // An attempt that may have been applied is not undone by a later one that was not.
-            let outcome = match nature {
-                Nature::Read => Outcome::NotApplied,
-                Nature::Write { .. } if maybe_applied => Outcome::Unknown,
-                Nature::Write { .. } => error.outcome,
-            };
-            let error = CallError { outcome, ..error };
+            maybe_applied |= error.outcome == Outcome::Unknown;
+            if maybe_applied && error.outcome == Outcome::NotApplied {
+                error.outcome = Outcome::Unknown;
+            }
             match next {
-                Next::Elsewhere if Instant::now() < deadline => avoid.extend(failed.node),
-                Next::After(pause) if Instant::now() + pause < deadline => {
+                Retry::Elsewhere if Instant::now() < terms.deadline => avoid.extend(node),
+                Retry::After(pause) if Instant::now() + pause < terms.deadline => {
                     avoid.clear();
-                    avoid.extend(failed.node);
+                    avoid.extend(node);
                     sleep_until(Instant::now() + pause).await;
                 }
                 _ => return Err(error),
             }
+        }
+    }
+
+    /// What becomes of a request after an attempt has failed: what its policy says, within what all requests may ask for
+    /// together.
+    fn next(&self, terms: &Terms, failed: &FailedAttempt<'_>) -> Retry {
+        match judge(terms.retries.as_deref().unwrap_or(&DefaultRetries), failed) {
+            Retry::GiveUp => Retry::GiveUp,
+            _ if failed.is_overload() && !self.retries.spend() => Retry::GiveUp,
+            Retry::Elsewhere => Retry::Elsewhere,
+            // Those who were turned away together do not come back together.
+            Retry::After(pause) => Retry::After(pause.min(TIMEOUT_MAX).mul_f32(1.0 + rand::random::<f32>())),
         }
     }
 
@@ -191,16 +210,14 @@ impl Session {
         route: Route<'_>,
         avoid: &[NodeId],
         terms: &Terms,
-    ) -> Result<(NodeId, ClientMessage), (Failed, CallError)> {
-        let (id, epoch, connection) = self
-            .connection(route, avoid, terms.deadline)
-            .await
-            .map_err(|error| (Failed { node: None, is_cut_short: false }, error))?;
+    ) -> Result<(NodeId, ClientMessage), Failed> {
+        let unasked = |error| Failed { node: None, is_cut_short: false, error };
+        let (id, epoch, connection) = self.connection(route, avoid, terms.deadline).await.map_err(unasked)?;
         let deadline = terms.attempt_deadline();
-        let failed = Failed { node: Some(id), is_cut_short: deadline < terms.deadline };
+        let is_cut_short = deadline < terms.deadline;
         match connection.call(message.clone(), epoch, deadline).await {
             Ok(answer) => Ok((id, answer)),
-            Err(error) => Err((failed, error)),
+            Err(error) => Err(Failed { node: Some(id), is_cut_short, error }),
         }
     }
 

@@ -7,9 +7,8 @@ use quorate_ring::Table;
 use tokio::time::timeout_at;
 
 use super::{
-    Client, Delete, Get, GetMany, Profile, Put, PutMany, Scan, Update,
+    Client, Delete, Get, GetMany, Nature, Profile, Put, PutMany, Scan, Update,
     errors::{CallError, Cause},
-    policy::Nature,
     routing::Route,
     session::Terms,
 };
