@@ -5,6 +5,8 @@
 
 #[path = "client_api/profiles.rs"]
 mod profiles;
+#[path = "client_api/typed.rs"]
+mod typed;
 
 use std::{collections::BTreeSet, future::IntoFuture, time::Duration};
 

@@ -4,7 +4,7 @@ use std::fmt;
 
 use quorate_ring::NodeId;
 
-use super::Context;
+use super::{Context, DecodeError};
 use crate::{
     transport::ConnectError,
     wire::{Failure, Outcome},
@@ -73,7 +73,8 @@ impl CallError {
 
 /// Declares the error of an operation: the causes that all share.
 macro_rules! operation_error {
-    ($(#[$doc:meta])* $name:ident, says_outcome: $says_outcome:literal) => {
+    ($(#[$doc:meta])* $name:ident, says_outcome: $says_outcome:literal
+        $(, also: $(#[$also_doc:meta])* $also:ident $text:literal)?) => {
         $(#[$doc])*
         #[derive(Clone, Debug, PartialEq, Eq)]
         #[non_exhaustive]
@@ -120,6 +121,15 @@ macro_rules! operation_error {
                 /// What is known of the effect.
                 outcome: Outcome,
             },
+            $(
+                $(#[$also_doc])*
+                $also {
+                    /// Why.
+                    reason: String,
+                    /// What is known of the effect.
+                    outcome: Outcome,
+                },
+            )?
         }
 
         impl $name {
@@ -132,6 +142,7 @@ macro_rules! operation_error {
                     | Self::ConnectionLost { outcome, .. }
                     | Self::TooManyInFlight { outcome, .. }
                     | Self::UnexpectedAnswer { outcome, .. } => *outcome,
+                    $(Self::$also { outcome, .. } => *outcome,)?
                 }
             }
 
@@ -155,6 +166,7 @@ macro_rules! operation_error {
                     }
                     Self::TooManyInFlight { node, .. } => write!(f, "too many requests in flight to {node}")?,
                     Self::UnexpectedAnswer { node, .. } => write!(f, "unexpected answer from {node}")?,
+                    $(Self::$also { reason, .. } => write!(f, concat!($text, ": {}"), reason)?,)?
                 }
                 if $says_outcome {
                     write!(f, " ({})", self.outcome())?;
@@ -186,7 +198,10 @@ operation_error! {
 }
 operation_error! {
     /// Why a write or a delete failed, and what became of it.
-    WriteError, says_outcome: true
+    WriteError, says_outcome: true,
+    also:
+    /// The value could not be encoded: nothing was sent.
+    Unencodable "the value cannot be encoded"
 }
 operation_error! {
     /// Why a table was not created, or may not have been.
@@ -203,6 +218,10 @@ operation_error! {
 }
 
 impl WriteError {
+    pub(super) fn unencodable(reason: String) -> Self {
+        Self::Unencodable { reason, outcome: Outcome::NotApplied }
+    }
+
     /// What a write that resolves the key's values must carry, if there are too many of them for one that
     /// carries no context ([`Failure::TooManySiblings`]). Read the values before you replace them all.
     pub fn context(&self) -> Option<Context> {
@@ -220,6 +239,9 @@ pub enum UpdateError {
     /// The values to merge could not be read: nothing was written.
     #[error("the values to merge were not read: {0} (not applied)")]
     Read(#[from] ReadError),
+    /// A value to merge is of another type: nothing was written.
+    #[error("{0} (not applied)")]
+    Undecodable(#[from] DecodeError),
     /// The merged value was not written, or may not have been.
     #[error(transparent)]
     Write(#[from] WriteError),
@@ -229,7 +251,7 @@ impl UpdateError {
     /// What is known of the update's effect (rule Q10).
     pub fn outcome(&self) -> Outcome {
         match self {
-            Self::Read(_) => Outcome::NotApplied,
+            Self::Read(_) | Self::Undecodable(_) => Outcome::NotApplied,
             Self::Write(error) => error.outcome(),
         }
     }
@@ -238,6 +260,7 @@ impl UpdateError {
     pub fn failure(&self) -> Option<&Failure> {
         match self {
             Self::Read(error) => error.failure(),
+            Self::Undecodable(_) => None,
             Self::Write(error) => error.failure(),
         }
     }

@@ -12,7 +12,7 @@ use quorate_ring::Consistency;
 use tokio::task::JoinSet;
 
 use super::{
-    Read, ReadError, TableHandle, WriteError, Written,
+    Get, Put, Raw, ReadError, TableHandle, View, WriteError, Written,
     errors::{CallError, Cause},
     profile::{Options, call_options},
 };
@@ -23,17 +23,18 @@ use super::{
 /// Dropping the future ends what is under way.
 #[derive(Clone, Debug)]
 #[must_use = "nothing is sent before it is awaited"]
-pub struct GetMany {
+pub struct GetMany<V = Raw> {
     table: TableHandle,
     keys: Vec<Bytes>,
+    view: V,
     monotone: bool,
     options: Options,
     at_once: usize,
 }
 
-impl GetMany {
-    pub(super) fn new(table: TableHandle, keys: Vec<Bytes>) -> Self {
-        Self { table, keys, monotone: false, options: Options::default(), at_once: AT_ONCE }
+impl<V: View> GetMany<V> {
+    pub(super) fn new(table: TableHandle, keys: Vec<Bytes>, view: V) -> Self {
+        Self { table, keys, view, monotone: false, options: Options::default(), at_once: AT_ONCE }
     }
 
     call_options! {
@@ -53,10 +54,10 @@ impl GetMany {
         self
     }
 
-    async fn send(self) -> Vec<(Bytes, Result<Read, ReadError>)> {
-        let Self { table, keys, monotone, options, at_once } = self;
+    async fn send(self) -> Vec<(Bytes, Result<V::Read, ReadError>)> {
+        let Self { table, keys, view, monotone, options, at_once } = self;
         let gets = keys.iter().map(|key| {
-            let mut get = table.get(key.clone());
+            let mut get = Get::new(table.clone(), key.clone(), view.clone());
             get.options = options.clone();
             if monotone { get.monotone() } else { get }
         });
@@ -66,8 +67,8 @@ impl GetMany {
     }
 }
 
-impl IntoFuture for GetMany {
-    type Output = Vec<(Bytes, Result<Read, ReadError>)>;
+impl<V: View> IntoFuture for GetMany<V> {
+    type Output = Vec<(Bytes, Result<V::Read, ReadError>)>;
     type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
 
     fn into_future(self) -> Self::IntoFuture {
@@ -83,14 +84,15 @@ impl IntoFuture for GetMany {
 #[must_use = "nothing is sent before it is awaited"]
 pub struct PutMany {
     table: TableHandle,
-    pairs: Vec<(Bytes, Bytes)>,
+    /// Keys, and the value of each or why there is none.
+    pairs: Vec<(Bytes, Result<Bytes, String>)>,
     ttl: Option<Duration>,
     options: Options,
     at_once: usize,
 }
 
 impl PutMany {
-    pub(super) fn new(table: TableHandle, pairs: Vec<(Bytes, Bytes)>) -> Self {
+    pub(super) fn new(table: TableHandle, pairs: Vec<(Bytes, Result<Bytes, String>)>) -> Self {
         Self { table, pairs, ttl: None, options: Options::default(), at_once: AT_ONCE }
     }
 
@@ -121,7 +123,7 @@ impl PutMany {
         let Self { table, pairs, ttl, options, at_once } = self;
         let (keys, values): (Vec<_>, Vec<_>) = pairs.into_iter().unzip();
         let puts = keys.iter().zip(values).map(|(key, value)| {
-            let mut put = table.put(key.clone(), value);
+            let mut put = Put::new(table.clone(), key.clone(), value);
             put.options = options.clone();
             match ttl {
                 Some(ttl) => put.ttl(ttl),

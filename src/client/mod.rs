@@ -28,6 +28,7 @@ mod budget;
 mod builder;
 mod catalog;
 mod change;
+mod codec;
 mod connection;
 mod drain;
 mod errors;
@@ -43,11 +44,14 @@ mod routing;
 mod scan;
 mod session;
 mod table;
+mod typed;
 mod update;
+mod view;
 
 pub use builder::ClientBuilder;
 pub use catalog::CreateTable;
 pub use change::AlterTable;
+pub use codec::{Codec, CodecError, DecodeError, MessagePack};
 pub use errors::{
     BuildError, CatalogError, Cause, ChangeTableError, CreateTableError, ReadError, UpdateError, WriteError,
 };
@@ -61,7 +65,9 @@ pub use reply::{ConcurrentValues, Context, MalformedContext, Read, Written};
 pub use scan::{Cursor, MalformedCursor, Scan, ScanPage, ScannedRow};
 pub use session::Client;
 pub use table::TableHandle;
+pub use typed::{TypedRead, TypedRow, TypedTable, ValueError};
 pub use update::Update;
+pub use view::{Raw, Typed, View};
 
 pub use crate::{
     transport::{Identity, IdentityError},

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use quorate_ring::{Consistency, NodeId, Table};
 
 use super::{
-    Context, Nature, Read, ReadError, TableHandle, WriteError, Written,
+    Context, Nature, Raw, Read, ReadError, TableHandle, View, WriteError, Written,
     errors::{CallError, Cause},
     profile::{Options, call_options},
 };
@@ -19,16 +19,17 @@ use crate::wire::{self, ClientMessage};
 /// A read about to be sent.
 #[derive(Clone, Debug)]
 #[must_use = "nothing is sent before it is awaited"]
-pub struct Get {
+pub struct Get<V = Raw> {
     table: TableHandle,
     key: Bytes,
+    view: V,
     monotone: bool,
     pub(super) options: Options,
 }
 
-impl Get {
-    pub(super) fn new(table: TableHandle, key: Bytes) -> Self {
-        Self { table, key, monotone: false, options: Options::default() }
+impl<V: View> Get<V> {
+    pub(super) fn new(table: TableHandle, key: Bytes, view: V) -> Self {
+        Self { table, key, view, monotone: false, options: Options::default() }
     }
 
     /// Settles for less than linearizable at QUORUM and ALL, and so never waits for a key that others keep
@@ -55,8 +56,8 @@ carts.get(\"alice\").consistency(\"2\".parse()?).await?; // R = 2
         timeout: "How long it may take, retries included."
     }
 
-    async fn send(self) -> Result<Read, ReadError> {
-        let Self { table, key, monotone, options } = self;
+    async fn send(self) -> Result<V::Read, ReadError> {
+        let Self { table, key, view, monotone, options } = self;
         let profile = options.over(table.profile());
         let terms = table.terms(&profile);
         let message = |table: &Table| {
@@ -64,14 +65,14 @@ carts.get(\"alice\").consistency(\"2\".parse()?).await?; // R = 2
             wire::Get { table: table.id, key: key.clone(), consistency, monotone }.into()
         };
         match table.request(&key, Nature::Read, &terms, message).await? {
-            (_, ClientMessage::Got(got)) => Ok(Read::new(got)),
+            (_, ClientMessage::Got(got)) => Ok(view.read(&key, Read::new(got))),
             (node, _) => Err(CallError::not_applied(Cause::UnexpectedAnswer { node }).into()),
         }
     }
 }
 
-impl IntoFuture for Get {
-    type Output = Result<Read, ReadError>;
+impl<V: View> IntoFuture for Get<V> {
+    type Output = Result<V::Read, ReadError>;
     type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
 
     fn into_future(self) -> Self::IntoFuture {
@@ -136,7 +137,8 @@ for writes, QUORUM unless its creation said otherwise.",
 pub struct Put {
     table: TableHandle,
     key: Bytes,
-    value: Bytes,
+    /// Or why there is none.
+    value: Result<Bytes, String>,
     ttl: Option<Duration>,
     write: WriteOptions,
     pub(super) options: Options,
@@ -145,7 +147,7 @@ pub struct Put {
 write_options!(Put);
 
 impl Put {
-    pub(super) fn new(table: TableHandle, key: Bytes, value: Bytes) -> Self {
+    pub(super) fn new(table: TableHandle, key: Bytes, value: Result<Bytes, String>) -> Self {
         Self { table, key, value, ttl: None, write: WriteOptions::default(), options: Options::default() }
     }
 
@@ -167,6 +169,7 @@ impl Put {
 
     async fn send(self) -> Result<Written, WriteError> {
         let Self { table, key, value, ttl, write, options } = self;
+        let value = value.map_err(WriteError::unencodable)?;
         let profile = options.over(table.profile());
         let terms = table.terms(&profile);
         let WriteOptions { context, sloppy } = write;

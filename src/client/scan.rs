@@ -6,7 +6,7 @@ use bytes::Bytes;
 use quorate_ring::{Consistency, Table, Token};
 
 use super::{
-    ConcurrentValues, Context, Nature, ReadError, TableHandle,
+    ConcurrentValues, Context, Nature, Raw, ReadError, TableHandle, View,
     errors::{CallError, Cause},
     profile::{Options, call_options},
     routing::Route,
@@ -24,8 +24,9 @@ use crate::wire::{self, ClientMessage, Receipt, VersionedValue};
 /// A call that is dropped, or fails, loses nothing: the next one goes on where the last page ended. If the table is dropped or
 /// truncated meanwhile the scan ends in an error, and never goes on in another table of the name.
 #[derive(Clone, Debug)]
-pub struct Scan {
+pub struct Scan<V = Raw> {
     table: TableHandle,
+    view: V,
     monotone: bool,
     page_rows: u32,
     options: Options,
@@ -50,9 +51,9 @@ pub struct ScannedRow {
 
 /// Some rows in the order of their tokens.
 #[derive(Clone, Debug)]
-pub struct ScanPage {
+pub struct ScanPage<R = ScannedRow> {
     /// The rows; there may be none although more pages follow.
-    pub rows: Vec<ScannedRow>,
+    pub rows: Vec<R>,
     /// Where the next page goes on; `None` after the last one.
     pub cursor: Option<Cursor>,
     /// How the page came about.
@@ -68,10 +69,11 @@ pub struct Cursor(Bytes);
 #[error("a cursor is an even number of hex digits, as a scan gave it")]
 pub struct MalformedCursor;
 
-impl Scan {
-    pub(super) fn new(table: TableHandle) -> Self {
+impl<V: View> Scan<V> {
+    pub(super) fn new(table: TableHandle, view: V) -> Self {
         Self {
             table,
+            view,
             monotone: false,
             page_rows: PAGE_ROWS,
             options: Options::default(),
@@ -126,10 +128,10 @@ impl Scan {
     ///
     /// # Errors
     /// As a read; the next call tries again.
-    pub async fn next(&mut self) -> Result<Option<ScannedRow>, ReadError> {
+    pub async fn next(&mut self) -> Result<Option<V::Row>, ReadError> {
         loop {
             if let Some(row) = self.rows.pop_front() {
-                return Ok(Some(row));
+                return Ok(Some(self.view.row(row)));
             }
             match self.fetch().await? {
                 Some(page) => self.rows = page.rows.into(),
@@ -143,8 +145,12 @@ impl Scan {
     ///
     /// # Errors
     /// As a read; the next call tries again.
-    pub async fn next_page(&mut self) -> Result<Option<ScanPage>, ReadError> {
-        self.fetch().await
+    pub async fn next_page(&mut self) -> Result<Option<ScanPage<V::Row>>, ReadError> {
+        let page = self.fetch().await?;
+        Ok(page.map(|ScanPage { rows, cursor, receipt }| {
+            let rows = rows.into_iter().map(|row| self.view.row(row)).collect();
+            ScanPage { rows, cursor, receipt }
+        }))
     }
 
     /// The place where the next page goes on; `None` at the start and after the last one. Rows that were fetched and not taken

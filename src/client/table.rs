@@ -7,7 +7,7 @@ use quorate_ring::Table;
 use tokio::time::timeout_at;
 
 use super::{
-    Client, Delete, Get, GetMany, Nature, Profile, Put, PutMany, Scan, Update,
+    Client, Delete, Get, GetMany, Nature, Profile, Put, PutMany, Raw, Scan, Update,
     errors::{CallError, Cause},
     routing::Route,
     session::Terms,
@@ -43,12 +43,12 @@ impl TableHandle {
 
     /// Reads a key.
     pub fn get(&self, key: impl Into<Bytes>) -> Get {
-        Get::new(self.clone(), key.into())
+        Get::new(self.clone(), key.into(), Raw)
     }
 
     /// Writes a key.
     pub fn put(&self, key: impl Into<Bytes>, value: impl Into<Bytes>) -> Put {
-        Put::new(self.clone(), key.into(), value.into())
+        Put::new(self.clone(), key.into(), Ok(value.into()))
     }
 
     /// Reads the whole table in the order of its keys' tokens: see [`Scan`].
@@ -63,7 +63,7 @@ impl TableHandle {
     /// # }
     /// ```
     pub fn scan(&self) -> Scan {
-        Scan::new(self.clone())
+        Scan::new(self.clone(), Raw)
     }
 
     /// Reads many keys side by side; the answers come in the order of the keys: see [`GetMany`].
@@ -77,7 +77,7 @@ impl TableHandle {
     /// # }
     /// ```
     pub fn get_many<K: Into<Bytes>>(&self, keys: impl IntoIterator<Item = K>) -> GetMany {
-        GetMany::new(self.clone(), keys.into_iter().map(Into::into).collect())
+        GetMany::new(self.clone(), keys.into_iter().map(Into::into).collect(), Raw)
     }
 
     /// Writes many keys side by side, each for itself; what became of each comes in their order: see [`PutMany`].
@@ -101,7 +101,8 @@ impl TableHandle {
         &self,
         pairs: impl IntoIterator<Item = (K, V)>,
     ) -> PutMany {
-        PutMany::new(self.clone(), pairs.into_iter().map(|(key, value)| (key.into(), value.into())).collect())
+        let pair = |(key, value): (K, V)| (key.into(), Ok(value.into()));
+        PutMany::new(self.clone(), pairs.into_iter().map(pair).collect())
     }
 
     /// Reads a key, merges its values and writes the result in their place (`siblings` tables): see [`Update`].
@@ -120,12 +121,12 @@ impl TableHandle {
     /// # Ok(())
     /// # }
     /// ```
-    pub fn update<M, V>(&self, key: impl Into<Bytes>, merge: M) -> Update<M>
-    where
-        M: FnMut(&[Bytes]) -> V + Send + 'static,
-        V: Into<Bytes> + 'static,
-    {
-        Update::new(self.clone(), key.into(), merge)
+    pub fn update<V: Into<Bytes>>(
+        &self,
+        key: impl Into<Bytes>,
+        mut merge: impl FnMut(&[Bytes]) -> V + Send + 'static,
+    ) -> Update {
+        Update::new(self.clone(), key.into(), move |read| Ok(Ok(merge(read.values()).into())))
     }
 
     /// Deletes a key.

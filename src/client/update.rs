@@ -12,10 +12,13 @@ use quorate_ring::Consistency;
 use tokio::time::Instant;
 
 use super::{
-    TableHandle, UpdateError, Written,
+    Put, Read, TableHandle, UpdateError, Written,
     profile::{Options, call_options},
 };
 use crate::wire::{Failure, Outcome};
+
+/// Makes a value, or says why there is none, of what was read.
+type Merge = Box<dyn FnMut(&Read) -> Result<Result<Bytes, String>, UpdateError> + Send>;
 
 /// A change of a key about to be made: its values are read, merged by the caller's function, and the result is
 /// written with the context of the read. It replaces exactly what was merged; values written meanwhile stay
@@ -25,19 +28,24 @@ use crate::wire::{Failure, Outcome};
 /// with newer values, at most [`Update::ATTEMPTS_MAX`] times in all, and only while nothing was written: an
 /// update whose outcome is unknown is never repeated (rule Q10).
 #[must_use = "nothing is sent before it is awaited"]
-pub struct Update<M> {
+pub struct Update {
     table: TableHandle,
     key: Bytes,
-    merge: M,
+    merge: Merge,
     ttl: Option<Duration>,
     options: Options,
 }
 
-impl<M> Update<M> {
+impl Update {
     /// How often the values are read and merged at most.
     pub const ATTEMPTS_MAX: u32 = 5;
 
-    pub(super) fn new(table: TableHandle, key: Bytes, merge: M) -> Self {
+    pub(super) fn new(
+        table: TableHandle,
+        key: Bytes,
+        merge: impl FnMut(&Read) -> Result<Result<Bytes, String>, UpdateError> + Send + 'static,
+    ) -> Self {
+        let merge = Box::new(merge);
         Self { table, key, merge, ttl: None, options: Options::default() }
     }
 
@@ -51,13 +59,7 @@ impl<M> Update<M> {
         self.ttl = Some(ttl);
         self
     }
-}
 
-impl<M, V> Update<M>
-where
-    M: FnMut(&[Bytes]) -> V + Send + 'static,
-    V: Into<Bytes> + 'static,
-{
     async fn send(mut self) -> Result<Written, UpdateError> {
         let deadline = self.table.terms(&self.options.over(self.table.profile())).deadline;
         let mut attempt = 1;
@@ -74,8 +76,8 @@ where
         let mut get = self.table.get(self.key.clone());
         get.options = self.options.clone();
         let read = get.timeout(left()).await?;
-        let merged = (self.merge)(read.values()).into();
-        let mut put = self.table.put(self.key.clone(), merged).context(read.context());
+        let merged = (self.merge)(&read)?;
+        let mut put = Put::new(self.table.clone(), self.key.clone(), merged).context(read.context());
         put.options = self.options.clone();
         // Merged twice is not as good as once, whatever a profile says of writes.
         let mut put = put.timeout(left()).idempotent(false);
@@ -86,11 +88,7 @@ where
     }
 }
 
-impl<M, V> IntoFuture for Update<M>
-where
-    M: FnMut(&[Bytes]) -> V + Send + 'static,
-    V: Into<Bytes> + 'static,
-{
+impl IntoFuture for Update {
     type Output = Result<Written, UpdateError>;
     type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
 
@@ -99,7 +97,7 @@ where
     }
 }
 
-impl<M> fmt::Debug for Update<M> {
+impl fmt::Debug for Update {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Update").field("table", &self.table).field("key", &self.key).finish_non_exhaustive()
     }
