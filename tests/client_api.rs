@@ -5,6 +5,8 @@
 
 #[path = "client_api/profiles.rs"]
 mod profiles;
+#[path = "client_api/resolve.rs"]
+mod resolve;
 #[path = "client_api/typed.rs"]
 mod typed;
 

@@ -40,6 +40,7 @@ mod pending;
 mod policy;
 mod profile;
 mod reply;
+mod resolve;
 mod routing;
 mod scan;
 mod session;
@@ -62,6 +63,7 @@ pub use policy::{DefaultRetries, FailedAttempt, Nature, NoRetries, Retry, RetryP
 pub use profile::Profile;
 pub use quorate_ring::{Consistency, Table as TableDefinition, TableKind};
 pub use reply::{ConcurrentValues, Context, MalformedContext, Read, Written};
+pub use resolve::{Latest, Resolve, Union};
 pub use scan::{Cursor, MalformedCursor, Scan, ScanPage, ScannedRow};
 pub use session::Client;
 pub use table::TableHandle;
