@@ -3,6 +3,8 @@
 #![cfg(feature = "cli")]
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+#[path = "client_api/observer.rs"]
+mod observer;
 #[path = "client_api/profiles.rs"]
 mod profiles;
 #[path = "client_api/resolve.rs"]

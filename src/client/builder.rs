@@ -1,11 +1,11 @@
 //! Making a client.
 
-use std::{net::IpAddr, time::Duration};
+use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use tokio::task::JoinSet;
 
 use super::{
-    BuildError, Client, Identity, Profile,
+    BuildError, Client, Identity, Observer, Profile,
     node::dial,
     profile::Options,
     session::{Session, Settings},
@@ -21,6 +21,7 @@ pub struct ClientBuilder {
     options: Options,
     connect_timeout: Duration,
     in_flight_max: usize,
+    observer: Option<Arc<dyn Observer>>,
     local_address: Option<IpAddr>,
 }
 
@@ -32,6 +33,7 @@ impl ClientBuilder {
             options: Options::default(),
             connect_timeout: CONNECT_TIMEOUT,
             in_flight_max: IN_FLIGHT_MAX,
+            observer: None,
             local_address: None,
         }
     }
@@ -73,6 +75,12 @@ impl ClientBuilder {
         self
     }
 
+    /// Who hears of every request and each of its attempts: see [`Observer`]. By default nobody.
+    pub fn observer(mut self, observer: impl Observer) -> Self {
+        self.observer = Some(Arc::new(observer));
+        self
+    }
+
     /// The address of this machine that connections come from, and with it the only family of addresses of nodes
     /// that can be reached. By default the system's choice.
     pub fn local_address(mut self, address: IpAddr) -> Self {
@@ -95,9 +103,12 @@ impl ClientBuilder {
             None => Connector::new(identity)?,
         };
         let first = self.first_contact(&connector).await?;
-        let settings =
-            Settings { profile: self.options.over(&Profile::new()), in_flight_max: self.in_flight_max };
-        Ok(Client::new(Session::start(connector, first, settings)?))
+        Ok(Client::new(Session::start(connector, first, self.settings())?))
+    }
+
+    fn settings(self) -> Settings {
+        let profile = self.options.over(&Profile::new());
+        Settings { profile, in_flight_max: self.in_flight_max, observer: self.observer }
     }
 
     /// Dials all contact points at once; the first that answers wins.

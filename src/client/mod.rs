@@ -35,6 +35,7 @@ mod errors;
 mod healing;
 mod many;
 mod node;
+mod observer;
 mod operation;
 mod pending;
 mod policy;
@@ -58,6 +59,7 @@ pub use errors::{
 };
 pub use healing::{FromEach, Scope, Waiting};
 pub use many::{GetMany, PutMany};
+pub use observer::{Ended, Observer, Operation};
 pub use operation::{Delete, Get, Put};
 pub use policy::{DefaultRetries, FailedAttempt, Nature, NoRetries, Retry, RetryPolicy};
 pub use profile::Profile;

@@ -15,11 +15,12 @@ use tokio::{
 };
 
 use super::{
-    BuildError, ClientBuilder, DefaultRetries, FailedAttempt, Nature, Profile, Retry, RetryPolicy,
+    BuildError, ClientBuilder, DefaultRetries, FailedAttempt, Nature, Observer, Profile, Retry, RetryPolicy,
     budget::RetryBudget,
     connection::Connection,
     errors::{CallError, Cause},
     node::{Keeping, Node},
+    observer::Watch,
     policy::judge,
     routing::{Map, Route},
 };
@@ -40,6 +41,7 @@ pub(super) struct Settings {
     /// What holds where nothing else is said.
     pub(super) profile: Profile,
     pub(super) in_flight_max: usize,
+    pub(super) observer: Option<Arc<dyn Observer>>,
 }
 
 /// What a request has to keep to.
@@ -51,6 +53,8 @@ pub(super) struct Terms {
     attempt_timeout: Option<Duration>,
     /// None for the usual one.
     retries: Option<Arc<dyn RetryPolicy>>,
+    /// The name of the table that the request is about, if its id is all that it says itself.
+    pub(super) table: Option<Arc<str>>,
 }
 
 impl Terms {
@@ -143,7 +147,7 @@ impl Session {
         let profile = profile.over(self.profile());
         let timeout = profile.timeout.unwrap_or(TIMEOUT).min(TIMEOUT_MAX);
         let attempt_timeout = profile.attempt_timeout.map(|timeout| timeout.min(TIMEOUT_MAX));
-        Terms { deadline: Instant::now() + timeout, attempt_timeout, retries: profile.retries }
+        Terms { deadline: Instant::now() + timeout, attempt_timeout, retries: profile.retries, table: None }
     }
 
     /// The same for one that says at most how long it may take.
@@ -159,19 +163,26 @@ impl Session {
         nature: Nature,
         terms: &Terms,
     ) -> Result<(NodeId, ClientMessage), CallError> {
+        let observer = self.settings.observer.as_deref();
+        let mut watch = observer.map(|observer| Watch::begin(observer, &message, terms.table.as_deref()));
         let mut avoid = Vec::new();
         let mut number = 0;
         let mut maybe_applied = false;
         self.retries.earn();
         loop {
             number += 1;
-            let (node, is_cut_short, mut error) = match self.attempt(&message, route, &avoid, terms).await {
-                Ok(answered) => return Ok(answered),
-                Err(Failed { node, is_cut_short, error }) => (node, is_cut_short, error),
+            let attempted = self.attempt(&message, route, &avoid, terms).await;
+            let Failed { node, is_cut_short, mut error } = match attempted {
+                Ok((node, answer)) => {
+                    watch.iter().for_each(|watch| watch.succeeded(number, node));
+                    return Ok((node, answer));
+                }
+                Err(failed) => failed,
             };
             if nature == Nature::Read {
                 error.outcome = Outcome::NotApplied;
             }
+            watch.iter().for_each(|watch| watch.attempt_failed(number, node, &error));
             let CallError { cause, outcome } = &error;
             let next =
                 self.next(terms, &FailedAttempt { number, nature, cause, outcome: *outcome, is_cut_short });
@@ -187,8 +198,12 @@ impl Session {
                     avoid.extend(node);
                     sleep_until(Instant::now() + pause).await;
                 }
-                _ => return Err(error),
+                _ => {
+                    watch.iter().for_each(|watch| watch.request_failed(number, node, &error));
+                    return Err(error);
+                }
             }
+            watch.iter_mut().for_each(Watch::attempt_begins);
         }
     }
 

@@ -21,12 +21,14 @@ pub struct TableHandle {
     client: Client,
     table: Arc<RwLock<Table>>,
     profile: Profile,
+    name: Arc<str>,
 }
 
 impl TableHandle {
     pub(super) fn new(client: Client, table: Table) -> Self {
         let profile = client.session().profile().clone();
-        Self { client, table: Arc::new(RwLock::new(table)), profile }
+        let name = table.name.as_str().into();
+        Self { client, table: Arc::new(RwLock::new(table)), profile, name }
     }
 
     /// The table as it was last seen.
@@ -141,7 +143,9 @@ impl TableHandle {
 
     /// The terms of a request that starts now.
     pub(super) fn terms(&self, profile: &Profile) -> Terms {
-        self.client.session().terms(profile)
+        let mut terms = self.client.session().terms(profile);
+        terms.table = Some(self.name.clone());
+        terms
     }
 
     /// Carries out a request about `key`. If the node does not know the table's id any more, the id is looked
