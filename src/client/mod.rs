@@ -35,6 +35,7 @@ mod errors;
 mod healing;
 mod many;
 mod node;
+mod nodes;
 mod observer;
 mod operation;
 mod pending;

@@ -1,32 +1,25 @@
-//! The client: its view of the cluster, and how a request finds its way.
+//! The client, and how a request is carried out: attempts, and what becomes of those that fail.
 
 #![expect(clippy::disallowed_methods, reason = "the cluster map is kept fresh by a task")]
 
 use std::{
-    collections::BTreeMap,
-    sync::{Arc, PoisonError, RwLock, Weak},
+    sync::{Arc, Weak},
     time::Duration,
 };
 
 use quorate_ring::{Epoch, NodeId};
 use tokio::{
     sync::watch,
-    time::{Instant, sleep_until, timeout_at},
+    time::{Instant, sleep_until},
 };
 
 use super::{
     BuildError, ClientBuilder, DefaultRetries, FailedAttempt, Nature, Observer, Profile, Retry, RetryPolicy,
-    budget::RetryBudget,
-    connection::Connection,
-    errors::{CallError, Cause},
-    node::{Keeping, Node},
-    observer::Watch,
-    policy::judge,
-    routing::{Map, Route},
+    budget::RetryBudget, errors::CallError, nodes::Nodes, observer::Watch, policy::judge, routing::Route,
 };
 use crate::{
     transport::{ClientConnection, Connector},
-    wire::{ChangeName, ClientMessage, ClusterInfo, DescribeCluster, Outcome},
+    wire::{ChangeName, ClientMessage, DescribeCluster, Outcome},
 };
 
 /// A client of one cluster. Clones share everything; the connections close when the last one and the last
@@ -77,18 +70,8 @@ struct Failed {
 #[derive(Debug)]
 pub(super) struct Session {
     settings: Settings,
-    /// The node that the contact points led to.
-    contact: NodeId,
-    keeping: Keeping,
     retries: RetryBudget,
-    cluster: RwLock<Arc<Cluster>>,
-}
-
-/// The cluster map with a connection, or the way to one, for each member.
-#[derive(Debug)]
-struct Cluster {
-    map: Map,
-    nodes: BTreeMap<NodeId, Arc<Node>>,
+    nodes: Nodes,
 }
 
 impl Client {
@@ -110,31 +93,19 @@ impl Session {
     /// Begins with the connection to a contact point.
     pub(super) fn start(
         connector: Connector,
-        (address, open): (String, ClientConnection),
+        first: (String, ClientConnection),
         settings: Settings,
     ) -> Result<Arc<Self>, BuildError> {
-        let map = Map::new(&open.info)?;
-        let keeping = Keeping {
-            connector,
-            changes: watch::Sender::new(0),
-            newest: watch::Sender::new(map.epoch()),
-            in_flight_max: settings.in_flight_max,
-        };
-        // The address that just worked is kept for that node: the cluster may know it by another.
-        let node = Node::new(open.info.node, address);
-        let contact = node.id();
-        node.keep(&keeping, Some(open));
-        let cluster = Arc::new(Cluster::new(map, &BTreeMap::from([(contact, node)])));
-        let news = keeping.newest.subscribe();
-        let cluster = RwLock::new(cluster);
-        let session = Arc::new(Self { settings, contact, keeping, retries: RetryBudget::default(), cluster });
+        let nodes = Nodes::start(connector, first, settings.in_flight_max)?;
+        let news = nodes.news();
+        let session = Arc::new(Self { settings, retries: RetryBudget::default(), nodes });
         tokio::spawn(follow(Arc::downgrade(&session), news));
         Ok(session)
     }
 
     /// The node that the contact points led to.
     pub(super) fn contact(&self) -> NodeId {
-        self.contact
+        self.nodes.contact()
     }
 
     /// What holds where nothing else is said.
@@ -227,50 +198,18 @@ impl Session {
         terms: &Terms,
     ) -> Result<(NodeId, ClientMessage), Failed> {
         let unasked = |error| Failed { node: None, is_cut_short: false, error };
-        let (id, epoch, connection) = self.connection(route, avoid, terms.deadline).await.map_err(unasked)?;
+        let (id, connection) = self.nodes.connection(route, avoid, terms.deadline).await.map_err(unasked)?;
         let deadline = terms.attempt_deadline();
         let is_cut_short = deadline < terms.deadline;
-        match connection.call(message.clone(), epoch, deadline).await {
+        match connection.call(message.clone(), self.newest_epoch(), deadline).await {
             Ok(answer) => Ok((id, answer)),
             Err(error) => Err(Failed { node: Some(id), is_cut_short, error }),
         }
     }
 
-    /// The best node's connection that is up; one that does not answer or is to be avoided only if there is no other. Waits for the first to
-    /// come up if none is.
-    async fn connection(
-        &self,
-        route: Route<'_>,
-        avoid: &[NodeId],
-        deadline: Instant,
-    ) -> Result<(NodeId, Epoch, Arc<Connection>), CallError> {
-        let mut changes = self.keeping.changes.subscribe();
-        loop {
-            let cluster = self.cluster();
-            let up =
-                |id| cluster.nodes.get(&id)?.connection(&self.keeping).map(|connection| (id, connection));
-            let fresh = |id| if avoid.contains(&id) { None } else { up(id) };
-            let lively = |id| fresh(id).filter(|(_, connection)| !connection.is_silent());
-            let chosen = cluster.map.choose(route, lively).or_else(|| cluster.map.choose(route, fresh));
-            let chosen = chosen.or_else(|| cluster.map.choose(route, up));
-            if let Some((id, connection)) = chosen {
-                return Ok((id, self.newest_epoch(), connection));
-            }
-            // The sender lives in this session: a change or the deadline comes.
-            if timeout_at(deadline, changes.changed()).await.is_err() {
-                let asked = |node: &&Arc<Node>| !matches!(route, Route::Only(only) if node.id() != only);
-                let troubles: Vec<_> =
-                    cluster.nodes.values().filter(asked).filter_map(|node| node.trouble()).collect();
-                let reason =
-                    if troubles.is_empty() { "no answer yet".to_owned() } else { troubles.join("; ") };
-                return Err(CallError::not_applied(Cause::Unreachable { reason }));
-            }
-        }
-    }
-
-    /// The newest epoch that any node has told of: a node that knows less asks for the map first (rule M5).
-    pub(super) fn newest_epoch(&self) -> Epoch {
-        *self.keeping.newest.borrow()
+    /// The newest epoch that any node has told of.
+    fn newest_epoch(&self) -> Epoch {
+        self.nodes.newest_epoch()
     }
 
     /// Names a change of the cluster's tables.
@@ -280,49 +219,7 @@ impl Session {
 
     /// Every member of the newest map that is known here.
     pub(super) fn members(&self) -> Vec<NodeId> {
-        self.cluster().nodes.keys().copied().collect()
-    }
-
-    fn cluster(&self) -> Arc<Cluster> {
-        self.cluster.read().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    /// Routes by a newer map from now on. A map that makes no ring is ignored: routing is a matter of speed.
-    fn install(&self, info: &ClusterInfo) {
-        let mut cluster = self.cluster.write().unwrap_or_else(PoisonError::into_inner);
-        if info.epoch <= cluster.map.epoch() {
-            return;
-        }
-        if let Ok(map) = Map::new(info) {
-            let next = Cluster::new(map, &cluster.nodes);
-            for (id, node) in &cluster.nodes {
-                if !next.nodes.contains_key(id) {
-                    node.abandon();
-                }
-            }
-            *cluster = Arc::new(next);
-        }
-    }
-}
-
-impl Cluster {
-    /// Nodes that are known keep their connections.
-    fn new(map: Map, known: &BTreeMap<NodeId, Arc<Node>>) -> Self {
-        let members = map.ring().members().iter();
-        let nodes = members.map(|member| {
-            let node = known.get(&member.id).cloned();
-            (member.id, node.unwrap_or_else(|| Node::new(member.id, member.address.clone())))
-        });
-        let nodes = nodes.collect();
-        Self { map, nodes }
-    }
-}
-
-impl Drop for Session {
-    fn drop(&mut self) {
-        for node in self.cluster().nodes.values() {
-            node.abandon();
-        }
+        self.nodes.members()
     }
 }
 
@@ -331,13 +228,13 @@ async fn follow(session: Weak<Session>, mut news: watch::Receiver<Epoch>) {
     while news.changed().await.is_ok() {
         let Some(session) = session.upgrade() else { return };
         let newest = *news.borrow_and_update();
-        if newest <= session.cluster().map.epoch() {
+        if newest <= session.nodes.epoch() {
             continue;
         }
         let terms = session.terms_within(None);
         let asked = session.request(DescribeCluster {}.into(), Route::Anyone, Nature::Read, &terms).await;
         if let Ok((_, ClientMessage::ClusterInfo(info))) = asked {
-            session.install(&info);
+            session.nodes.install(&info);
         }
     }
 }
