@@ -2,7 +2,7 @@
 
 use quorate::client::{Client, Consistency, Profile};
 
-use super::start;
+use super::cluster::start;
 
 #[tokio::test]
 async fn the_nearest_word_counts_from_client_to_call() {

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use bytes::Bytes;
 use quorate::client::{Latest, TypedTable, Union};
 
-use super::start_siblings;
+use super::cluster::start_siblings;
 
 #[tokio::test]
 async fn concurrent_values_come_to_one() {

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use quorate::client::{Codec, CodecError, Outcome, TypedTable, UpdateError, ValueError, WriteError};
 use serde::{Deserialize, Serialize, Serializer, de::DeserializeOwned, ser::Error};
 
-use super::start_siblings;
+use super::cluster::start_siblings;
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 struct Cart {
