@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     transport::{ConnectionLost, FrameReceiver, FrameSender, SendError},
-    wire::{ClientMessage, Frame, Header},
+    wire::{ClientMessage, Failure, Frame, Header, KEY_BYTES_MAX},
 };
 
 /// Requests in, answers out, in any order. Whoever holds the receiving half calls [`Connection::receive`].
@@ -26,11 +26,14 @@ pub(super) struct Connection {
     pending: Arc<Pending>,
     /// One for each request in flight.
     permits: Semaphore,
+    /// The longest value that the node takes.
+    value_bytes_max: u64,
 }
 
 impl Connection {
-    pub(super) fn new(node: NodeId, sender: FrameSender, in_flight_max: usize) -> Self {
-        Self { node, sender, pending: Pending::new(rand::random()), permits: Semaphore::new(in_flight_max) }
+    pub(super) fn new(node: NodeId, sender: FrameSender, in_flight_max: usize, value_bytes_max: u64) -> Self {
+        let (pending, permits) = (Pending::new(rand::random()), Semaphore::new(in_flight_max));
+        Self { node, sender, pending, permits, value_bytes_max }
     }
 
     /// Sends a request and waits for its answer until `deadline`. Dropping the future frees its place; the
@@ -45,6 +48,9 @@ impl Connection {
         epoch: Epoch,
         deadline: Deadline,
     ) -> Result<ClientMessage, CallError> {
+        if let Some(failure) = too_large(&message, self.value_bytes_max) {
+            return Err(CallError::not_applied(Cause::Failed(failure)));
+        }
         let lost = |reason| Cause::ConnectionLost { node: self.node, reason };
         let permit = time::timeout_at(deadline, self.permits.acquire()).await;
         let _permit =
@@ -104,6 +110,21 @@ impl Connection {
             }
         }
     }
+}
+
+/// Why the node would not read the message to its end: it would close the connection instead, to the harm of all requests
+/// on it.
+fn too_large(message: &ClientMessage, value_bytes_max: u64) -> Option<Failure> {
+    let (key, value) = match message {
+        ClientMessage::Put(put) => (&put.key, put.value.len() as u64),
+        ClientMessage::Get(get) => (&get.key, 0),
+        ClientMessage::Delete(delete) => (&delete.key, 0),
+        _ => return None,
+    };
+    if key.len() > KEY_BYTES_MAX {
+        return Some(Failure::KeySize { bytes: key.len() as u64, bytes_max: KEY_BYTES_MAX as u64 });
+    }
+    (value > value_bytes_max).then_some(Failure::ValueTooLarge { bytes: value, bytes_max: value_bytes_max })
 }
 
 /// The node gives up a little before we do, so that its own, more exact error arrives in time.

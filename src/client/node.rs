@@ -113,7 +113,8 @@ impl Node {
     /// Lets requests use the connection until it is lost, and says why it was.
     async fn serve(&self, keeping: &Keeping, open: ClientConnection) -> String {
         let ClientConnection { info, sender, mut receiver } = open;
-        let connection = Arc::new(Connection::new(self.id, sender, keeping.in_flight_max));
+        let connection =
+            Arc::new(Connection::new(self.id, sender, keeping.in_flight_max, info.value_bytes_max));
         let newer = |epoch: Epoch| {
             keeping.newest.send_if_modified(|newest| {
                 let newer = epoch > *newest;

@@ -239,6 +239,24 @@ async fn a_node_that_stops_is_not_noticed() {
     drop(cluster);
 }
 
+/// A node closes the connection on a frame that is too long: every request on it would be lost.
+#[tokio::test]
+async fn what_is_too_large_is_refused_before_it_is_sent() {
+    let (cluster, client, table) = start(1).await;
+    let max = client.cluster_info().await.unwrap().value_bytes_max;
+    let reads: JoinSet<_> = (0..200).map(|_| table.get("k").into_future()).collect();
+    let error = table.put("k", vec![0; 2 * max as usize]).await.unwrap_err();
+    assert_eq!(error.failure(), Some(&Failure::ValueTooLarge { bytes: 2 * max, bytes_max: max }));
+    assert_eq!(error.outcome(), Outcome::NotApplied);
+    let long = vec![0; 2 * max as usize];
+    let error = table.get(long.clone()).await.unwrap_err();
+    assert!(matches!(error.failure(), Some(Failure::KeySize { .. })), "{error}");
+    let error = table.delete(long).await.unwrap_err();
+    assert!(matches!(error.failure(), Some(Failure::KeySize { .. })), "{error}");
+    reads.join_all().await.into_iter().for_each(|read| drop(read.unwrap()));
+    cluster.shutdown().await.unwrap();
+}
+
 #[tokio::test]
 async fn every_call_has_a_deadline() {
     let (cluster, client, table) = start(1).await;
