@@ -1,10 +1,12 @@
-//! What the client promises.
+//! What the client promises: against real nodes, and against the mock, which is all there is with the feature `client` alone.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 #[cfg(feature = "cli")]
 #[path = "client_api/cluster.rs"]
 mod cluster;
+#[path = "client_api/mock.rs"]
+mod mock;
 #[path = "client_api/observer.rs"]
 mod observer;
 #[cfg(feature = "cli")]
@@ -13,6 +15,8 @@ mod profiles;
 #[cfg(feature = "cli")]
 #[path = "client_api/resolve.rs"]
 mod resolve;
+#[path = "client_api/semantics.rs"]
+mod semantics;
 #[cfg(feature = "cli")]
 #[path = "client_api/typed.rs"]
 mod typed;

@@ -10,6 +10,8 @@ use super::{
     profile::Options,
     session::{Session, Settings},
 };
+#[cfg(feature = "mock")]
+use super::{Mock, backend::Backend};
 use crate::transport::{ClientConnection, Connector};
 
 /// Collects a client's settings. Contact points and an identity are needed, the rest has defaults.
@@ -104,6 +106,13 @@ impl ClientBuilder {
         };
         let first = self.first_contact(&connector).await?;
         Ok(Client::new(Session::start(connector, first, self.settings())?))
+    }
+
+    /// A client of a cluster in memory, with these settings as far as they matter there: contact points, an identity and
+    /// connections do not.
+    #[cfg(feature = "mock")]
+    pub fn build_mock(self, mock: &Mock) -> Client {
+        Client::new(Session::of(self.settings(), Backend::Mock(mock.clone())))
     }
 
     fn settings(self) -> Settings {

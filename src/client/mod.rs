@@ -22,6 +22,7 @@
 //! # }
 //! ```
 
+mod backend;
 mod backoff;
 mod backup;
 mod budget;
@@ -34,6 +35,8 @@ mod drain;
 mod errors;
 mod healing;
 mod many;
+#[cfg(feature = "mock")]
+mod mock;
 mod node;
 mod nodes;
 mod observer;
@@ -60,6 +63,8 @@ pub use errors::{
 };
 pub use healing::{FromEach, Scope, Waiting};
 pub use many::{GetMany, PutMany};
+#[cfg(feature = "mock")]
+pub use mock::{Fault, Mock};
 pub use observer::{Ended, Observer, Operation};
 pub use operation::{Delete, Get, Put};
 pub use policy::{DefaultRetries, FailedAttempt, Nature, NoRetries, Retry, RetryPolicy};

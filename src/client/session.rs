@@ -15,7 +15,13 @@ use tokio::{
 
 use super::{
     BuildError, ClientBuilder, DefaultRetries, FailedAttempt, Nature, Observer, Profile, Retry, RetryPolicy,
-    budget::RetryBudget, errors::CallError, nodes::Nodes, observer::Watch, policy::judge, routing::Route,
+    backend::{Backend, Deadlines, Failed},
+    budget::RetryBudget,
+    errors::CallError,
+    nodes::Nodes,
+    observer::Watch,
+    policy::judge,
+    routing::Route,
 };
 use crate::{
     transport::{ClientConnection, Connector},
@@ -51,19 +57,9 @@ pub(super) struct Terms {
 }
 
 impl Terms {
-    /// When a node that is asked now must have answered.
-    fn attempt_deadline(&self) -> Instant {
-        self.attempt_timeout.map_or(self.deadline, |timeout| self.deadline.min(Instant::now() + timeout))
+    fn deadlines(&self) -> Deadlines {
+        Deadlines { request: self.deadline, attempt: self.attempt_timeout }
     }
-}
-
-/// An attempt that failed.
-struct Failed {
-    /// Who was asked.
-    node: Option<NodeId>,
-    /// Whether it had less time than the request.
-    is_cut_short: bool,
-    error: CallError,
 }
 
 /// What all clones share.
@@ -71,7 +67,7 @@ struct Failed {
 pub(super) struct Session {
     settings: Settings,
     retries: RetryBudget,
-    nodes: Nodes,
+    backend: Backend,
 }
 
 impl Client {
@@ -98,14 +94,19 @@ impl Session {
     ) -> Result<Arc<Self>, BuildError> {
         let nodes = Nodes::start(connector, first, settings.in_flight_max)?;
         let news = nodes.news();
-        let session = Arc::new(Self { settings, retries: RetryBudget::default(), nodes });
+        let session = Self::of(settings, Backend::Nodes(Box::new(nodes)));
         tokio::spawn(follow(Arc::downgrade(&session), news));
         Ok(session)
     }
 
+    /// Begins with whoever is to answer.
+    pub(super) fn of(settings: Settings, backend: Backend) -> Arc<Self> {
+        Arc::new(Self { settings, retries: RetryBudget::default(), backend })
+    }
+
     /// The node that the contact points led to.
     pub(super) fn contact(&self) -> NodeId {
-        self.nodes.contact()
+        self.backend.contact()
     }
 
     /// What holds where nothing else is said.
@@ -142,7 +143,7 @@ impl Session {
         self.retries.earn();
         loop {
             number += 1;
-            let attempted = self.attempt(&message, route, &avoid, terms).await;
+            let attempted = self.backend.ask(message.clone(), route, &avoid, terms.deadlines()).await;
             let Failed { node, is_cut_short, mut error } = match attempted {
                 Ok((node, answer)) => {
                     watch.iter().for_each(|watch| watch.succeeded(number, node));
@@ -190,26 +191,9 @@ impl Session {
         }
     }
 
-    async fn attempt(
-        &self,
-        message: &ClientMessage,
-        route: Route<'_>,
-        avoid: &[NodeId],
-        terms: &Terms,
-    ) -> Result<(NodeId, ClientMessage), Failed> {
-        let unasked = |error| Failed { node: None, is_cut_short: false, error };
-        let (id, connection) = self.nodes.connection(route, avoid, terms.deadline).await.map_err(unasked)?;
-        let deadline = terms.attempt_deadline();
-        let is_cut_short = deadline < terms.deadline;
-        match connection.call(message.clone(), self.newest_epoch(), deadline).await {
-            Ok(answer) => Ok((id, answer)),
-            Err(error) => Err(Failed { node: Some(id), is_cut_short, error }),
-        }
-    }
-
     /// The newest epoch that any node has told of.
     fn newest_epoch(&self) -> Epoch {
-        self.nodes.newest_epoch()
+        self.backend.newest_epoch()
     }
 
     /// Names a change of the cluster's tables.
@@ -219,7 +203,7 @@ impl Session {
 
     /// Every member of the newest map that is known here.
     pub(super) fn members(&self) -> Vec<NodeId> {
-        self.nodes.members()
+        self.backend.members()
     }
 }
 
@@ -228,13 +212,13 @@ async fn follow(session: Weak<Session>, mut news: watch::Receiver<Epoch>) {
     while news.changed().await.is_ok() {
         let Some(session) = session.upgrade() else { return };
         let newest = *news.borrow_and_update();
-        if newest <= session.nodes.epoch() {
+        if !session.backend.is_behind(newest) {
             continue;
         }
         let terms = session.terms_within(None);
         let asked = session.request(DescribeCluster {}.into(), Route::Anyone, Nature::Read, &terms).await;
         if let Ok((_, ClientMessage::ClusterInfo(info))) = asked {
-            session.nodes.install(&info);
+            session.backend.install(&info);
         }
     }
 }
