@@ -13,6 +13,9 @@ mod observer;
 #[path = "client_api/profiles.rs"]
 mod profiles;
 #[cfg(feature = "cli")]
+#[path = "client_api/reconnect.rs"]
+mod reconnect;
+#[cfg(feature = "cli")]
 #[path = "client_api/resolve.rs"]
 mod resolve;
 #[path = "client_api/semantics.rs"]
