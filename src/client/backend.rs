@@ -1,11 +1,13 @@
 //! Who answers: the nodes of a cluster, or a mock of one.
 
+use std::{pin::pin, sync::Arc, time::Duration};
+
 use quorate_ring::{Epoch, NodeId};
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 
 #[cfg(feature = "mock")]
 use super::Mock;
-use super::{errors::CallError, nodes::Nodes, routing::Route};
+use super::{connection::Connection, errors::CallError, nodes::Nodes, routing::Route};
 use crate::wire::{ClientMessage, ClusterInfo};
 
 /// Where a session's requests go.
@@ -16,13 +18,27 @@ pub(super) enum Backend {
     Mock(Mock),
 }
 
+/// A node that can be asked.
+enum Reached {
+    Node {
+        node: NodeId,
+        connection: Arc<Connection>,
+        epoch: Epoch,
+    },
+    #[cfg(feature = "mock")]
+    Mock {
+        node: NodeId,
+        mock: Mock,
+    },
+}
+
 /// When an attempt must be over.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Deadlines {
     /// With the whole request.
     pub(super) request: Instant,
     /// Counted from when a node is asked.
-    pub(super) attempt: Option<std::time::Duration>,
+    pub(super) attempt: Option<Duration>,
 }
 
 /// An attempt that failed.
@@ -44,6 +60,33 @@ impl Deadlines {
     }
 }
 
+impl Reached {
+    fn node(&self) -> NodeId {
+        match self {
+            Self::Node { node, .. } => *node,
+            #[cfg(feature = "mock")]
+            Self::Mock { node, .. } => *node,
+        }
+    }
+
+    async fn ask(
+        &self,
+        message: ClientMessage,
+        deadlines: Deadlines,
+    ) -> Result<(NodeId, ClientMessage), Failed> {
+        let (deadline, is_cut_short) = deadlines.of_attempt();
+        let answer = match self {
+            Self::Node { connection, epoch, .. } => connection.call(message, *epoch, deadline).await,
+            #[cfg(feature = "mock")]
+            Self::Mock { node, mock } => mock.call(*node, message, deadline).await,
+        };
+        match answer {
+            Ok(answer) => Ok((self.node(), answer)),
+            Err(error) => Err(Failed { node: Some(self.node()), is_cut_short, error }),
+        }
+    }
+}
+
 impl Backend {
     /// Asks the best node that is not to be avoided, once.
     pub(super) async fn ask(
@@ -53,24 +96,50 @@ impl Backend {
         avoid: &[NodeId],
         deadlines: Deadlines,
     ) -> Result<(NodeId, ClientMessage), Failed> {
-        let (node, is_cut_short, answer) = match self {
-            Self::Nodes(nodes) => {
-                let connection = nodes.connection(route, avoid, deadlines.request).await;
-                let (node, connection) =
-                    connection.map_err(|error| Failed { node: None, is_cut_short: false, error })?;
-                let (deadline, is_cut_short) = deadlines.of_attempt();
-                (node, is_cut_short, connection.call(message, nodes.newest_epoch(), deadline).await)
-            }
-            #[cfg(feature = "mock")]
-            Self::Mock(mock) => {
-                let node = mock.choose(route, avoid);
-                let (deadline, is_cut_short) = deadlines.of_attempt();
-                (node, is_cut_short, mock.call(node, message, deadline).await)
-            }
+        self.reach(route, avoid, deadlines).await?.ask(message, deadlines).await
+    }
+
+    /// Asks the best node that is not to be avoided, and the next best one too once that has not answered within `patience`,
+    /// if there is one and it `may`. Whichever answers first is heard.
+    pub(super) async fn ask_twice(
+        &self,
+        message: ClientMessage,
+        route: Route<'_>,
+        avoid: &[NodeId],
+        deadlines: Deadlines,
+        (patience, may): (Duration, impl FnOnce() -> bool),
+    ) -> Result<(NodeId, ClientMessage), Failed> {
+        let first = self.reach(route, avoid, deadlines).await?;
+        let mut first_asked = pin!(first.ask(message.clone(), deadlines));
+        if let Ok(answered) = timeout_at(Instant::now() + patience, &mut first_asked).await {
+            return answered;
+        }
+        let others: Vec<_> = avoid.iter().copied().chain([first.node()]).collect();
+        let second = match self.reach(route, &others, deadlines).await {
+            Ok(second) if !others.contains(&second.node()) && may() => second,
+            _ => return first_asked.await,
         };
-        match answer {
-            Ok(answer) => Ok((node, answer)),
-            Err(error) => Err(Failed { node: Some(node), is_cut_short, error }),
+        let mut second_asked = pin!(second.ask(message, deadlines));
+        tokio::select! {
+            answered = &mut first_asked => if answered.is_ok() { answered } else { second_asked.await },
+            answered = &mut second_asked => if answered.is_ok() { answered } else { first_asked.await },
+        }
+    }
+
+    /// The best node that is not to be avoided.
+    async fn reach(
+        &self,
+        route: Route<'_>,
+        avoid: &[NodeId],
+        deadlines: Deadlines,
+    ) -> Result<Reached, Failed> {
+        match self {
+            Self::Nodes(nodes) => match nodes.connection(route, avoid, deadlines.request).await {
+                Ok((node, connection)) => Ok(Reached::Node { node, connection, epoch: nodes.newest_epoch() }),
+                Err(error) => Err(Failed { node: None, is_cut_short: false, error }),
+            },
+            #[cfg(feature = "mock")]
+            Self::Mock(mock) => Ok(Reached::Mock { node: mock.choose(route, avoid), mock: mock.clone() }),
         }
     }
 

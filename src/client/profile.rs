@@ -38,6 +38,7 @@ pub struct Profile {
     pub(super) write_consistency: Option<Consistency>,
     pub(super) timeout: Option<Duration>,
     pub(super) attempt_timeout: Option<Duration>,
+    pub(super) hedge_after: Option<Duration>,
     pub(super) retries: Option<Arc<dyn RetryPolicy>>,
     pub(super) idempotent: Option<bool>,
 }
@@ -74,6 +75,25 @@ impl Profile {
         self
     }
 
+    /// How long a read of a key or of a page may go unanswered before another node is asked beside the first; whichever
+    /// answers first is heard. No more than a tenth of all requests do so. Nodes hedge as well, against replicas that are
+    /// slow: this is against a slow node or way to it. By default it is not done. Writes are never sent twice for it.
+    ///
+    /// ```no_run
+    /// # async fn example(pages: quorate::client::TableHandle) -> Result<(), Box<dyn std::error::Error>> {
+    /// use std::time::Duration;
+    /// use quorate::client::Profile;
+    ///
+    /// let hedged = Profile::new().hedge_after(Duration::from_millis(20));
+    /// pages.get("home").profile(&hedged).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn hedge_after(mut self, patience: Duration) -> Self {
+        self.hedge_after = Some(patience);
+        self
+    }
+
     /// Whether failed attempts are made again. By default [`DefaultRetries`](super::DefaultRetries).
     pub fn retries(mut self, policy: impl RetryPolicy) -> Self {
         self.retries = Some(Arc::new(policy));
@@ -94,6 +114,7 @@ impl Profile {
             write_consistency: self.write_consistency.or(below.write_consistency),
             timeout: self.timeout.or(below.timeout),
             attempt_timeout: self.attempt_timeout.or(below.attempt_timeout),
+            hedge_after: self.hedge_after.or(below.hedge_after),
             retries: self.retries.clone().or_else(|| below.retries.clone()),
             idempotent: self.idempotent.or(below.idempotent),
         }

@@ -50,6 +50,8 @@ pub(super) struct Terms {
     pub(super) deadline: Instant,
     /// How long one node may take.
     attempt_timeout: Option<Duration>,
+    /// How long a read may go unanswered before a second node is asked.
+    hedge_after: Option<Duration>,
     /// None for the usual one.
     retries: Option<Arc<dyn RetryPolicy>>,
     /// The name of the table that the request is about, if its id is all that it says itself.
@@ -119,7 +121,14 @@ impl Session {
         let profile = profile.over(self.profile());
         let timeout = profile.timeout.unwrap_or(TIMEOUT).min(TIMEOUT_MAX);
         let attempt_timeout = profile.attempt_timeout.map(|timeout| timeout.min(TIMEOUT_MAX));
-        Terms { deadline: Instant::now() + timeout, attempt_timeout, retries: profile.retries, table: None }
+        let hedge_after = profile.hedge_after.map(|patience| patience.min(TIMEOUT_MAX));
+        Terms {
+            deadline: Instant::now() + timeout,
+            attempt_timeout,
+            hedge_after,
+            retries: profile.retries,
+            table: None,
+        }
     }
 
     /// The same for one that says at most how long it may take.
@@ -143,7 +152,7 @@ impl Session {
         self.retries.earn();
         loop {
             number += 1;
-            let attempted = self.backend.ask(message.clone(), route, &avoid, terms.deadlines()).await;
+            let attempted = self.attempt(&message, route, nature, &avoid, terms).await;
             let Failed { node, is_cut_short, mut error } = match attempted {
                 Ok((node, answer)) => {
                     watch.iter().for_each(|watch| watch.succeeded(number, node));
@@ -176,6 +185,25 @@ impl Session {
                 }
             }
             watch.iter_mut().for_each(Watch::attempt_begins);
+        }
+    }
+
+    async fn attempt(
+        &self,
+        message: &ClientMessage,
+        route: Route<'_>,
+        nature: Nature,
+        avoid: &[NodeId],
+        terms: &Terms,
+    ) -> Result<(NodeId, ClientMessage), Failed> {
+        let deadlines = terms.deadlines();
+        let is_of_keys = matches!(route, Route::Key(..) | Route::Token(..));
+        match terms.hedge_after.filter(|_| nature == Nature::Read && is_of_keys) {
+            None => self.backend.ask(message.clone(), route, avoid, deadlines).await,
+            Some(patience) => {
+                let hedge = (patience, || self.retries.spend());
+                self.backend.ask_twice(message.clone(), route, avoid, deadlines, hedge).await
+            }
         }
     }
 

@@ -7,6 +7,8 @@ use quorate::client::{
     TableHandle, TableKind, UpdateError, WriteError,
 };
 
+use quorate::ring::NodeId;
+
 use super::observer::Heard;
 
 /// Would try anything again.
@@ -131,7 +133,7 @@ async fn a_read_leaves_a_node_that_takes_too_long() {
     mock.fail_next_read(Fault::Silence);
     let read = table.get("k").profile(&quick).await.unwrap();
     assert_eq!(read.value(), Ok(Some(&"v".into())));
-    assert_eq!(read.receipt().coordinator, quorate::ring::NodeId(3), "the third that was asked");
+    assert_eq!(read.receipt().coordinator, NodeId(3), "the third that was asked");
     assert_eq!(heard.take().last().unwrap(), "request 3: get t QUORUM: applied");
 
     mock.fail_next_write(Fault::Silence);
@@ -139,6 +141,34 @@ async fn a_read_leaves_a_node_that_takes_too_long() {
     assert!(matches!(error, WriteError::TimedOut { outcome: Outcome::Unknown }), "{error}");
     mock.fail_next_write(Fault::Silence);
     table.put("k", "w").profile(&quick).idempotent(true).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_read_that_is_hedged_is_answered_by_whoever_is_quicker() {
+    let (mock, table, heard) = start().await;
+    table.put("k", "v").await.unwrap();
+    let hedged =
+        table.with_profile(&Profile::new().hedge_after(Duration::from_millis(20)).retries(NoRetries));
+    let coordinator = async || hedged.get("k").await.unwrap().receipt().coordinator;
+    assert_eq!(coordinator().await, NodeId(1), "nobody else is asked in vain");
+    mock.fail_next_read(Fault::Silence);
+    heard.take();
+    assert_eq!(coordinator().await, NodeId(2));
+    assert_eq!(heard.take(), ["attempt 1: get t QUORUM: applied", "request 1: get t QUORUM: applied"]);
+    mock.fail_next_read(Fault::Silence);
+    let page = hedged.scan().next_page().await.unwrap().unwrap();
+    assert_eq!((page.rows.len(), page.receipt.coordinator), (1, NodeId(2)));
+
+    // One of them fails: the other is waited for.
+    mock.fail_next_read(Fault::Silence);
+    mock.fail_next_read(Fault::Refused(Failure::Recovering));
+    let timeout = Duration::from_millis(100);
+    let error = hedged.get("k").timeout(timeout).await.unwrap_err();
+    assert!(matches!(error, quorate::client::ReadError::TimedOut { .. }), "{error}");
+
+    mock.fail_next_write(Fault::Silence);
+    let error = hedged.put("k", "w").timeout(timeout).idempotent(true).await.unwrap_err();
+    assert_eq!(error.outcome(), Outcome::Unknown, "a write is never hedged");
 }
 
 #[tokio::test]
