@@ -1,7 +1,17 @@
 //! Quorate: a leaderless key-value store whose QUORUM is linearizable.
 //!
-//! With the feature `client` alone this crate is the client SDK; with `server` it also holds the node, and
-//! with `cli` what the `quorate` program is made of.
+//! Every node is a peer: any node takes any request. Keys sit on a consistent-hash ring, each on N nodes, and every request
+//! says how many of them must answer. **Programs begin at [`client`]**, which is a guide to the SDK.
+//!
+//! | feature | adds |
+//! |---|---|
+//! | `client` | the SDK alone: no storage, no gossip, no command line |
+//! | `mock` | a cluster in memory, for tests of programs that use the SDK |
+//! | `server` | the node, its storage and its driver |
+//! | `cli` | what the `quorate` program is made of |
+//!
+//! The default is all of it but `mock`. Programs that only talk to a cluster want
+//! `quorate = { default-features = false, features = ["client"] }`.
 
 #[cfg(any(feature = "cli", test))]
 pub mod certs;

@@ -1,26 +1,160 @@
 //! The client SDK: what a program uses to read and write.
 //!
 //! [`Client`] finds the cluster through any of its nodes and then talks to the replicas of each key directly,
-//! over one connection per node. It is cheap to clone and works on every kind of tokio runtime. Every call has
-//! a deadline and may be cancelled by dropping its future. Every error says whether a write was
-//! [applied, not applied, or unknown](Outcome).
+//! over one connection per node. It is cheap to clone and works on every kind of tokio runtime.
+//!
+//! # Connect
+//!
+//! A client needs a node or two to find the cluster through, and a certificate of the cluster's authority. It learns the
+//! other nodes by itself, and keeps up with those that come and go.
 //!
 //! ```no_run
-//! use quorate::client::{Client, Consistency, Identity};
-//! # fn merge(values: &[bytes::Bytes]) -> Vec<u8> { values.concat() }
+//! use quorate::client::{Client, Identity};
+//!
 //! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
 //! let identity = Identity::from_pem_files("ca.crt".as_ref(), "client.crt".as_ref(), "client.key".as_ref())?;
-//! let client = Client::builder().contact_points(["127.0.0.1:7000"]).tls(identity).build().await?;
-//! let carts = client.table("carts").await?;
-//!
-//! let read = carts.get("alice").consistency(Consistency::Quorum).await?;
-//! let merged = merge(read.values());
-//! carts.put("alice", merged).context(read.context()).await?;
-//!
-//! carts.update("alice", merge).await?; // the same in one line
+//! let client = Client::builder().contact_points(["10.0.0.1:7000", "10.0.0.2:7000"]).tls(identity).build().await?;
 //! # Ok(())
 //! # }
 //! ```
+//!
+//! # Read and write
+//!
+//! Keys and values are bytes. A request is set up by its options and sent when it is awaited; each has a deadline, 5 s
+//! unless a [profile](Profile) or the call itself says otherwise.
+//!
+//! ```
+//! # #[cfg(feature = "mock")]
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let client = quorate::client::Mock::new().client();
+//! use std::time::Duration;
+//!
+//! client.create_table("sessions").await?;
+//! let sessions = client.table("sessions").await?;
+//! sessions.put("alice", "logged in").ttl(Duration::from_secs(3600)).await?;
+//! let read = sessions.get("alice").timeout(Duration::from_millis(500)).await?;
+//! assert_eq!(read.value()?.map(|value| &value[..]), Some(&b"logged in"[..]));
+//! sessions.delete("alice").await?;
+//!
+//! for (key, written) in sessions.put_many([("bob", "1"), ("eve", "2")]).await {
+//!     println!("{key:?} is on {:?}", written?.receipt().answered);
+//! }
+//! # Ok(())
+//! # }
+//! # #[cfg(not(feature = "mock"))]
+//! # fn main() {}
+//! ```
+//!
+//! # Levels
+//!
+//! How many of a key's replicas must answer is for each request to say, or for its table. [`Consistency::Quorum`], the
+//! default, is linearizable: a read sees every write that was acknowledged before it began, whichever nodes fail
+//! meanwhile. [`Consistency::One`] is quicker, goes on with a single replica, and promises neither. What many requests
+//! have in common, levels, timeouts, retries and hedging, is said once in a [`Profile`].
+//!
+//! # Siblings and contexts
+//!
+//! A `siblings` table, the usual kind, keeps values that were written side by side, so that none is lost, until somebody
+//! merges them: [`Read::values`] gives all of them, and a write that carries the [`Read::context`] replaces
+//! exactly what was read. [`TableHandle::update`] does it all. A `register` table keeps the value written last.
+//!
+//! ```
+//! # #[cfg(feature = "mock")]
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let client = quorate::client::Mock::new().client();
+//! # client.create_table("carts").await?;
+//! # let carts = client.table("carts").await?;
+//! let empty = carts.get("alice").await?;
+//! carts.put("alice", "apples").context(empty.context()).await?;
+//! carts.put("alice", "pears").context(empty.context()).await?; // by someone who has not seen the apples
+//!
+//! let both = carts.get("alice").await?;
+//! assert!(both.is_conflicted());
+//! let merged = both.values().join(&b", "[..]);
+//! carts.put("alice", merged).context(both.context()).await?;
+//!
+//! // The same in one step, and again with newer values should somebody else be quicker.
+//! carts.update("alice", |carts| [carts.concat(), b", plums".to_vec()].concat()).await?;
+//! assert_eq!(carts.get("alice").await?.values(), ["apples, pears, plums"]);
+//! # Ok(())
+//! # }
+//! # #[cfg(not(feature = "mock"))]
+//! # fn main() {}
+//! ```
+//!
+//! Where two values always come to one in the same way, a [resolver](Resolve) says how, in
+//! [reads](Read::resolved) and [updates](TableHandle::update_with).
+//!
+//! # Outcomes and retries
+//!
+//! Every error says what is known of the write: it was [not applied](Outcome::NotApplied) and never will be, or that is
+//! [unknown](Outcome::Unknown), because the answer did not come. Nothing is guessed. The client tries again by itself where
+//! that does no harm, and within the deadline, as its [policy](RetryPolicy) says; a write whose outcome is unknown it never
+//! repeats, unless it is marked [idempotent](Put::idempotent). What to do then only the program knows:
+//!
+//! ```no_run
+//! # async fn example(accounts: quorate::client::TableHandle) -> Result<(), Box<dyn std::error::Error>> {
+//! use quorate::client::Outcome;
+//!
+//! match accounts.put("alice", "10").await {
+//!     Ok(written) => println!("on {:?}", written.receipt().answered),
+//!     Err(error) if error.outcome() == Outcome::NotApplied => println!("nothing happened: {error}"),
+//!     Err(error) => println!("it may be there, or be there later; read it: {error}"),
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Scans
+//!
+//! [`TableHandle::scan`] reads a whole table, page by page, in the order of the keys' tokens. A [`Cursor`] is a place in
+//! it that can be kept as text, for another process to go on from.
+//!
+//! # Typed values
+//!
+//! [`TableHandle::typed`] gives the same table with values of a type that serde knows in the place of bytes.
+//!
+//! ```
+//! # #[cfg(feature = "mock")]
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let client = quorate::client::Mock::new().client();
+//! # client.create_table("carts").await?;
+//! use std::collections::BTreeSet;
+//! use quorate::client::Union;
+//!
+//! let carts = client.table("carts").await?.typed::<BTreeSet<String>>();
+//! carts.put("alice", &BTreeSet::from(["apples".to_owned()])).await?;
+//! let add = |cart: Option<BTreeSet<_>>| {
+//!     let mut cart = cart.unwrap_or_default();
+//!     cart.insert("pears".to_owned());
+//!     cart
+//! };
+//! carts.update_with("alice", Union, add).await?;
+//! assert_eq!(carts.get("alice").await?.value()?.map(|cart| cart.len()), Some(2));
+//! # Ok(())
+//! # }
+//! # #[cfg(not(feature = "mock"))]
+//! # fn main() {}
+//! ```
+//!
+//! # Metrics
+//!
+//! An [`Observer`] hears of each request and of each attempt as it ends: operation, table, level, node, latency, outcome.
+//!
+//! # Testing
+//!
+//! With the feature `mock` there is `Mock`: a cluster in memory whose clients are of the type [`Client`], with contexts,
+//! levels and scans as they are in a cluster, a clock that the test moves, and failures that it orders. It is meant for
+//! `[dev-dependencies]`.
+//!
+//! # Cancellation
+//!
+//! Every future may be dropped at any time, as by a timeout or `select!`: its place in the queue is free at once, an answer
+//! that comes later is ignored, and no other request notices. A write that was dropped after it was sent may be
+//! applied, as one whose outcome is unknown.
 
 mod backend;
 mod backoff;
