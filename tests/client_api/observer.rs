@@ -1,6 +1,6 @@
 //! What an observer hears.
 
-use std::sync::{Arc, Mutex};
+use std::sync::Mutex;
 
 use quorate::client::{Ended, Observer, Outcome};
 
@@ -37,6 +37,8 @@ impl Observer for Heard {
 #[cfg(feature = "cli")]
 #[tokio::test]
 async fn an_observer_hears_of_requests_and_attempts() {
+    use std::sync::Arc;
+
     use quorate::client::{Client, Consistency};
 
     let (cluster, _client, _) = super::cluster::start(3).await;
