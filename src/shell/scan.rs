@@ -1,10 +1,10 @@
 //! SELECT without WHERE: a table in the order of its keys' tokens.
 
-use std::io;
+use std::{io, time::Duration};
 
 use rustyline::{DefaultEditor, error::ReadlineError};
 
-use super::{Answer, Console, ShellError, trace::receipt_table};
+use super::{Answer, Console, ShellError, clock::now, trace::receipt_table};
 use crate::{
     client::TableHandle,
     cql::{Column, Paging, ReadOptions, render::Parts},
@@ -23,12 +23,12 @@ pub(super) struct Wish {
 }
 
 /// Prints the rows as they come. A person is asked after each so many whether to go on; to a program or a file everything
-/// is given.
+/// is given. Says how long the person took to answer, in all.
 pub(super) async fn select_all(
     table: &TableHandle,
     wish: &Wish,
     console: &Console,
-) -> Result<(), ShellError> {
+) -> Result<Duration, ShellError> {
     let definition = table.definition();
     let answer = || Answer::new(&definition.name, definition.kind, &wish.columns, console.format());
     let asks_after = match wish.paging {
@@ -44,6 +44,7 @@ pub(super) async fn select_all(
         scan = scan.monotone();
     }
     let (mut parts, mut shown, mut conflicts) = (Parts::new(console.format()), 0, 0);
+    let mut thought = Duration::ZERO;
     loop {
         let rows = asks_after.unwrap_or(PAGE_ROWS).min(PAGE_ROWS);
         scan = scan.page_rows(u32::try_from(left).unwrap_or(u32::MAX).min(rows));
@@ -67,7 +68,10 @@ pub(super) async fn select_all(
         }
         if asks_after.is_some_and(|rows| shown >= rows as usize) {
             shown = 0;
-            if !goes_on().await? {
+            let asked = now();
+            let goes_on = goes_on().await?;
+            thought += asked.elapsed();
+            if !goes_on {
                 break;
             }
         }
@@ -78,7 +82,8 @@ pub(super) async fn select_all(
             "{more} more keys have concurrent values; CONTEXT(value) selects what resolves them"
         ));
     }
-    Ok(console.end_of_parts(&mut parts, answer().grid())?)
+    console.end_of_parts(&mut parts, answer().grid())?;
+    Ok(thought)
 }
 
 /// Whether a person wants more.

@@ -38,6 +38,8 @@ pub struct Session {
     level: SessionLevel,
     tracing: bool,
     timing: bool,
+    /// How long a person was waited for, while the statement under way was carried out.
+    thought: Duration,
     paging: Paging,
     tables: BTreeMap<String, TableHandle>,
     /// SOURCE within SOURCE.
@@ -146,6 +148,7 @@ impl Session {
             level,
             tracing: false,
             timing: false,
+            thought: Duration::ZERO,
             paging: Paging::Rows(PAGING_DEFAULT),
             tables,
             depth: 0,
@@ -172,10 +175,12 @@ impl Session {
     /// # Errors
     /// See [`ShellError`]; those of writes say what became of them.
     pub async fn execute(&mut self, statement: Statement) -> Result<Flow, ShellError> {
-        let (begun, is_timed) = (now(), self.timing);
+        let (begun, is_timed) = (now(), self.timing && settings::is_timed(&statement));
+        self.thought = Duration::ZERO;
         let result = self.carry_out(statement).await;
         if is_timed {
-            self.console.note(format_args!("time: {:.1} ms", begun.elapsed().as_secs_f64() * 1e3));
+            let took = begun.elapsed().saturating_sub(self.thought);
+            self.console.note(format_args!("time: {:.1} ms", took.as_secs_f64() * 1e3));
         }
         result
     }
@@ -201,7 +206,7 @@ impl Session {
             Plan::Scan { table, columns, limit, options } => {
                 let handle = self.table(&table).await?;
                 let wish = scan::Wish { columns, limit, options, paging: self.paging, tracing: self.tracing };
-                scan::select_all(&handle, &wish, &self.console).await?;
+                self.thought = scan::select_all(&handle, &wish, &self.console).await?;
             }
             Plan::Session(command) => return self.command(command).await,
         }

@@ -39,6 +39,21 @@ impl Session {
     }
 }
 
+/// Whether a statement does something that takes time. One that reads others from a file has each of those timed.
+pub(super) fn is_timed(statement: &Statement) -> bool {
+    !matches!(
+        statement,
+        Statement::Consistency(_)
+            | Statement::Tracing(_)
+            | Statement::Timing(_)
+            | Statement::Expand(_)
+            | Statement::Paging(_)
+            | Statement::Source(_)
+            | Statement::Help
+            | Statement::Exit
+    )
+}
+
 fn level_text(level: SessionLevel) -> String {
     match level {
         SessionLevel::Default => "consistency DEFAULT: each table's own levels (DESCRIBE TABLES)".to_owned(),
