@@ -40,6 +40,11 @@ impl Standings {
         self.has_said.entry(peer).and_modify(|has_said| *has_said = true);
     }
 
+    /// The peers that are up and have said how far they have come.
+    pub fn have_said(&self) -> impl Iterator<Item = NodeId> {
+        self.has_said.iter().filter(|(_, has_said)| **has_said).map(|(peer, _)| *peer)
+    }
+
     /// Sees to it that whoever is not done is asked in time. To be called after every other event.
     pub fn watch(&mut self, turn: &Turn<'_>) {
         if self.timers.next().is_none()

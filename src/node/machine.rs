@@ -215,6 +215,12 @@ impl Node {
         self.surroundings.up.iter().filter(|node| *node != self.surroundings.config.node).count()
     }
 
+    /// How many of them have said that they act as members, too: those that this node counts on.
+    pub fn peers_serving(&self) -> usize {
+        let Surroundings { serves, up, .. } = &self.surroundings;
+        self.standings.have_said().filter(|peer| *serves && !up.is_absent(*peer)).count()
+    }
+
     /// The epoch of the cluster map by which it acts as a member; none before it does (rule M1).
     pub fn serves_by(&self) -> Option<Epoch> {
         self.surroundings.serves.then(|| self.surroundings.catalog.epoch())

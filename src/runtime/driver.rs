@@ -196,7 +196,7 @@ impl Loop {
                 arrived(&input);
                 node.handle(now, input, &mut self.effects);
             }
-            self.host.switchboard.report_peers_up(node.peers_up());
+            self.host.switchboard.report_peers_up(node.peers_serving());
         }
         let outcome = self.carry_out(now.mono);
         self.host.switchboard.flush();

@@ -43,7 +43,7 @@ pub struct NodeHandle {
     thread: thread::JoinHandle<()>,
 }
 
-/// How many nodes must be connected.
+/// How many nodes must serve, as the one that is asked has heard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Await {
     /// More than half of the cluster, this node included.
@@ -113,7 +113,7 @@ impl NodeHandle {
         self.reports.clone()
     }
 
-    /// Waits until so many nodes are connected to this one and it acts as a member.
+    /// Waits until this node acts as a member, and so many others are connected to it and have said that they do, too.
     ///
     /// # Errors
     /// If the node stops before.

@@ -135,7 +135,7 @@ pub(super) const METRICS: &[Metric] = &[
     )
     .seconds(),
     // Peers.
-    gauge("quorate_peers_up", &[], "peers that are connected and known to be who they say they are"),
+    gauge("quorate_peers_up", &[], "peers that are connected, known to be who they say they are, and act as members"),
     gauge("quorate_peer_connected", &["peer"], "1 if there is a connection to the peer, else 0"),
     gauge("quorate_peer_round_trip_seconds", &["peer"], "the round trip to the peer, smoothed; NaN without one")
         .seconds(),
