@@ -113,7 +113,8 @@ for writes, QUORUM unless its creation said otherwise.",
             }
 
             /// Says that doing it twice is as good as once, so that an attempt whose outcome is unknown may
-            /// be repeated. It may then take effect a second time, after writes of others.
+            /// be repeated. It may then take effect a second time, after writes of others; in a `siblings` table the
+            /// value may stand there twice until it is replaced, unless the write has a context.
             pub fn idempotent(mut self, idempotent: bool) -> Self {
                 self.options.own.idempotent = Some(idempotent);
                 self

@@ -57,6 +57,11 @@ pub(crate) async fn back_up(arguments: Backup, console: Console) -> Result<(), F
 
 /// Restores backups, or only verifies them.
 pub(crate) async fn restore(arguments: Restore, console: Console) -> Result<(), Failure> {
+    if !arguments.consistency.is_linearizable() {
+        let why =
+            "a restore writes at QUORUM or ALL: at less it would not replace what others have acknowledged";
+        return Err(Failure::usage(why));
+    }
     let backups = BackupSet::verify(&arguments.directories)?;
     backups.warn(arguments.table.as_deref(), &console);
     if arguments.check {

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use quorate_ring::{Consistency, Hlc, TableKind, WallMicros};
 use quorate_storage::{Content, State};
 
-use crate::client::{Put, TableHandle};
+use crate::client::{Outcome, Put, TableHandle};
 
 /// What of a state is still there.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -58,16 +58,22 @@ pub(super) enum Restored {
     Existing,
 }
 
+/// Why the values of a key were not written, and whether some of them may have been.
+struct Failed {
+    why: String,
+    may_be_written: bool,
+}
+
 impl KeyRestore {
     /// Writes the values over what the key holds; the error says why not, and what is known of it.
     pub(super) async fn run(&self) -> Result<Restored, String> {
         let has_siblings = self.table.definition().kind == TableKind::Siblings;
         match &self.values[..] {
-            [(value, left)] if !has_siblings || !self.skip_existing => {
+            [(value, left)] if !has_siblings => {
                 if self.skip_existing && self.holds_values().await? {
                     return Ok(Restored::Existing);
                 }
-                // It replaces what a quorum holds, itself included when it is sent again.
+                // A register that is written again holds the value once all the same.
                 let put = self.put(value, *left).idempotent(true);
                 put.await.map(|_| Restored::Written).map_err(|error| error.to_string())
             }
@@ -84,25 +90,30 @@ impl KeyRestore {
     /// other. One that may have been written or not is not sent again, for it might stand there twice: all are written anew,
     /// in place of whatever is there then.
     async fn run_in_context(&self) -> Result<Restored, String> {
-        let mut attempt = 1;
+        let (mut attempt, mut may_be_ours) = (1, false);
         loop {
-            match self.write_all(attempt == 1 && self.skip_existing).await {
-                Err(_) if attempt < ATTEMPTS => attempt += 1,
-                ended => return ended,
+            match self.write_all(self.skip_existing && !may_be_ours).await {
+                Ok(restored) => return Ok(restored),
+                Err(failed) if attempt >= ATTEMPTS => return Err(failed.why),
+                Err(failed) => may_be_ours |= failed.may_be_written,
             }
+            attempt += 1;
         }
     }
 
-    async fn write_all(&self, skip_existing: bool) -> Result<Restored, String> {
+    async fn write_all(&self, skip_existing: bool) -> Result<Restored, Failed> {
         let read = self.table.get(self.key.clone()).consistency(Consistency::Quorum);
-        let read = read.await.map_err(|error| error.to_string())?;
+        let read = read.await.map_err(|error| Failed { why: error.to_string(), may_be_written: false })?;
         if skip_existing && !read.values().is_empty() {
             return Ok(Restored::Existing);
         }
         for (number, (value, left)) in (1..).zip(&self.values) {
             let put = self.put(value, *left).context(read.context());
             let many = self.values.len();
-            put.await.map_err(|error| format!("value {number} of {many}: {error}"))?;
+            put.await.map_err(|error| Failed {
+                why: format!("value {number} of {many}: {error}"),
+                may_be_written: number > 1 || error.outcome() != Outcome::NotApplied,
+            })?;
         }
         Ok(Restored::Written)
     }
@@ -121,6 +132,51 @@ mod tests {
     use quorate_storage::Register;
 
     use super::*;
+    #[cfg(feature = "mock")]
+    use crate::client::{Failure, Fault, Mock};
+
+    /// A restore of these values over what the test has written, in a table of siblings.
+    #[cfg(feature = "mock")]
+    async fn restore_of(mock: &Mock, values: &[&'static str], skip_existing: bool) -> KeyRestore {
+        let client = mock.client();
+        client.create_table("t").await.unwrap();
+        KeyRestore {
+            table: client.table("t").await.unwrap(),
+            key: Bytes::from_static(b"k"),
+            values: values.iter().map(|value| (Bytes::from_static(value.as_bytes()), None)).collect(),
+            level: Consistency::Quorum,
+            skip_existing,
+        }
+    }
+
+    #[cfg(feature = "mock")]
+    #[tokio::test]
+    async fn a_key_that_holds_a_value_is_left_alone_whatever_fails_first() {
+        let mock = Mock::new();
+        let restore = restore_of(&mock, &["old"], true).await;
+        restore.table.put("k", "new").await.unwrap();
+        mock.fail_next_read(Fault::Refused(Failure::Recovering));
+        mock.fail_next_read(Fault::Refused(Failure::Contended { rounds: 3 }));
+        assert_eq!(restore.run().await, Ok(Restored::Existing));
+        assert_eq!(restore.table.get("k").await.unwrap().values(), ["new"]);
+    }
+
+    #[cfg(feature = "mock")]
+    #[tokio::test]
+    async fn values_stand_once_though_it_was_not_known_whether_they_were_written() {
+        for values in [&["one"][..], &["one", "other"]] {
+            for fault in [Fault::UnknownApplied, Fault::UnknownNotApplied] {
+                let mock = Mock::new();
+                let restore = restore_of(&mock, values, false).await;
+                restore.table.put("k", "before").await.unwrap();
+                mock.fail_next_write(fault);
+                assert_eq!(restore.run().await, Ok(Restored::Written));
+                let mut held: Vec<_> = restore.table.get("k").await.unwrap().values().to_vec();
+                held.sort();
+                assert_eq!(held, values);
+            }
+        }
+    }
 
     #[test]
     fn what_has_expired_or_was_deleted_is_not_there() {

@@ -3,7 +3,7 @@
 //! Several backups of one cluster are read side by side, and what they hold of a key is merged as replicas merge it: what
 //! one of them has and what another one lacks come together, and what was deleted or overwritten on one of them is not brought
 //! back by another. Then the key's values are written over what the cluster holds of it. Doing it twice, or again after it was
-//! interrupted, ends in the same.
+//! interrupted, ends in the same, but for what others wrote in between.
 //!
 //! How far it has come stands in a file beside the backup, as with COPY .. FROM.
 

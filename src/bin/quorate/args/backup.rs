@@ -42,7 +42,7 @@ pub(crate) struct Restore {
     /// Leave keys alone that hold a value
     #[arg(long)]
     pub(crate) skip_existing: bool,
-    /// The level of each write
+    /// The level of each write: QUORUM or ALL
     #[arg(long, value_name = "LEVEL", default_value = "QUORUM")]
     pub(crate) consistency: Consistency,
     /// Keys that are written at a time

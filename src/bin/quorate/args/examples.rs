@@ -77,9 +77,9 @@ Examples:
 pub(super) const RESTORE_EXAMPLES: &str = "\
 Every byte is verified before anything is written. Tables that are missing are created; then each value is written
 anew: it replaces what the key holds, keeps what is left of its time, and concurrent values stay side by side. What was
-deleted or has expired is not brought back, and keys that are in no backup are left alone. Doing it twice is
-harmless. Keys that could not be written are in DIR.rejects.csv with the reason, and how far it has come
-stands in DIR.progress.
+deleted or has expired is not brought back, and keys that are in no backup are left alone. Doing it twice replaces
+what clients wrote in between, unless --skip-existing keeps it. Keys that could not be written are in
+DIR.rejects.csv with the reason, and how far it has come stands in DIR.progress.
 
 A node's backup has the keys that it holds. Give the backups of several nodes at once where tables have fewer
 replicas than the cluster has nodes, or where every write that QUORUM had acknowledged matters: of M nodes and Q replicas
