@@ -44,7 +44,8 @@ impl Client {
     ) -> Result<BackupDescribed, CatalogError> {
         let session = self.session();
         let terms = session.terms_within(None);
-        match session.request(question, Route::Only(node), Nature::Read, &terms).await? {
+        match session.request(question, Route::Only(node), Nature::Write { idempotent: true }, &terms).await?
+        {
             (_, ClientMessage::BackupDescribed(described)) => Ok(described),
             (node, _) => Err(CallError::not_applied(Cause::UnexpectedAnswer { node }).into()),
         }

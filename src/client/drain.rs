@@ -21,7 +21,9 @@ impl Client {
     pub async fn drain(&self, node: NodeId) -> Result<Draining, CatalogError> {
         let session = self.session();
         let terms = session.terms_within(None);
-        let answer = session.request(Drain {}.into(), Route::Only(node), Nature::Read, &terms).await?;
+        let answer = session
+            .request(Drain {}.into(), Route::Only(node), Nature::Write { idempotent: true }, &terms)
+            .await?;
         match answer {
             (_, ClientMessage::Draining(draining)) => Ok(draining),
             (node, _) => Err(CallError::not_applied(Cause::UnexpectedAnswer { node }).into()),
