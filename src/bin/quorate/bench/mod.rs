@@ -91,11 +91,13 @@ async fn measure(arguments: &Bench, nodes: Option<&Nodes>, console: Console) -> 
     if arguments.workload.scans() {
         load.find_pages().await?;
     }
+    let mut wrong = Vec::new();
     if arguments.warm_up > Duration::ZERO {
-        load.run(arguments.warm_up, 1, || ()).await;
+        wrong = load.run(arguments.warm_up, 1, || ()).await.wrong;
     }
     console.note(format_args!("measuring for {} s", arguments.seconds));
-    let (tally, seconds, costs) = timed(&load, nodes, Duration::from_secs(arguments.seconds)).await;
+    let (mut tally, seconds, costs) = timed(&load, nodes, Duration::from_secs(arguments.seconds)).await;
+    tally.wrong.extend(wrong);
     tell(&Report { asked: arguments, choice, tally: &tally, seconds, costs }, console)
 }
 
