@@ -55,7 +55,7 @@ fn rows_stand_by_themselves_and_times_are_told_on_demand() {
     terminal.asks("SELECT * FROM t;\r", "-[ row 1 ]-\r\nkey   | a\r\nvalue | b\r\n1 row\r\ntime: ");
     terminal.asks("EXPAND OFF\r", "expand off");
     terminal.asks("SELECT * FROM t;\r", "│ a   ┆ b     │");
-    terminal.asks("TIMING OFF\r", "timing off\r\n\u{1b}");
+    terminal.asks("TIMING OFF\r", "timing off\r\n");
     terminal.types("EXIT\r");
     terminal.ends();
 }
