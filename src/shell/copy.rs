@@ -20,7 +20,8 @@ use tokio::task::JoinSet;
 
 use super::{
     Console, ShellError,
-    copy_progress::{Place, ProgressFile},
+    copy_progress::{Copied, Place},
+    progress_file::ProgressFile,
     rejects::Rejects,
 };
 use crate::{
@@ -43,12 +44,13 @@ pub(super) async fn copy_from(
     let file = File::open(&request.file).map_err(|error| fail(error.to_string()))?;
     let bytes = file.metadata().map_err(|error| fail(error.to_string()))?.len();
     let mut rows = Rows::open(BufReader::new(file), &options).map_err(fail)?;
-    let progress = ProgressFile::new(request, &options).map_err(|error| fail(error.to_string()))?;
-    let goes_on = go_on(&mut rows, &progress, &options, console).map_err(fail)?;
+    let progress = ProgressFile::of_copy(request, &options).map_err(|error| fail(error.to_string()))?;
+    let from = go_on(&progress, &options, console)?;
+    from.iter().try_for_each(|place| rows.go_to(place)).map_err(fail)?;
     let mut copy = Copy {
         table: table.clone(),
         level,
-        rejects: Rejects::new(format!("{}.rejects.csv", request.file), REJECTS_HEADER, goes_on),
+        rejects: Rejects::new(format!("{}.rejects.csv", request.file), REJECTS_HEADER, from.is_some()),
         in_flight: JoinSet::new(),
         keys: BTreeSet::new(),
         open: BTreeSet::new(),
@@ -73,13 +75,13 @@ pub(super) async fn copy_from(
         if saved_at.elapsed() >= SAVED_EVERY {
             saved_at = Instant::now();
             copy.rejects.flush()?;
-            progress.save(copy.open.first().copied().unwrap_or(rows.place())).map_err(fail)?;
+            progress.save(&copy.open.first().copied().unwrap_or(rows.place()))?;
         }
     }
     while copy.settle_one().await? {}
     bar.finish_and_clear();
     match stopped {
-        true => progress.save(rows.place()).map_err(fail)?,
+        true => progress.save(&rows.place())?,
         false => progress.remove(),
     }
     let Copy { written, rejects, .. } = copy;
@@ -91,24 +93,22 @@ pub(super) async fn copy_from(
     Ok(())
 }
 
-/// Goes on where an interrupted copy had come to, if that is wanted and there was one; whether it does.
-fn go_on<R: io::Read + Seek>(
-    rows: &mut Rows<R>,
-    progress: &ProgressFile,
+/// Where an interrupted copy had come to, if it is to go on there.
+fn go_on(
+    progress: &ProgressFile<Copied>,
     options: &Options,
     console: &Console,
-) -> Result<bool, String> {
-    let Some(place) = progress.read()? else { return Ok(false) };
+) -> Result<Option<Place>, ShellError> {
+    let Some(place) = progress.read::<Place>()? else { return Ok(None) };
     let line = place.line;
     if options.resume {
-        rows.go_to(&place)?;
         console.note(format_args!("COPY goes on at line {line}"));
-    } else {
-        console.note(format_args!(
-            "an earlier COPY of this file had come to line {line}; WITH resume = true goes on there"
-        ));
+        return Ok(Some(place));
     }
-    Ok(options.resume)
+    console.note(format_args!(
+        "an earlier COPY of this file had come to line {line}; WITH resume = true goes on there"
+    ));
+    Ok(None)
 }
 
 /// The options of the statement over the defaults.

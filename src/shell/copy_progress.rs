@@ -1,16 +1,10 @@
 //! How far a COPY .. FROM has come, in a file beside the CSV file.
 
-#![expect(clippy::disallowed_methods, reason = "the progress is a file")]
-
-use std::{
-    fs, io,
-    path::{Path, PathBuf},
-    time::UNIX_EPOCH,
-};
+use std::{fs, io, time::UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 
-use super::copy::Options;
+use super::{copy::Options, progress_file::ProgressFile};
 use crate::cql::CopyFrom;
 
 /// Where a row begins.
@@ -28,16 +22,9 @@ impl Place {
     }
 }
 
-/// The progress of one copy. Another table, another way to read the file, or another file of its name has none.
-#[derive(Debug)]
-pub(super) struct ProgressFile {
-    path: PathBuf,
-    of: Of,
-}
-
-/// What is copied.
+/// What is copied. Another table, another way to read the file, or another file of its name is another copy.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct Of {
+pub(super) struct Copied {
     table: String,
     header: bool,
     delimiter: u8,
@@ -46,64 +33,24 @@ struct Of {
     file_modified_ns: u64,
 }
 
-/// What the file holds.
-#[derive(Debug, Serialize, Deserialize)]
-struct Saved {
-    of: Of,
-    /// Every row before it was written or set aside.
-    place: Place,
-}
-
-impl ProgressFile {
+impl ProgressFile<Copied> {
     /// That of what `request` asks for.
-    pub(super) fn new(request: &CopyFrom, options: &Options) -> io::Result<Self> {
+    pub(super) fn of_copy(request: &CopyFrom, options: &Options) -> io::Result<Self> {
         let metadata = fs::metadata(&request.file)?;
         let modified = metadata.modified()?.duration_since(UNIX_EPOCH).unwrap_or_default();
-        let of = Of {
+        let of = Copied {
             table: request.table.clone(),
             header: options.header,
             delimiter: options.delimiter,
             file_bytes: metadata.len(),
             file_modified_ns: u64::try_from(modified.as_nanos()).unwrap_or(u64::MAX),
         };
-        Ok(Self { path: PathBuf::from(format!("{}.progress", request.file)), of })
-    }
-
-    /// Where an interrupted copy goes on; none if there was none, or of something else.
-    pub(super) fn read(&self) -> Result<Option<Place>, String> {
-        let text = match fs::read(&self.path) {
-            Ok(text) => text,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(self.failed(&error)),
-        };
-        let saved: Option<Saved> = serde_json::from_slice(&text).ok();
-        Ok(saved.filter(|saved| saved.of == self.of).map(|saved| saved.place))
-    }
-
-    /// Every row before `place` was written or set aside.
-    pub(super) fn save(&self, place: Place) -> Result<(), String> {
-        let saved = Saved { of: self.of.clone(), place };
-        let text = serde_json::to_vec(&saved).map_err(|error| error.to_string())?;
-        let beside = self.path.with_extension("progress.new");
-        // Whoever is interrupted here finds the earlier one.
-        fs::write(&beside, text)
-            .and_then(|()| fs::rename(&beside, &self.path))
-            .map_err(|error| self.failed(&error))
-    }
-
-    /// The copy is whole.
-    pub(super) fn remove(&self) {
-        // One that stays is of a file that is copied already: to go on with it changes nothing.
-        let _ = fs::remove_file(&self.path);
-    }
-
-    fn failed(&self, error: &io::Error) -> String {
-        let name = Path::file_name(&self.path).unwrap_or_default().to_string_lossy();
-        format!("its progress file {name}: {error}")
+        Ok(Self::new(format!("{}.progress", request.file).into(), of))
     }
 }
 
 #[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "what is copied is a file")]
 mod tests {
     use super::*;
 
@@ -115,17 +62,12 @@ mod tests {
         let request =
             |table: &str| CopyFrom { table: table.to_owned(), file: file.clone(), options: Vec::new() };
         let options = Options::new(&[]);
-        let progress = |table: &str| ProgressFile::new(&request(table), &options).expect("a file");
-        assert_eq!(progress("t").read(), Ok(None));
-        let place = Place { byte: 4, line: 2 };
-        progress("t").save(place).expect("saved");
-        assert_eq!(progress("t").read(), Ok(Some(place)));
-        assert_eq!(progress("other").read(), Ok(None));
+        let progress = |table: &str| ProgressFile::of_copy(&request(table), &options).expect("a file");
+        let place = |table: &str| progress(table).read::<Place>().expect("it can be read");
+        let behind_the_first = Place { byte: 4, line: 2 };
+        progress("t").save(&behind_the_first).expect("saved");
+        assert_eq!((place("t"), place("other")), (Some(behind_the_first), None));
         fs::write(&file, "a,1\nb,2\nc,3\n").expect("written");
-        assert_eq!(progress("t").read(), Ok(None), "another file has come in its place");
-        progress("t").remove();
-        assert!(!progress("t").path.exists());
-        fs::write(progress("t").path, "no progress").expect("written");
-        assert_eq!(progress("t").read(), Ok(None));
+        assert_eq!(place("t"), None, "another file has come in its place");
     }
 }

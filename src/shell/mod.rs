@@ -15,6 +15,7 @@ mod healing;
 mod help;
 mod interactive;
 mod overview;
+mod progress_file;
 mod rejects;
 mod restore;
 mod scan;

@@ -8,7 +8,6 @@
 //! How far it has come stands in a file beside the backup, as with COPY .. FROM.
 
 mod key;
-mod progress;
 mod source;
 
 use std::{
@@ -18,15 +17,13 @@ use std::{
 };
 
 use indicatif::ProgressBar;
-use quorate_ring::{Consistency, Table, TableId};
+use quorate_ring::{ClusterId, Consistency, Table, TableId};
 use quorate_storage::{MergeError, Row, State};
+use serde::{Deserialize, Serialize};
 use tokio::task::{JoinSet, yield_now};
 
-use self::{
-    key::{KeyRestore, Live, Restored},
-    progress::{Of, ProgressFile},
-};
-use super::{Console, ShellError, clock, copy::progress_bar, rejects::Rejects};
+use self::key::{KeyRestore, Live, Restored};
+use super::{Console, ShellError, clock, copy::progress_bar, progress_file::ProgressFile, rejects::Rejects};
 use crate::{
     client::{Client, TableHandle},
     cql::render::{Cell, Grid},
@@ -68,14 +65,14 @@ pub async fn restore(
     let tables = chosen(backups, options)?;
     let cluster = client.cluster_info().await?;
     let targets = targets(client, tables, options, cluster.layout.members.len(), console).await?;
-    let of = Of {
+    let of = Scope {
         backups: backups.digests(),
         cluster: quorate_ring::Ring::new(cluster.layout).map_err(io::Error::other)?.cluster_id(),
         table: options.table.clone(),
         into: options.into.clone(),
     };
-    let progress = ProgressFile { path: backups.beside("progress"), of };
-    let from = go_on(&progress, backups, options, console)?;
+    let progress = ProgressFile::new(backups.beside("progress"), of);
+    let from = go_on(&progress, options, console)?;
     let path = backups.beside("rejects.csv").to_string_lossy().into_owned();
     let mut run = Run {
         targets,
@@ -161,22 +158,32 @@ async fn create(
 
 /// Where an interrupted restore had come to, if it is to go on there.
 fn go_on(
-    progress: &ProgressFile,
-    backups: &BackupSet,
+    progress: &ProgressFile<Scope>,
     options: &RestoreOptions,
     console: &Console,
 ) -> Result<Option<Row>, ShellError> {
-    let place = progress.read().map_err(|reason| ShellError::File {
-        file: backups.beside("progress").to_string_lossy().into_owned(),
-        reason,
-    })?;
-    let Some(place) = place else { return Ok(None) };
+    let Some(place) = progress.read::<Row>()? else { return Ok(None) };
     if options.resume {
         console.note(format_args!("the restore goes on at token {}", place.token));
         return Ok(Some(place));
     }
     console.note("an earlier restore of this was interrupted: --resume goes on where it had come to");
     Ok(None)
+}
+
+/// What is restored, and where to: another restore goes on elsewhere.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Scope {
+    backups: Vec<u64>,
+    cluster: ClusterId,
+    table: Option<String>,
+    into: Option<String>,
+}
+
+/// The first row that can come after `row`.
+fn after(row: Row) -> Row {
+    let key = [&row.key[..], &[0]].concat();
+    Row { key: key.into(), ..row }
 }
 
 /// A table that keys are written to.
@@ -223,7 +230,7 @@ impl Run<'_> {
         &mut self,
         backups: &BackupSet,
         from: Option<Row>,
-        progress: &ProgressFile,
+        progress: &ProgressFile<Scope>,
     ) -> Result<bool, ShellError> {
         let mut rows = backups.read()?;
         let bar = progress_bar(backups.bytes());
@@ -253,7 +260,8 @@ impl Run<'_> {
         }
         while self.settle_one().await? {}
         bar.finish_and_clear();
-        self.save(progress, at.as_ref())?;
+        // All that was begun has ended: this row is not to be set aside once more.
+        self.save(progress, at.map(after).as_ref())?;
         Ok(true)
     }
 
@@ -313,11 +321,10 @@ impl Run<'_> {
     }
 
     /// Saves that all before the first row in flight, or else before `at`, is done.
-    fn save(&mut self, progress: &ProgressFile, at: Option<&Row>) -> Result<(), ShellError> {
+    fn save(&mut self, progress: &ProgressFile<Scope>, at: Option<&Row>) -> Result<(), ShellError> {
         self.rejects.flush()?;
         let Some(place) = self.open.first().or(at) else { return Ok(()) };
-        let file = progress.path.to_string_lossy().into_owned();
-        progress.save(place).map_err(|reason| ShellError::File { file, reason })
+        progress.save(place)
     }
 
     fn show(&self, bar: &ProgressBar, bytes: u64) {
@@ -348,3 +355,18 @@ impl Run<'_> {
 const SAVED_EVERY: Duration = Duration::from_secs(1);
 const SHOWN_EVERY: u64 = 64;
 const YIELD_EVERY: u64 = 256;
+
+#[cfg(test)]
+mod tests {
+    use quorate_ring::Token;
+
+    use super::*;
+
+    #[test]
+    fn nothing_comes_between_a_row_and_the_one_after_it() {
+        let row = |key: &[u8]| Row::new(Token(-7), TableId(3), key.to_vec());
+        let next = after(row(b"k"));
+        assert!(row(b"k") < next && next == row(b"k\0"));
+        assert!(next < row(b"k\0\0") && next < row(b"l"));
+    }
+}
