@@ -10,7 +10,7 @@ use std::{
 };
 
 use quorate::{
-    client::{Context, Cursor, Outcome, TableHandle, WriteError},
+    client::{Context, Cursor, Outcome, Read, TableHandle, WriteError, Written},
     ring::Consistency,
 };
 use rand::{RngExt, rngs::StdRng};
@@ -111,25 +111,29 @@ impl Load {
         run.tally.replace(Tally::new(length, slots))
     }
 
+    /// Writes in the context of the write before, if writes carry one.
     async fn write(&self, key: u64) -> Result<(), WriteError> {
-        let begun = self.ledger.borrow_mut().write(key);
-        let mut put = self.table.put(ledger::name(key), begun.value.clone()).consistency(self.consistency);
-        if let Some(contexts) = &self.contexts {
-            let context = contexts.borrow_mut().get_mut(key as usize).and_then(Option::take);
-            if let Some(context) = context {
-                put = put.context(context);
-            }
-        }
-        let written = put.await;
-        let outcome = written.as_ref().map_or_else(WriteError::outcome, |_| Outcome::Applied);
-        self.ledger.borrow_mut().written(&begun, outcome);
-        let written = written?;
-        if let Some(contexts) = &self.contexts
-            && let Some(place) = contexts.borrow_mut().get_mut(key as usize)
-        {
+        let Some(contexts) = &self.contexts else {
+            return self.write_in(key, None).await.map(drop);
+        };
+        let context = contexts.borrow_mut().get_mut(key as usize).and_then(Option::take);
+        let written = self.write_in(key, context).await?;
+        if let Some(place) = contexts.borrow_mut().get_mut(key as usize) {
             *place = written.context();
         }
         Ok(())
+    }
+
+    async fn write_in(&self, key: u64, context: Option<Context>) -> Result<Written, WriteError> {
+        let begun = self.ledger.borrow_mut().write(key);
+        let put = self.table.put(ledger::name(key), begun.value.clone()).consistency(self.consistency);
+        let written = match context {
+            Some(context) => put.context(context).await,
+            None => put.await,
+        };
+        let outcome = written.as_ref().map_or_else(WriteError::outcome, |_| Outcome::Applied);
+        self.ledger.borrow_mut().written(&begun, outcome);
+        written
     }
 }
 
@@ -173,7 +177,7 @@ impl Run {
     async fn one(&self, due: Instant) {
         let operation = self.load.workload.draw(&mut *self.load.random.borrow_mut());
         let done = match operation {
-            Operation::Read => self.read().await,
+            Operation::Read => self.read(self.choose()).await.map(drop),
             Operation::Write => self.load.write(self.choose()).await.map_err(Ended::from),
             Operation::Insert => {
                 let key = self.load.ledger.borrow_mut().insert();
@@ -191,28 +195,19 @@ impl Run {
         }
     }
 
-    async fn read(&self) -> Result<(), Ended> {
-        let key = self.choose();
-        let reading = self.load.ledger.borrow().read(key);
-        let read = self.load.table.get(ledger::name(key)).consistency(self.load.consistency).await?;
-        self.tally.borrow_mut().verified += 1;
-        self.load.ledger.borrow().judge(reading, read.values()).map_err(Ended::Wrong)
-    }
-
-    async fn replace(&self) -> Result<(), Ended> {
-        let key = self.choose();
+    async fn read(&self, key: u64) -> Result<Read, Ended> {
         let reading = self.load.ledger.borrow().read(key);
         let read = self.load.table.get(ledger::name(key)).consistency(self.load.consistency).await?;
         self.tally.borrow_mut().verified += 1;
         self.load.ledger.borrow().judge(reading, read.values()).map_err(Ended::Wrong)?;
-        let begun = self.load.ledger.borrow_mut().write(key);
-        let put =
-            self.load.table.put(ledger::name(key), begun.value.clone()).consistency(self.load.consistency);
-        let context = read.context();
-        let written = if context.is_empty() { put.await } else { put.context(context).await };
-        let outcome = written.as_ref().map_or_else(WriteError::outcome, |_| Outcome::Applied);
-        self.load.ledger.borrow_mut().written(&begun, outcome);
-        written.map(drop).map_err(Ended::from)
+        Ok(read)
+    }
+
+    async fn replace(&self) -> Result<(), Ended> {
+        let key = self.choose();
+        let context = self.read(key).await?.context();
+        let context = Some(context).filter(|context| !context.is_empty());
+        self.load.write_in(key, context).await.map(drop).map_err(Ended::from)
     }
 
     /// Up to 100 rows from a random page on; only what each row is by itself can be judged.
