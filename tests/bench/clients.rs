@@ -77,14 +77,6 @@ pub(crate) struct Load<'a> {
     pub(crate) until: Until,
 }
 
-/// What closed-loop clients did.
-pub(crate) struct Ran {
-    /// Operations a second.
-    pub(crate) rate: f64,
-    /// The nodes' CPU for each, in microseconds.
-    pub(crate) cpu_us: f64,
-}
-
 #[derive(Clone, Copy)]
 pub(crate) enum Until {
     Seconds(Duration),
@@ -98,7 +90,7 @@ impl Load<'_> {
         &self,
         name: &str,
         operation: impl Fn(TableHandle, String) -> F + Clone + 'static,
-    ) -> Ran {
+    ) {
         let latencies = Rc::new(RefCell::new(Vec::<u32>::new()));
         let next = Rc::new(Cell::new(0_u64));
         let (began, cpu, until, keys) = (Instant::now(), self.nodes.cpu_micros(), self.until, self.keys);
@@ -132,7 +124,6 @@ impl Load<'_> {
             at(0.99),
             at(0.999)
         );
-        Ran { rate, cpu_us: cpu }
     }
 }
 
@@ -140,27 +131,4 @@ impl Load<'_> {
 pub(crate) fn key(n: u64, keys: u64) -> String {
     // A prime that does not divide the number of keys.
     format!("key{:013}", n * 48_271 % keys)
-}
-
-/// Begins an operation `rate` times a second for as long as `goes_on` says, whatever becomes of those before; ends with
-/// the last of them. Each is told its number, from 1, and when it was due.
-pub(crate) async fn open_loop<F: Future<Output = ()> + 'static>(
-    rate: f64,
-    goes_on: impl Fn() -> bool,
-    operation: impl Fn(u64, Instant) -> F,
-) {
-    let (local, began) = (LocalSet::new(), Instant::now());
-    let asking = async {
-        let mut asked = 0_u64;
-        while goes_on() {
-            while (asked as f64) < began.elapsed().as_secs_f64() * rate {
-                asked += 1;
-                let due = began + Duration::from_secs_f64(asked as f64 / rate);
-                tokio::task::spawn_local(operation(asked, due));
-            }
-            tokio::time::sleep(Duration::from_millis(1)).await;
-        }
-    };
-    local.run_until(asking).await;
-    local.await;
 }

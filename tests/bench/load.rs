@@ -5,13 +5,15 @@
 //! - `siblings`: QUORUM writes of a `siblings` table without a context, and with one;
 //! - `repair`: QUORUM reads that agree, and reads each of which must repair a replica;
 //! - `hot-key`: `--puts N` blind QUORUM writes of one siblings key from 16 clients; memory and siblings must not grow;
-//! - `overload`: `--factor 2` times as many writes per second as the nodes can do, open-loop, and the most that they can do, in
-//!   turns, `--rounds 5` times: what is still served.
+//! - `overload`: `--factor 2` times as many writes a second, whatever becomes of them, as are done when 256 are always under way;
+//!   those and these in turns, `--rounds 5` times: what is still served.
 
 #![expect(clippy::disallowed_methods, clippy::print_stdout, reason = "a bench reads the clock and prints")]
 
 #[path = "clients.rs"]
 mod clients;
+#[path = "flood.rs"]
+mod flood;
 #[allow(dead_code, reason = "the tests wipe nodes and run shells, the bench does not")]
 #[path = "../cluster/nodes.rs"]
 mod nodes;
@@ -20,14 +22,14 @@ use std::{
     cell::{Cell, RefCell},
     collections::BTreeMap,
     rc::Rc,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
-use quorate::{client::TableHandle, ring::TableKind, wire::Outcome};
+use quorate::{client::TableHandle, ring::TableKind};
 
 use self::{
-    clients::{Done, Load, Until, get, key, open_loop, put, put_again, start},
-    nodes::Nodes,
+    clients::{Done, Load, Until, get, put, put_again, start},
+    flood::{Flood, Pace},
 };
 
 #[tokio::main(flavor = "current_thread")]
@@ -158,104 +160,26 @@ async fn hot_key(puts: u64) {
 
 /// Peak and overload take turns, so that both see the same machine.
 async fn overload(seconds: Duration, rounds: u64, factor: f64) {
-    let (nodes, table) = start(TableKind::Register, "").await;
-    let peak =
-        Load { nodes: &nodes, table: &table, keys: KEYS, clients: 256, until: Until::Seconds(seconds) };
-    peak.run("warm up", put).await;
+    let (nodes, _) = start(TableKind::Register, "").await;
+    let flood = Flood::start(&nodes, KEYS).await;
+    let peak = Pace::InFlight(256);
+    flood.run("warm up", peak, seconds).await;
     let (mut shares, mut per_cpu) = (Vec::new(), Vec::new());
-    let mut before = peak.run("peak, 256 clients", put).await;
+    let mut before = flood.run("peak, 256 in flight", peak, seconds).await;
     for round in 1..=rounds {
-        let asked = before.rate * factor;
-        let tally = overloaded(&nodes, &table, asked, seconds).await;
-        let after = peak.run(&format!("peak, 256 clients {round}"), put).await;
-        let share = 200.0 * tally.rate(seconds) / (before.rate + after.rate);
-        per_cpu.push(50.0 * (before.cpu_us + after.cpu_us) / tally.cpu_us);
-        println!(
-            "overload {round}: {:.0}/s asked, {:.0}/s served in time, {share:.0} % of the peak",
-            asked,
-            tally.rate(seconds)
-        );
-        shares.push(share);
+        let asked = Pace::PerSecond(before.rate() * factor);
+        let during = flood.run(&format!("overload {round}"), asked, seconds).await;
+        let after = flood.run(&format!("peak, 256 in flight {round}"), peak, seconds).await;
+        shares.push(200.0 * during.rate() / (before.rate() + after.rate()));
+        per_cpu.push(50.0 * (before.cpu_us() + after.cpu_us()) / during.cpu_us());
         before = after;
     }
     shares.sort_by(f64::total_cmp);
     per_cpu.sort_by(f64::total_cmp);
     println!("served at {factor} times the peak, in % of it, sorted: {shares:.0?}");
-    // On a machine that others use as well this is what says something.
+    // What asks has the nodes' cores, and the more the more it asks.
     println!("the same for each second of the nodes' CPU: {per_cpu:.0?}");
     nodes.stop();
-}
-
-/// What became of the requests of an open loop.
-#[derive(Default)]
-struct Tally {
-    /// Microseconds from the moment when each was due.
-    served: Vec<u32>,
-    unknown: u64,
-    /// The nodes' CPU for each that was served, in microseconds.
-    cpu_us: f64,
-    /// The others, by what the error says.
-    failed: BTreeMap<String, u64>,
-}
-
-impl Tally {
-    fn rate(&self, seconds: Duration) -> f64 {
-        self.served.len() as f64 / seconds.as_secs_f64()
-    }
-
-    fn print(&self) {
-        let at = |share: f64| {
-            let place = (self.served.len().saturating_sub(1)) as f64 * share;
-            self.served.get(place as usize).map_or(0.0, |micros| f64::from(*micros) / 1e3)
-        };
-        println!(
-            "  served {}, p50 {:.0} ms, p99 {:.0} ms; unknown {}; failed {:?}; nodes' CPU {:.0} us each",
-            self.served.len(),
-            at(0.5),
-            at(0.99),
-            self.unknown,
-            self.failed,
-            self.cpu_us
-        );
-    }
-}
-
-/// Asks `rate` times a second, whatever comes back; what was not served within a second was not served.
-async fn overloaded(nodes: &Nodes, table: &TableHandle, rate: f64, seconds: Duration) -> Tally {
-    let tally = Rc::new(RefCell::new(Tally::default()));
-    let (began, cpu, cpu_after) = (Instant::now(), nodes.cpu_micros(), Cell::new(0));
-    let goes_on = || {
-        let goes_on = began.elapsed() < seconds;
-        if !goes_on {
-            // Before what is still under way has come to an end.
-            cpu_after.set(nodes.cpu_micros());
-        }
-        goes_on
-    };
-    let operation = |asked, due: Instant| {
-        let (table, tally) = (table.clone(), Rc::clone(&tally));
-        async move {
-            let put = table.put(key(asked, KEYS), vec![b'v'; 100]).timeout(Duration::from_secs(1)).await;
-            let took = due.elapsed();
-            let mut tally = tally.borrow_mut();
-            match put {
-                Ok(_) if took <= Duration::from_secs(1) => tally.served.push(took.as_micros() as u32),
-                Ok(_) => *tally.failed.entry("too late".to_owned()).or_default() += 1,
-                Err(error) => {
-                    tally.unknown += u64::from(error.outcome() == Outcome::Unknown);
-                    let words: String =
-                        error.to_string().chars().filter(|c| !c.is_numeric()).take(60).collect();
-                    *tally.failed.entry(words).or_default() += 1;
-                }
-            }
-        }
-    };
-    open_loop(rate, goes_on, operation).await;
-    let mut tally = tally.take();
-    tally.cpu_us = (cpu_after.get() - cpu) as f64 / tally.served.len().max(1) as f64;
-    tally.served.sort_unstable();
-    tally.print();
-    tally
 }
 
 const CLIENTS: u64 = 64;

@@ -220,13 +220,7 @@ impl Nodes {
     /// CPU time that the running nodes have used, in microseconds.
     #[allow(dead_code, reason = "the bench asks, the tests do not")]
     pub(crate) fn cpu_micros(&self) -> u64 {
-        let ticks = |pid| {
-            let stat = proc_file(pid, "stat");
-            let fields: Vec<_> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
-            // Fields 14 and 15 of stat(5), counted from behind the name; a tick is a hundredth of a second.
-            fields[11..13].iter().map(|field| field.parse::<u64>().expect("a number")).sum::<u64>()
-        };
-        self.running().map(ticks).sum::<u64>() * 10_000
+        self.running().map(cpu_micros_of).sum()
     }
 
     fn running(&self) -> impl Iterator<Item = u32> {
@@ -292,6 +286,16 @@ impl Drop for Nodes {
             let _ = process.wait();
         }
     }
+}
+
+/// CPU time that a process has used, in microseconds.
+#[allow(dead_code, reason = "the bench asks, the tests do not")]
+pub(crate) fn cpu_micros_of(pid: u32) -> u64 {
+    let stat = proc_file(pid, "stat");
+    let fields: Vec<_> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
+    // Fields 14 and 15 of stat(5), counted from behind the name; a tick is a hundredth of a second.
+    let ticks: u64 = fields[11..13].iter().map(|field| field.parse::<u64>().expect("a number")).sum();
+    ticks * 10_000
 }
 
 fn proc_file(pid: u32, name: &str) -> String {

@@ -3,12 +3,13 @@
 use std::{
     cell::{Cell, RefCell},
     rc::Rc,
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use quorate::client::TableHandle;
+use tokio::task::LocalSet;
 
-use super::clients::{key, open_loop};
+use super::clients::key;
 
 /// One request.
 #[derive(Clone, Copy)]
@@ -84,4 +85,27 @@ pub(crate) fn usual(requests: &[Request], is_write: bool, (from, to): (f64, f64)
     let mut all: Vec<_> = (0..seconds).map(second).filter(|ms| ms.is_finite()).collect();
     all.sort_by(f64::total_cmp);
     all.get(all.len() / 2).copied().unwrap_or(f64::NAN)
+}
+
+/// Begins an operation `rate` times a second for as long as `goes_on` says, whatever becomes of those before; ends with
+/// the last of them. Each is told its number, from 1, and when it was due.
+async fn open_loop<F: Future<Output = ()> + 'static>(
+    rate: f64,
+    goes_on: impl Fn() -> bool,
+    operation: impl Fn(u64, Instant) -> F,
+) {
+    let (local, began) = (LocalSet::new(), Instant::now());
+    let asking = async {
+        let mut asked = 0_u64;
+        while goes_on() {
+            while (asked as f64) < began.elapsed().as_secs_f64() * rate {
+                asked += 1;
+                let due = began + Duration::from_secs_f64(asked as f64 / rate);
+                tokio::task::spawn_local(operation(asked, due));
+            }
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    local.run_until(asking).await;
+    local.await;
 }
