@@ -438,6 +438,6 @@ impl Scene<'_, '_> {
 /// Branches in one message.
 pub(super) const BRANCHES_MAX: usize = 256;
 /// How much of one message the keys and their hashes take.
-pub(super) const KEYS_BYTES_MAX: usize = 48 * 1024;
+pub(super) const KEYS_BYTES_MAX: usize = 8 * 1024;
 /// States on their way to the peer beyond which nothing more is looked for.
 const BACKLOG_MAX: usize = 512;

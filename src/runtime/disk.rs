@@ -69,7 +69,7 @@ impl Disk {
     ) -> io::Result<(Self, DiskResults)> {
         let (results, receiver) = unbounded_channel();
         let mark = Arc::new(Mutex::new(mark));
-        let read = Reader { engine: engine.clone(), mark: mark.clone(), backups, long_is_next: false };
+        let read = Reader { engine: engine.clone(), mark: mark.clone(), backups, patient_is_next: false };
         let commit = Commit { engine, committer, mark: mark.clone(), is_full: false, has_failed: false };
         let commit = Worker::start("quorate-commit", clock, results.clone(), commit)?;
         let read = Worker::start("quorate-read", clock, results, read)?;
@@ -316,26 +316,24 @@ struct Reader {
     engine: Arc<dyn Engine>,
     mark: Arc<Mutex<Mark>>,
     backups: Backups,
-    /// Whether it is the turn of those that take long.
-    long_is_next: bool,
+    /// Whether it is the turn of what no client waits for, or waits for long.
+    patient_is_next: bool,
 }
 
 impl Work for Reader {
-    /// Either everything that is quick, or one thing that takes long, in turns: a client's read waits for one page of a scan
-    /// at most, and a scan goes on however many clients read.
+    /// Either everything that clients wait for, or a little of the rest, in turns: a client's read waits for one page of a
+    /// scan at most, or for [`GIVEN_AT_ONCE`] reads of what peers are given, and these go on however many clients read.
     fn carry_out(&mut self, requests: &mut Vec<DiskRequest>, done: &mut Results) {
-        let is_long = |request: &DiskRequest| {
-            use DiskOperation::{Hashes, ReadHints, Scan};
-            matches!(request.operation, Scan(_) | Hashes(_) | ReadHints { .. })
+        let is_patient = |request: &DiskRequest| is_long(request) || is_given(request);
+        let patient = requests.iter().position(is_patient);
+        let is_urgent_there = requests.iter().any(|request| !is_patient(request));
+        self.patient_is_next = patient.is_some() && (self.patient_is_next || !is_urgent_there);
+        let chosen: Vec<_> = match patient.filter(|_| self.patient_is_next) {
+            Some(at) if is_long(&requests[at]) => vec![requests.remove(at)],
+            Some(_) => requests.extract_if(.., |request| is_given(request)).take(GIVEN_AT_ONCE).collect(),
+            None => requests.extract_if(.., |request| !is_patient(request)).collect(),
         };
-        let long = requests.iter().position(is_long);
-        let is_quick_there = requests.iter().any(|request| !is_long(request));
-        self.long_is_next = long.is_some() && (self.long_is_next || !is_quick_there);
-        let chosen = match long.filter(|_| self.long_is_next) {
-            Some(at) => vec![requests.remove(at)],
-            None => requests.extract_if(.., |request| !is_long(request)).collect(),
-        };
-        self.long_is_next = !self.long_is_next && long.is_some();
+        self.patient_is_next = !self.patient_is_next && patient.is_some();
         for request in chosen {
             let result = match request.operation {
                 DiskOperation::Backup(work) => {
@@ -350,6 +348,17 @@ impl Work for Reader {
     fn end(&mut self) {
         self.backups.stop();
     }
+}
+
+/// Whether it reads many records.
+fn is_long(request: &DiskRequest) -> bool {
+    use DiskOperation::{Hashes, ReadHints, Scan};
+    matches!(request.operation, Scan(_) | Hashes(_) | ReadHints { .. })
+}
+
+/// Whether it reads a record that anti-entropy gives to a peer: many of them come together.
+fn is_given(request: &DiskRequest) -> bool {
+    matches!((&request.ticket, &request.operation), (Ticket::Repair(_), DiskOperation::Read(_)))
 }
 
 fn look(engine: &dyn Engine, mark: &Mutex<Mark>, operation: DiskOperation) -> DiskResult {
@@ -387,6 +396,9 @@ fn distrust(mark: &Mutex<Mark>, why: &str) {
     lock(mark).distrust(why);
 }
 
+/// Reads that a client's read waits for at most: as long as a page of a scan takes, or less.
+const GIVEN_AT_ONCE: usize = 8;
+
 /// No method leaves a mark half changed, so one that panicked did no harm.
 fn lock(mark: &Mutex<Mark>) -> std::sync::MutexGuard<'_, Mark> {
     mark.lock().unwrap_or_else(PoisonError::into_inner)
@@ -397,18 +409,24 @@ mod tests {
     use quorate_ring::{ClusterId, Hlc, Incarnation, Instant, NodeId, TableId, Token};
     use quorate_storage::{MemoryEngine, Row};
 
+    use std::path::Path;
+
     use super::*;
-    use crate::runtime::mark::Promise;
+    use crate::{repair::RepairTicket, runtime::mark::Promise};
+
+    fn reader(dir: &Path) -> Reader {
+        let (cluster, node, incarnation) = (ClusterId(1), NodeId(1), Incarnation(0));
+        let promise = Promise { cluster, node, incarnation, sequence: 0, distrusted: false };
+        let mark = Arc::new(Mutex::new(Mark::create(dir, promise).unwrap()));
+        let engine: Arc<dyn Engine> = Arc::new(MemoryEngine::new());
+        let backups = Backups::new(dir, engine.clone(), 0);
+        Reader { engine, mark, backups, patient_is_next: false }
+    }
 
     #[test]
     fn a_read_waits_for_one_page_at_most_and_scans_go_on_beside_reads() {
         let dir = tempfile::tempdir().unwrap();
-        let (cluster, node, incarnation) = (ClusterId(1), NodeId(1), Incarnation(0));
-        let promise = Promise { cluster, node, incarnation, sequence: 0, distrusted: false };
-        let mark = Arc::new(Mutex::new(Mark::create(dir.path(), promise).unwrap()));
-        let engine: Arc<dyn Engine> = Arc::new(MemoryEngine::new());
-        let backups = Backups::new(dir.path(), engine.clone(), 0);
-        let mut reader = Reader { engine, mark, backups, long_is_next: false };
+        let mut reader = reader(dir.path());
         let table = TableId(1);
         let request = |number: u64, operation| DiskRequest {
             ticket: Ticket::ClockBound(Hlc(number)),
@@ -437,5 +455,38 @@ mod tests {
         assert_eq!(pass(&mut waiting), [5, 6]);
         assert_eq!(pass(&mut waiting), [3]);
         assert_eq!(pass(&mut waiting), [] as [u64; 0]);
+    }
+
+    #[test]
+    fn a_read_waits_for_a_few_that_peers_are_given_and_these_go_on_beside_reads() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut reader = reader(dir.path());
+        let row = || Row::new(Token(0), TableId(1), b"k".to_vec());
+        let given = |number: u32| DiskRequest {
+            ticket: Ticket::Repair(Box::new(RepairTicket::Give(NodeId(number), row()))),
+            deadline: Instant::NEVER,
+            operation: DiskOperation::Read(row()),
+        };
+        let read = || DiskRequest {
+            ticket: Ticket::ClockBound(Hlc(1)),
+            deadline: Instant::NEVER,
+            operation: DiskOperation::Read(row()),
+        };
+        let mut waiting: Vec<_> = (0..2 * GIVEN_AT_ONCE as u32 + 1).map(given).collect();
+        waiting.push(read());
+        let mut pass = |waiting: &mut Vec<DiskRequest>| {
+            let mut done = Vec::new();
+            reader.carry_out(waiting, &mut done);
+            let is_given = |(ticket, _): &(Ticket, DiskResult)| matches!(ticket, Ticket::Repair(_));
+            let given = done.iter().filter(|done| is_given(done)).count();
+            (given, done.len() - given)
+        };
+        assert_eq!(pass(&mut waiting), (0, 1));
+        waiting.push(read());
+        assert_eq!(pass(&mut waiting), (GIVEN_AT_ONCE, 0));
+        waiting.push(read());
+        assert_eq!(pass(&mut waiting), (0, 2));
+        assert_eq!(pass(&mut waiting), (GIVEN_AT_ONCE, 0));
+        assert_eq!(pass(&mut waiting), (1, 0));
     }
 }
