@@ -2,26 +2,33 @@
 
 use quorate_ring::{Duration, Instant};
 
-/// A bucket of tokens that hinted handoff, anti-entropy, the rebuilding of digests and the scrub share: one for each state that
-/// a peer is given, one for [`RECORDS_PER_TOKEN`] records that are read. What they take is bounded, and more so while
-/// clients are served: repair after a failure must not cause the next one.
+/// Tokens that hinted handoff, anti-entropy, the rebuilding of digests and the scrub share: one for each state that a peer is
+/// given, one for [`RECORDS_PER_TOKEN`] records that are read. What they take is bounded, and more so while clients are
+/// served: repair after a failure must not cause the next one.
+///
+/// Beside clients anti-entropy has a quarter of it at most. Hints are what a node lacks that was away for a while, and reads
+/// meet the gap until they are given. What only a comparison finds has been so for long, or is rare, and can wait a little longer.
 ///
 /// Whoever gives states also waits for acknowledgements, so a peer that is slow takes less than its share, and reading for
 /// the digests has rates of its own, in `repair`, far below this one. A range of a lost disk is recovered at full speed:
 /// until then this replica is missed by every request (rule R7).
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Budget {
-    /// What is there, in billionths of a token; less than nothing while a large piece of work is paid off.
-    filled: i64,
-    as_of: Instant,
+    all: Bucket,
+    /// What anti-entropy may take of it.
+    repair: Bucket,
     /// When clients were served last.
     busy_at: Option<Instant>,
 }
 
-impl Default for Budget {
-    fn default() -> Self {
-        Self { filled: 0, as_of: Instant::ZERO, busy_at: None }
-    }
+/// Fills with time.
+#[derive(Clone, Copy, Debug)]
+struct Bucket {
+    /// What is there, in billionths of a token; less than nothing while a large piece of work is paid off.
+    filled: i64,
+    as_of: Instant,
+    /// Whether nothing is given until some have come together.
+    is_spent: bool,
 }
 
 impl Budget {
@@ -30,36 +37,82 @@ impl Budget {
         self.busy_at = Some(now);
     }
 
-    /// Takes a token for a state.
+    /// Takes a token for a state that is given because of a hint. Once there are none, there are none until [`TOGETHER`]
+    /// have come: states that travel together share wake-ups, packets and the sync of the commit at the other end, and one by
+    /// one they would cost a multiple of what they cost so.
     ///
     /// # Errors
-    /// When there will be one, if there is none.
+    /// When there will be some, if there are none.
     pub fn take(&mut self, now: Instant) -> Result<(), Instant> {
-        self.take_many(now, 1)
+        let (rate, _) = self.rates(now);
+        self.all.fill(now, rate);
+        self.all.ready(now, rate)?;
+        self.all.filled -= TOKEN;
+        Ok(())
     }
 
-    /// Takes what the reading of so many records costs. It is begun as soon as there is one token, or those that take
-    /// one at a time would leave nothing, and paid off before anything else is.
+    /// Takes a token for a state that is given because of a comparison, in the same way.
     ///
     /// # Errors
-    /// When to ask again, if there is none.
-    pub fn take_for_records(&mut self, now: Instant, records: usize) -> Result<(), Instant> {
-        self.take_many(now, records.div_ceil(RECORDS_PER_TOKEN) as i64)
+    /// When there will be some, if there are none.
+    pub fn take_for_repair(&mut self, now: Instant) -> Result<(), Instant> {
+        let (rate, rate_of_repair) = self.rates(now);
+        self.all.fill(now, rate);
+        self.repair.fill(now, rate_of_repair);
+        self.repair.ready(now, rate_of_repair)?;
+        self.all.ready(now, rate)?;
+        self.all.filled -= TOKEN;
+        self.repair.filled -= TOKEN;
+        Ok(())
     }
 
-    fn take_many(&mut self, now: Instant, tokens: i64) -> Result<(), Instant> {
+    /// Takes what the reading of so many records costs. It is begun although others have spent what there was, or those
+    /// would leave nothing, and paid off before anything else is.
+    ///
+    /// # Errors
+    /// When to ask again, if others are paying it off already.
+    pub fn take_for_records(&mut self, now: Instant, records: usize) -> Result<(), Instant> {
+        let (rate, _) = self.rates(now);
+        self.all.fill(now, rate);
+        if self.all.filled >= 0 {
+            self.all.filled -= records.div_ceil(RECORDS_PER_TOKEN) as i64 * TOKEN;
+            return Ok(());
+        }
+        Err(self.all.when(now, rate, 0))
+    }
+
+    /// How much comes, of all and of what anti-entropy may take, in billionths of a token in a nanosecond.
+    fn rates(&self, now: Instant) -> (i64, i64) {
         let is_busy = self.busy_at.is_some_and(|at| now.since(at) < BUSY_FOR);
-        let rate = if is_busy { RATE_BUSY } else { RATE };
+        if is_busy { (RATE_BUSY, REPAIR_RATE_BUSY) } else { (RATE, RATE) }
+    }
+}
+
+impl Default for Bucket {
+    fn default() -> Self {
+        Self { filled: 0, as_of: Instant::ZERO, is_spent: false }
+    }
+}
+
+impl Bucket {
+    /// Adds what has come since.
+    fn fill(&mut self, now: Instant, rate: i64) {
         let elapsed = now.since(self.as_of).min(Duration::from_secs(1)).as_nanos() as i64;
         self.as_of = self.as_of.max(now);
         self.filled = self.filled.saturating_add(elapsed.saturating_mul(rate)).min(BURST * TOKEN);
-        if self.filled >= TOKEN {
-            self.filled -= tokens * TOKEN;
-            return Ok(());
-        }
-        // A few at a time, or the clock would wake the node for each.
-        let missing = BURST / 2 * TOKEN - self.filled.min(0);
-        Err(now + Duration::from_nanos((missing / rate) as u64))
+    }
+
+    /// Whether there is a token, or when there will be some.
+    fn ready(&mut self, now: Instant, rate: i64) -> Result<(), Instant> {
+        self.is_spent &= self.filled < TOGETHER * TOKEN;
+        self.is_spent |= self.filled < TOKEN;
+        if self.is_spent { Err(self.when(now, rate, TOGETHER)) } else { Ok(()) }
+    }
+
+    /// When there will be so many tokens.
+    fn when(&self, now: Instant, rate: i64, tokens: i64) -> Instant {
+        let missing = (tokens * TOKEN - self.filled).max(1);
+        now + Duration::from_nanos(missing.unsigned_abs().div_ceil(rate.unsigned_abs()))
     }
 }
 
@@ -70,8 +123,12 @@ const RATE: i64 = 40_000;
 /// States a second while clients are. Two nodes that each have half of a minute's 5,000 writes a second for a third one
 /// would give them in 15 s at this rate.
 const RATE_BUSY: i64 = 10_000;
+/// Those of them that are given because of a comparison.
+const REPAIR_RATE_BUSY: i64 = RATE_BUSY / 4;
 /// States at once.
 const BURST: i64 = 64;
+/// States that begin together.
+const TOGETHER: i64 = BURST / 2;
 /// A record that is read in a row and hashed costs about an eighth of one that is read alone, sent, merged and synced.
 const RECORDS_PER_TOKEN: usize = 8;
 /// How long after a request clients count as served.
@@ -110,6 +167,37 @@ mod tests {
         assert!((RATE_BUSY - BURST..=RATE_BUSY + BURST).contains(&busy), "{busy}");
         let after = pass(&mut budget, begin + Duration::from_secs(60), false);
         assert!(after <= RATE + BURST, "what was not taken is not saved up");
+    }
+
+    #[test]
+    fn what_comes_is_given_together() {
+        let mut budget = Budget::default();
+        let mut now = Instant::ZERO + Duration::from_secs(5);
+        while budget.take(now).is_ok() {}
+        let at = budget.take(now).expect_err("it was spent");
+        assert_eq!(at.since(now).as_micros() as i64, TOGETHER * 1_000_000 / RATE);
+        while now < at {
+            assert!(budget.take(now).is_err(), "one token is not enough to begin");
+            now = now + Duration::from_micros(50);
+        }
+        assert!((0..TOGETHER).all(|_| budget.take(now).is_ok()), "they come together");
+    }
+
+    #[test]
+    fn beside_clients_a_comparison_gives_a_quarter_and_leaves_the_rest_to_hints() {
+        let mut budget = Budget::default();
+        let mut now = Instant::ZERO + Duration::from_secs(5);
+        let end = now + Duration::from_secs(1);
+        let (mut compared, mut hinted) = (0, 0);
+        while now < end {
+            budget.serves_client(now);
+            compared += i64::from(budget.take_for_repair(now).is_ok());
+            hinted += i64::from(budget.take(now).is_ok());
+            now = now + Duration::from_micros(20);
+        }
+        assert!((REPAIR_RATE_BUSY - BURST..=REPAIR_RATE_BUSY + BURST).contains(&compared), "{compared}");
+        let all = compared + hinted;
+        assert!((RATE_BUSY - 2 * BURST..=RATE_BUSY + 2 * BURST).contains(&all), "{all}");
     }
 
     #[test]

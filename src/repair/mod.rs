@@ -363,7 +363,7 @@ impl Repair {
             return;
         };
         while giving.can_read() {
-            if let Err(at) = turn.budget.take(turn.now.mono) {
+            if let Err(at) = turn.budget.take_for_repair(turn.now.mono) {
                 self.paced.insert(peer, at);
                 break;
             }
