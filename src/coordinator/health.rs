@@ -6,6 +6,9 @@
 //! Quantiles", 2013). It says when an answer is late. A smoothed latency, which fades while nothing is heard,
 //! says who is near: a slow node is asked last for a while, and then tried again.
 //!
+//! A replica that lacks what others hold costs a read more rounds. Which share of the reads found a node so is
+//! kept, too, and fades in the same way: one that gets back what it missed is asked last, for reads at QUORUM and above, until it has most of it.
+//!
 //! Asking one more replica as soon as an answer is late is paid from a budget, a few percent of the reads:
 //! when everybody is slow, more requests would only make it worse. An answer that takes many times what is
 //! usual is lost, and needs no budget.
@@ -14,11 +17,13 @@ use std::collections::BTreeMap;
 
 use quorate_ring::{Duration, Instant, NodeId};
 
-/// What is known of the nodes' latencies. Of nodes that were never members nothing is kept, so the map is as
-/// large as the cluster at most.
+/// What is known of the nodes. Of nodes that were never members nothing is kept, so the maps are as large as the
+/// cluster at most.
 #[derive(Debug, Default)]
 pub struct Health {
     nodes: BTreeMap<NodeId, Latency>,
+    /// Of those that lacked something lately.
+    stale: BTreeMap<NodeId, Staleness>,
     budget: Budget,
 }
 
@@ -27,6 +32,15 @@ pub struct Health {
 struct Latency {
     p95: u64,
     smoothed: u64,
+    /// When something was learnt last.
+    at: Instant,
+}
+
+/// How often one node was found behind.
+#[derive(Clone, Copy, Debug)]
+struct Staleness {
+    /// The share of the reads, smoothed, of [`ALL`].
+    share: u32,
     /// When something was learnt last.
     at: Instant,
 }
@@ -73,6 +87,24 @@ impl Health {
         (smoothed / NEAR_NANOS).checked_ilog2().map_or(0, |power| power + 1)
     }
 
+    /// A read found out whether `node` lacks something that other replicas of the key hold.
+    pub fn compared(&mut self, now: Instant, node: NodeId, is_behind: bool) {
+        match self.stale.get_mut(&node) {
+            Some(known) => known.learn(now, is_behind),
+            None if is_behind => {
+                let mut new = Staleness { share: 0, at: now };
+                new.learn(now, true);
+                self.stale.insert(node, new);
+            }
+            None => {}
+        }
+    }
+
+    /// Whether so many reads found that `node` lacks something that it is better asked last.
+    pub fn is_behind(&self, now: Instant, node: NodeId) -> bool {
+        self.stale.get(&node).is_some_and(|known| known.faded(now) > BEHIND)
+    }
+
     /// A read begins: the budget grows.
     pub fn earn(&mut self) {
         self.budget.earn();
@@ -99,9 +131,26 @@ impl Latency {
 
     /// The smoothed latency, halved for each [`FADING`] in which nothing was learnt.
     fn faded(&self, now: Instant) -> u64 {
-        let halvings = now.since(self.at).as_nanos() / FADING.as_nanos();
-        self.smoothed.checked_shr(u32::try_from(halvings).unwrap_or(u32::MAX)).unwrap_or(0)
+        self.smoothed.checked_shr(halvings(now, self.at)).unwrap_or(0)
     }
+}
+
+impl Staleness {
+    fn learn(&mut self, now: Instant, is_behind: bool) {
+        let faded = self.faded(now);
+        let new = if is_behind { ALL } else { 0 };
+        self.share = faded - faded / STALE_SMOOTHING + new / STALE_SMOOTHING;
+        self.at = now;
+    }
+
+    /// The share, halved for each [`FADING`] in which nothing was learnt.
+    fn faded(&self, now: Instant) -> u32 {
+        self.share.checked_shr(halvings(now, self.at)).unwrap_or(0)
+    }
+}
+
+fn halvings(now: Instant, at: Instant) -> u32 {
+    u32::try_from(now.since(at).as_nanos() / FADING.as_nanos()).unwrap_or(u32::MAX)
 }
 
 /// How many replicas may be asked early: a share of the reads, and a few at once.
@@ -144,6 +193,12 @@ const STEPS: u64 = 16;
 /// The share that the newest answer has in the smoothed latency.
 const SMOOTHING: u64 = 8;
 const FADING: Duration = Duration::from_secs(1);
+/// Every read.
+const ALL: u32 = 1 << 16;
+/// The share that the newest read has in it.
+const STALE_SMOOTHING: u32 = 16;
+/// An eighth: three reads in a row, or one in eight for long. Fewer cost less than a replica that is farther away.
+const BEHIND: u32 = ALL / 8;
 /// Latencies below it are all the same.
 const NEAR_NANOS: u64 = 1_000_000;
 /// Five percent of the reads may ask one replica more ...
@@ -184,6 +239,24 @@ mod tests {
         health.late(START, NODE, CEILING);
         assert!(health.distance(START, NODE) > 0);
         assert_eq!(health.distance(START + Duration::from_secs(10), NODE), 0);
+    }
+
+    #[test]
+    fn a_node_that_lacks_much_is_behind_until_it_has_had_time_to_catch_up() {
+        let mut health = Health::default();
+        assert!(!health.is_behind(START, NODE));
+        health.compared(START, NODE, true);
+        assert!(!health.is_behind(START, NODE), "one key that differs says nothing");
+        (0..20).for_each(|_| health.compared(START, NODE, true));
+        assert!(health.is_behind(START, NODE));
+        assert!(!health.is_behind(START, NodeId(3)));
+        assert!(health.is_behind(START + Duration::from_secs(1), NODE));
+        assert!(!health.is_behind(START + Duration::from_secs(4), NODE), "it is tried again");
+        (0..60).for_each(|_| health.compared(START, NODE, false));
+        assert!(!health.is_behind(START, NODE), "what it holds now counts");
+        // A key in twenty: writes are under way.
+        (0..1_000).for_each(|n| health.compared(START, NODE, n % 20 == 0));
+        assert!(!health.is_behind(START, NODE));
     }
 
     #[test]

@@ -94,7 +94,9 @@ impl Plan {
     }
 
     /// The order in which replicas, not fallbacks, are asked: this node first, then those that answer gossip, the
-    /// nearest by what they took to answer first, then those in this node's rack, then by preference (rule Q1).
+    /// nearest by what they took to answer first, then those in this node's rack, then by preference (rule Q1). At QUORUM and
+    /// above those that lack much, this node among them, come last: below it this node holds what it has acknowledged itself, and
+    /// those that write here must find it.
     pub(super) fn asking_order(&self, turn: &Turn<'_>) -> Vec<usize> {
         let mut order: Vec<_> = self.alive(turn).iter().filter(|place| *place < self.n()).collect();
         let rack = turn.ring.member(turn.config.node).map_or("", |member| &member.rack);
@@ -103,7 +105,9 @@ impl Plan {
             let node = self.replicas[*place];
             let is_far = !rack.is_empty() && is_elsewhere(node);
             let is_suspect = turn.up.suspects(node);
-            (Some(*place) != self.own, is_suspect, turn.health.distance(turn.now.mono, node), is_far)
+            let is_behind = self.is_strict() && turn.health.is_behind(turn.now.mono, node);
+            let distance = turn.health.distance(turn.now.mono, node);
+            (is_behind, Some(*place) != self.own, is_suspect, distance, is_far)
         });
         order
     }

@@ -26,6 +26,7 @@ use crate::{
 };
 
 mod asking;
+mod behind;
 mod memory;
 mod scans;
 

@@ -45,6 +45,7 @@ impl Read {
             && let Some(state) = self.replies.state_of(group)
             && (state.is_some() || self.replies.holding().is_empty())
         {
+            self.learn_who_is_behind(task, turn, state.as_ref());
             return Ok(self.settle(task, turn, Settled { state, holders: group, monotone: false }));
         }
         match (&self.phase, self.tracker().verdict()) {
@@ -111,8 +112,18 @@ impl Read {
             return Ok(self.settle(task, turn, Settled { state: None, holders, monotone: false }));
         };
         turn.effects.push(Effect::Observe(Observation::ReadRepair));
+        self.learn_who_is_behind(task, turn, Some(&joined));
         let first_round = self.round + 1;
         self.write_back(task, turn, joined, first_round)
+    }
+
+    /// Tells of each replica that was heard whether it lacks something of `state`: whoever often does is asked last.
+    fn learn_who_is_behind(&self, task: &Task, turn: &mut Turn<'_>, state: Option<&State>) {
+        // A conflict is for those to raise who pick an answer.
+        let behind = state.and_then(|state| self.replies.behind(state).ok()).unwrap_or_default();
+        for place in self.replies.speakers().iter() {
+            turn.health.compared(turn.now.mono, task.plan.replicas[place], behind.contains(place));
+        }
     }
 
     /// Writes `joined` back to all who can be reached and are not known to hold exactly that.

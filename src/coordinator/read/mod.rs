@@ -312,7 +312,20 @@ impl Read {
         if let Some(clock) = clock {
             self.replies.told_clock(now, place, clock);
         }
+        self.heard_late(place, round);
         Some(())
+    }
+
+    /// A replica that was waited for no longer has told its state while the merge was on its way to it, and that is the
+    /// merge: it counts like those that told it sooner, for it held exactly that at some time since the read began.
+    fn heard_late(&mut self, place: usize, round: u8) {
+        if let Phase::WritingBack(write_back) = &mut self.phase
+            && round < write_back.first_round
+            && self.replies.holders(&write_back.exactly).is_ok_and(|holders| holders.contains(place))
+        {
+            self.replies.confirm(place, self.round);
+            write_back.tracker.succeed(place);
+        }
     }
 
     /// A replica has stored what it was sent, and says what more it holds. Anything else than that is no
