@@ -213,13 +213,13 @@ async fn during_repair(keys: u64, reads: u64) {
     let local = LocalSet::new();
     let asking = (foreground.clone(), table.clone());
     local.spawn_local(async move { asking.0.run(&asking.1, keys, 0, reads).await });
-    let whole = local
+    let (whole, given) = local
         .run_until(async {
-            until_equal(&nodes).await;
+            let (_, given) = until_equal(&nodes).await;
             let whole = foreground.seconds();
             sleep(QUIET).await;
             foreground.end();
-            whole
+            (whole, given)
         })
         .await;
     local.await;
@@ -230,7 +230,7 @@ async fn during_repair(keys: u64, reads: u64) {
     let ((p99, usual_p99), (quiet, usual_quiet)) = (figure(0.99, during), figure(0.99, after));
     let failed = requests.iter().filter(|request| !request.is_ok).count();
     println!(
-        "| foreground | {keys} keys given within {whole:.0} s, {reads} reads/s | read p99 {p99:.2} ms, after it {quiet:.2} ms: {:+.0} % | \
+        "| foreground | {keys} keys, {given} states given within {whole:.0} s, {reads} reads/s | read p99 {p99:.2} ms, after it {quiet:.2} ms: {:+.0} % | \
          median second's p99 {usual_p99:.2} ms, after it {usual_quiet:.2} ms: {:+.0} % | {failed} failed |",
         (p99 / quiet - 1.0) * 100.0,
         (usual_p99 / usual_quiet - 1.0) * 100.0
