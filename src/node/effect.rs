@@ -60,7 +60,8 @@ pub enum Effect {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Alarm {
-    /// Two different contents under one tag: a bug or corruption (rule V4).
+    /// Two different contents under one tag: a bug or corruption (rule V4). A replica that raises it serves the key no
+    /// more until it is written anew.
     TagConflict {
         /// In which table.
         table: TableId,

@@ -71,6 +71,8 @@ pub(super) fn inspect(turn: &mut Turn<'_>, client: ClientId, header: Header, rea
 /// The disk has read it.
 pub(super) fn inspected(turn: &mut Turn<'_>, inspection: Inspection, result: DiskResult) {
     let Inspection { client, header, row } = inspection;
+    let is_in_conflict = matches!(&result, DiskResult::Read(Ok(Some(state)))
+        if turn.conflicts.within(&row, state).is_some());
     let held = match result {
         DiskResult::Read(Ok(None)) => Held::Absent,
         DiskResult::Read(Ok(Some(state))) => record(&state),
@@ -94,6 +96,7 @@ pub(super) fn inspected(turn: &mut Turn<'_>, inspection: Inspection, result: Dis
     let counts = turn.catalog.table(row.table).is_some_and(is_replica)
         && turn.up.serves(own, row.table, row.token)
         && !turn.quarantine.contains(&row)
+        && !is_in_conflict
         && !matches!(held, Held::Damaged(_));
     answer(turn, client, header, ReplicaRead { node: own, counts, held }.into());
 }

@@ -27,6 +27,7 @@ use crate::{
 
 mod asking;
 mod behind;
+mod conflict;
 mod memory;
 mod scans;
 

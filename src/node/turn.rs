@@ -10,7 +10,7 @@ use crate::{
     coordinator::{Crowded, Health},
     handoff::{Hint, OwnAnswer},
     membership::{Catalog, Lives, UpSet},
-    replica::{Deferrals, StateCache},
+    replica::{Conflicts, Deferrals, StateCache},
 };
 
 /// What the rooms of a node share between steps.
@@ -26,6 +26,7 @@ pub(super) struct Surroundings {
     pub(super) clock: Clock,
     pub(super) deferrals: Deferrals,
     pub(super) cache: StateCache,
+    pub(super) conflicts: Conflicts,
     pub(super) crowded: Crowded,
     pub(super) hints: Vec<Hint>,
     pub(super) damaged: Vec<Row>,
@@ -58,6 +59,7 @@ impl Surroundings {
             clock,
             deferrals: Deferrals::default(),
             cache: StateCache::new(config.state_cache_bytes),
+            conflicts: Conflicts::default(),
             crowded: Crowded::default(),
             hints: Vec::new(),
             // What an earlier process did not get back in time.
@@ -85,6 +87,7 @@ impl Surroundings {
             clock: &mut self.clock,
             deferrals: &mut self.deferrals,
             cache: &mut self.cache,
+            conflicts: &mut self.conflicts,
             crowded: &mut self.crowded,
             hints: &mut self.hints,
             damaged: &mut self.damaged,
@@ -122,6 +125,8 @@ pub struct Turn<'a> {
     pub deferrals: &'a mut Deferrals,
     /// What this replica holds durably of keys that were read lately.
     pub cache: &'a mut StateCache,
+    /// Keys of which this replica may not tell what it holds (rule V4).
+    pub conflicts: &'a mut Conflicts,
     /// Which keys have too many concurrent values (rule V6).
     pub crowded: &'a mut Crowded,
     /// Hints that the coordinator wants kept (rule H1).

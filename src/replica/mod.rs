@@ -7,16 +7,18 @@
 //! answer says what it knows ([`AfterLoss`]; rule R7).
 
 mod cache;
+mod conflicts;
 mod deferral;
 mod pages;
 mod shown;
 
-use quorate_ring::{NodeId, Table, token_of};
-use quorate_storage::{ReadError, Row, State, StoreTerms, Write, WriteError, Written};
+use quorate_ring::{NodeId, Table, Tag, token_of};
+use quorate_storage::{MergeError, ReadError, Row, State, StoreTerms, Write, WriteError, Written};
 
 use self::shown::AwaitingReservation;
 pub use self::{
     cache::StateCache,
+    conflicts::Conflicts,
     deferral::Deferrals,
     pages::{PageErrand, read_own_page},
     shown::shown_with,
@@ -176,6 +178,7 @@ pub fn changed(turn: &mut Turn<'_>, result: DiskResult) {
         return;
     };
     for (row, state) in changes {
+        turn.conflicts.changed(&row, state.as_ref());
         match state {
             Some(state) if !turn.quarantine.contains(&row) => turn.cache.update(row, state),
             _ => turn.cache.forget(&row),
@@ -203,7 +206,10 @@ pub fn recall(turn: &Turn<'_>, row: &Row, want: Want) -> Option<PeerMessage> {
     let state = turn.cache.get(row)?;
     Some(match want {
         Want::Version => version_of(state.as_ref()),
-        Want::State | Want::Digest => Fetched { answer: Answer::State(state.clone()), clock: None }.into(),
+        Want::State | Want::Digest => {
+            let message = Fetched { answer: Answer::State(state.clone()), clock: None }.into();
+            unless_in_conflict(turn, row, Some(want), message)
+        }
     })
 }
 
@@ -219,8 +225,31 @@ pub fn own_outcome(
     }
     match (want, result) {
         (Some(Want::Version), DiskResult::Read(Ok(state))) => Ok(version_of(state.as_ref())),
-        (_, result) => outcome(turn, row, result),
+        (want, result) => {
+            let message = outcome(turn, row, result)?;
+            Ok(unless_in_conflict(turn, row, want, message))
+        }
     }
+}
+
+/// What may be told of a key to whoever serves clients by it: no content that is in question (rule V4).
+fn unless_in_conflict(turn: &Turn<'_>, row: &Row, want: Option<Want>, message: PeerMessage) -> PeerMessage {
+    let told = match &message {
+        PeerMessage::Fetched(Fetched { answer: Answer::State(state), .. }) if want != Some(Want::Version) => {
+            state.as_ref()
+        }
+        PeerMessage::Stored(Stored { more, .. }) => more.as_ref(),
+        _ => None,
+    };
+    match told.and_then(|state| turn.conflicts.within(row, state)) {
+        Some(tag) => refused(in_conflict(tag)),
+        None => message,
+    }
+}
+
+/// The refusal of a key whose version `tag` is known with two contents.
+pub fn in_conflict(tag: Tag) -> PeerRefusal {
+    PeerRefusal::Damaged(MergeError::EqualTagDifferentBytes(tag).to_string())
 }
 
 /// What the disk's result means to whoever asked, this node's own coordinator or a peer's: a message, or
@@ -274,12 +303,11 @@ fn write_failed(turn: &mut Turn<'_>, row: &Row, error: WriteError) -> Result<Pee
         WriteError::Engine(why) if why.is_fatal() => return Err(reason),
         WriteError::Engine(_) => return Ok(refused(PeerRefusal::Full)),
         WriteError::TagAhead { limit, .. } => return Ok(refused(PeerRefusal::ClockAhead { limit })),
-        WriteError::Merge(_) => turn.effects.push(Effect::Alarm(Alarm::TagConflict {
-            table: row.table,
-            key: row.key.clone(),
-            node: turn.config.node,
-            tag: None,
-        })),
+        WriteError::Merge(MergeError::EqualTagDifferentBytes(tag)) => {
+            turn.conflicts.found(row, tag);
+            let (table, key, node) = (row.table, row.key.clone(), turn.config.node);
+            turn.effects.push(Effect::Alarm(Alarm::TagConflict { table, key, node, tag: Some(tag) }));
+        }
         WriteError::Corrupt(_) => {
             damaged(turn, row, &reason);
             turn.damaged.push(row.clone());
@@ -330,6 +358,7 @@ fn version_of(state: Option<&State>) -> PeerMessage {
 
 /// Tells the peer what this replica holds, as of now.
 fn tell(turn: &mut Turn<'_>, errand: Errand, message: PeerMessage) {
+    let message = unless_in_conflict(turn, &errand.row, errand.want, message);
     let message = with_clock(turn, message);
     let message = match narrowed(message, errand.want) {
         PeerMessage::Stored(_) if !serves(turn, &errand.row) => refused(PeerRefusal::Recovering),

@@ -3,8 +3,9 @@
 //! A page is as many fetches at once: of each key what a [`Fetch`](crate::wire::Fetch) of it would give, or would have
 //! given a moment before, and of every place in between that there is nothing. It is admitted as a fetch is, of its
 //! ranges in place of one key, and what a replica may not answer a fetch with it leaves out: a key with a damaged record
-//! is named, so that nobody takes it for absent (rule S3).
+//! or contents in question is named, so that nobody takes it for absent (rules S3, V4).
 
+use bytes::Bytes;
 use quorate_ring::{NodeId, TokenRange, token_of};
 use quorate_storage::{Page, Row, State};
 
@@ -120,6 +121,12 @@ fn fetched(turn: &mut Turn<'_>, errand: &PageErrand, page: Page) -> PageFetched 
         damaged(turn, &row, "found by a scan");
         turn.damaged.push(row);
     }
+    // Those have nothing to be restored from (rule V4).
+    let is_in_conflict = |(key, state): &mut (Bytes, State)| {
+        let row = Row::new(token_of(key), table, key.clone());
+        turn.conflicts.within(&row, state).is_some()
+    };
+    bad.extend(states.extract_if(.., is_in_conflict).map(|(key, _)| key));
     for (key, state) in &states {
         let row = Row::new(token_of(key), table, key.clone());
         if !turn.quarantine.contains(&row) {

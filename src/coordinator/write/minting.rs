@@ -12,6 +12,7 @@ use crate::{
         refusal::Refusals,
     },
     node::{Alarm, Effect, Turn},
+    replica,
     wire::{Failure, RequestError},
 };
 
@@ -64,6 +65,9 @@ impl Write {
             task.hedge_at = Some(until);
             self.phase = Phase::Deferred { heard };
             return None;
+        }
+        if let Some(error) = in_conflict(task, turn, &heard) {
+            return Some(Err(error));
         }
         let floor = heard.floor();
         let by_clock = !floor.is_some_and(|floor| turn.clock.is_ahead(turn.now, floor.hlc));
@@ -139,6 +143,21 @@ impl Write {
         self.phase = Phase::Storing { tracker, state, by_clock };
         self.storing_judged(task, turn)
     }
+}
+
+/// This node's replica is to make the state, and holds a content that is in question, which the writer has not seen: the new
+/// state would carry it on (rule V4).
+fn in_conflict(task: &mut Task, turn: &Turn<'_>, heard: &Knowledge) -> Option<RequestError> {
+    let own = task.plan.own.filter(|_| task.plan.kind == TableKind::Siblings)?;
+    let tag = turn.conflicts.of(&task.plan.row)?;
+    // Who says nothing of what was seen replaces all that is durable here.
+    if heard.seen.as_ref().is_none_or(|seen| seen.covers(tag)) {
+        return None;
+    }
+    task.failed(own, &replica::in_conflict(tag).to_string());
+    let mut tracker = task.tracker(turn, task.plan.required);
+    tracker.fail(own);
+    Some(RequestError::not_applied(task.replicas_failed(&tracker)))
 }
 
 /// `seen` is ahead of every working clock, and this node cannot write above it (rules V2, V6).

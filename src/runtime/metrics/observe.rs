@@ -169,7 +169,7 @@ pub(in crate::runtime) fn alarm(alarm: &Alarm) {
         Alarm::TagConflict { table, key, node, tag } => {
             counter!("quorate_alarms_total", "alarm" => "tag_conflict").increment(1);
             let tag = tag.map_or_else(|| "unknown".to_owned(), |tag| tag.to_string());
-            error!(%table, ?key, %node, tag, "two contents under one tag: the key is not served; a bug or corruption");
+            error!(%table, ?key, %node, tag, "two contents under one tag: a bug or corruption; the key is not served before it is written anew");
         }
         Alarm::DamagedRecord { table, key, node, reason } => {
             counter!("quorate_alarms_total", "alarm" => "damaged_record").increment(1);

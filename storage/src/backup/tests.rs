@@ -170,7 +170,7 @@ fn backups_that_contradict_each_other_tell_nothing_of_the_key() {
     let [one, other] = ["one", "other"]
         .map(|text| data_file(&[(row(1, "a"), value(1, text)), (row(2, "b"), value(1, "b"))]).0);
     let rows = merged(&[&one, &other]);
-    assert_eq!(rows[0], (row(1, "a"), Err(crate::MergeError::EqualTagDifferentBytes)));
+    assert_eq!(rows[0], (row(1, "a"), Err(crate::MergeError::EqualTagDifferentBytes(value(1, "one").tag()))));
     assert_eq!(rows[1], (row(2, "b"), Ok(value(1, "b"))), "the others are told");
 }
 

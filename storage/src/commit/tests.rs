@@ -34,7 +34,7 @@ fn one_by_one(held: &mut BTreeMap<Row, State>, row: &Row, state: &State) -> Writ
     let present = held.get(row);
     if let Some(present) = present.filter(|present| present.tag() >= state.tag()) {
         return if present.tag() == state.tag() && present != state {
-            Err(MergeError::EqualTagDifferentBytes.into())
+            Err(MergeError::EqualTagDifferentBytes(state.tag()).into())
         } else {
             Ok(Written::Covered { held: present.tag(), more: None })
         };
@@ -180,7 +180,7 @@ fn one_bad_write_does_not_harm_its_neighbours() {
         store(3, state(6, "c")),
     ];
     let results = committer.run(&engine, &writes);
-    assert_eq!(results[0], Err(MergeError::EqualTagDifferentBytes.into()));
+    assert_eq!(results[0], Err(MergeError::EqualTagDifferentBytes(state(5, "").tag()).into()));
     assert!(matches!(results[1], Err(WriteError::Corrupt(_))));
     assert!(matches!(results[2], Err(WriteError::TooLarge { .. })));
     assert_eq!(results[3], Err(WriteError::TagOutOfRange(end)));

@@ -6,7 +6,7 @@
 mod register;
 mod siblings;
 
-use quorate_ring::TableKind;
+use quorate_ring::{TableKind, Tag};
 
 use crate::State;
 
@@ -27,8 +27,8 @@ pub enum Merged {
 pub enum MergeError {
     /// A tag names one write, so one of the two is corrupt or a tag was issued twice (rule V4). Nobody may
     /// pick one.
-    #[error("the same tag names different contents: corruption, or a tag issued twice")]
-    EqualTagDifferentBytes,
+    #[error("the tag {0} names different contents: corruption, or a tag issued twice")]
+    EqualTagDifferentBytes(Tag),
     /// The two belong to tables of different kinds.
     #[error("a state of kind '{incoming}' cannot be merged into one of kind '{held}'")]
     KindMismatch {

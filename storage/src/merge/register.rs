@@ -10,7 +10,7 @@ pub(super) fn merge(held: &Register, incoming: &Register) -> Result<Merged, Merg
         Ordering::Greater => Ok(Merged::Incoming),
         Ordering::Less => Ok(Merged::Held),
         Ordering::Equal if incoming.content == held.content => Ok(Merged::Held),
-        Ordering::Equal => Err(MergeError::EqualTagDifferentBytes),
+        Ordering::Equal => Err(MergeError::EqualTagDifferentBytes(held.tag)),
     }
 }
 
@@ -60,7 +60,7 @@ mod tests {
             };
             let merged = crate::merge(Some(&state(a)), &state(b));
             let expected =
-                if a == b { Ok(Merged::Held) } else { Err(MergeError::EqualTagDifferentBytes) };
+                if a == b { Ok(Merged::Held) } else { Err(MergeError::EqualTagDifferentBytes(tag)) };
             prop_assert_eq!(merged, expected);
         }
     }

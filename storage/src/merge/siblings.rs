@@ -8,7 +8,7 @@ use super::{MergeError, Merged};
 use crate::{Siblings, State};
 
 pub(super) fn merge(held: &Siblings, incoming: &Siblings) -> Result<Merged, MergeError> {
-    let joined = held.join(incoming).map_err(|_| MergeError::EqualTagDifferentBytes)?;
+    let joined = held.join(incoming).map_err(MergeError::EqualTagDifferentBytes)?;
     Ok(if joined == *held {
         Merged::Held
     } else if joined == *incoming {

@@ -88,7 +88,7 @@ fn a_sound_row_loses_nothing_to_a_restore() {
     assert_eq!(committer.run(&engine, &[restore(2, state(3, "old"))]), [covered]);
     assert_eq!(read(&engine, &row(2)), Ok(Some(state(5, "sound"))));
     let conflict = committer.run(&engine, &[restore(2, state(5, "other"))]);
-    assert_eq!(conflict, [Err(MergeError::EqualTagDifferentBytes.into())]);
+    assert_eq!(conflict, [Err(MergeError::EqualTagDifferentBytes(state(5, "").tag()).into())]);
     assert!(committer.run(&engine, &[restore(3, state(3, "absent"))])[0].is_ok());
     assert_eq!(read(&engine, &row(3)), Ok(Some(state(3, "absent"))));
     let end = Tag { hlc: Hlc(u64::MAX), actor: Actor(1) };

@@ -219,7 +219,7 @@ fn one_dot_with_two_contents_is_an_alarm() {
     let dot = Tag { hlc: Hlc(5), actor: Actor(1) };
     let state = |text: &'static str| Siblings::first(dot, &VersionVector::new(), Content::Value(text.into()));
     assert_eq!(state("a").join(&state("b")), Err(dot));
-    assert_eq!(merge(&state("a"), &state("b")), Err(MergeError::EqualTagDifferentBytes));
+    assert_eq!(merge(&state("a"), &state("b")), Err(MergeError::EqualTagDifferentBytes(dot)));
 }
 
 /// A state whose writes were all superseded elsewhere adds nothing and brings nothing back.

@@ -1,0 +1,108 @@
+//! Keys of which one version is known with two contents (rule V4): a tag was issued twice, or a disk lies.
+//!
+//! Nobody can say which of the two is right, so this replica tells neither to whoever serves clients by it: reads and
+//! pages are refused as of a damaged record, and nothing is minted that would carry the content on beside a new one. It
+//! is not a damaged record, though: the quarantine of those refetches what other replicas hold, which would be to pick.
+//!
+//! What ends it is a write that has seen the version: it replaces both contents alike, wherever they are. So versions are
+//! told as ever, without which no strict write could go above them, and such a write is stored and minted as ever.
+//!
+//! Nothing but answers to clients depends on this. Merges refuse the other content by themselves, whoever brings it, so
+//! every store, hint and repair of the key ends as it would without; what this replica holds stays as it is, and
+//! so do its digests, what peers recover from it, and backups.
+//!
+//! It is kept in memory alone. The contents differ, and so do the digests of the replicas: after a restart
+//! anti-entropy finds that again, gives each of the two what the other holds, and is refused. Until then, as before
+//! it was found at first, the key is served: nobody knows better. For the same reason every replica that has one of
+//! the contents comes to know, and not only the first that met the other.
+
+use std::collections::BTreeMap;
+
+use quorate_ring::{TableId, Tag, Token};
+use quorate_storage::{Row, State};
+
+/// The versions in question, by where their keys are: a token stands for its key, because a state counts only if it has
+/// the version.
+///
+/// Events: [`found`](Self::found), [`changed`](Self::changed). The rest only looks.
+#[derive(Debug, Default)]
+pub struct Conflicts(BTreeMap<(TableId, Token), Tag>);
+
+impl Conflicts {
+    /// Keys remembered, in a few megabytes. Beyond that one is forgotten, until it is found again.
+    pub const KEYS_MAX: usize = 65_536;
+
+    /// What this replica holds of `row` under `tag` is not what somebody else holds under it.
+    pub fn found(&mut self, row: &Row, tag: Tag) {
+        if self.0.len() >= Self::KEYS_MAX {
+            self.0.pop_first();
+        }
+        self.0.insert(place(row), tag);
+    }
+
+    /// This replica holds `state` of `row` from now on, durably. Reads may come late: they do not end a conflict.
+    pub fn changed(&mut self, row: &Row, state: Option<&State>) {
+        if !self.0.is_empty() && state.is_none_or(|state| self.within(row, state).is_none()) {
+            self.0.remove(&place(row));
+        }
+    }
+
+    /// The version in question of `row`.
+    pub fn of(&self, row: &Row) -> Option<Tag> {
+        self.0.get(&place(row)).copied()
+    }
+
+    /// The version in question of `row`, if `state` has a content of it.
+    pub fn within(&self, row: &Row, state: &State) -> Option<Tag> {
+        self.of(row).filter(|tag| state.contents().any(|(held, _)| held == *tag))
+    }
+}
+
+fn place(row: &Row) -> (TableId, Token) {
+    (row.table, row.token)
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use quorate_ring::{Actor, Hlc};
+    use quorate_storage::{Content, Siblings, VersionVector};
+
+    use super::*;
+
+    fn tag(hlc: u64) -> Tag {
+        Tag { hlc: Hlc(hlc), actor: Actor(1) }
+    }
+
+    fn row(token: i64) -> Row {
+        Row::new(Token(token), TableId(1), "k")
+    }
+
+    #[test]
+    fn a_conflict_ends_once_the_version_is_replaced() {
+        let value = || Content::Value(Bytes::from_static(b"v"));
+        let disputed = Siblings::first(tag(5), &VersionVector::new(), value());
+        let beside = disputed.written(tag(6), &VersionVector::new(), value());
+        let above = disputed.written(tag(6), disputed.vector(), value());
+        let mut conflicts = Conflicts::default();
+        conflicts.found(&row(1), tag(5));
+        conflicts.changed(&row(2), Some(&State::Siblings(above.clone())));
+        let beside = State::Siblings(beside);
+        conflicts.changed(&row(1), Some(&beside));
+        assert_eq!(conflicts.within(&row(1), &beside), Some(tag(5)), "a sibling changes nothing");
+        assert_eq!(conflicts.within(&row(2), &beside), None, "another key");
+        let above = State::Siblings(above);
+        assert_eq!((conflicts.of(&row(1)), conflicts.within(&row(1), &above)), (Some(tag(5)), None));
+        conflicts.changed(&row(1), Some(&above));
+        assert_eq!(conflicts.of(&row(1)), None);
+    }
+
+    #[test]
+    fn no_more_are_remembered_than_may_be() {
+        let mut conflicts = Conflicts::default();
+        let last = Conflicts::KEYS_MAX as i64 + 5;
+        (0..=last).for_each(|token| conflicts.found(&row(token), tag(1)));
+        assert_eq!(conflicts.0.len(), Conflicts::KEYS_MAX);
+        assert!(conflicts.of(&row(last)).is_some());
+    }
+}
