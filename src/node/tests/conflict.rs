@@ -234,4 +234,11 @@ fn nothing_is_minted_beside_what_is_in_question() {
     );
     let mut node = node_in_conflict(&held);
     assert_eq!(minted(&mut node, None), (1, None), "as does who replaces all that is here");
+
+    let mut node = node_in_conflict(&held);
+    let dot = Tag { hlc: Hlc(6), ..TAG };
+    let above = State::Siblings(siblings().written(dot, siblings().vector(), value("w")));
+    let result = DiskResult::Changed(vec![(row(key()), Some(above))]);
+    handle(&mut node, Input::DiskDone { ticket: Ticket::Changed, result });
+    assert_eq!(minted(&mut node, Some(context(None))), (1, None), "there is nothing in question any more");
 }
