@@ -59,8 +59,10 @@ impl Admission {
         let of_origin = self.per_origin.entry(origin).or_default();
         let most = match origin {
             Origin::Client(_) => config.requests_per_client_max,
-            // A peer stands for all of its clients. What a page reads was admitted with it.
-            Origin::Peer(_) | Origin::Scan(_) => config.requests_max,
+            // A peer stands for all of its clients, and still is not all there is.
+            Origin::Peer(_) => NodeConfig::share_of_peer(config.requests_max),
+            // What a page reads was admitted with it.
+            Origin::Scan(_) => config.requests_max,
         };
         if self.in_flight >= config.requests_max || *of_origin >= most {
             return Err(overloaded(RETRY_AFTER));
@@ -255,6 +257,21 @@ mod tests {
         }
         stuck.into_iter().for_each(|request| admission.ended(now, request, false));
         assert!(admit(&mut admission, now).is_ok(), "that they took their time says nothing");
+    }
+
+    #[test]
+    fn a_peer_that_forwards_too_much_leaves_room_for_the_others() {
+        let config = NodeConfig { requests_max: 9, ..config() };
+        let mut admission = Admission::default();
+        let mut taken = |origin| {
+            let admit = || admission.admit(&config, origin, START, Instant::NEVER).ok();
+            std::iter::from_fn(admit).collect::<Vec<_>>()
+        };
+        let (one, other) = (Origin::Peer(NodeId(2)), Origin::Peer(NodeId(3)));
+        let of_one = taken(one);
+        assert_eq!((of_one.len(), taken(CLIENT).len(), taken(other).len()), (5, 4, 0), "half, and all of it");
+        of_one.into_iter().for_each(|request| admission.ended(START, request, true));
+        assert!(admission.admit(&config, other, START, Instant::NEVER).is_ok());
     }
 
     #[test]

@@ -38,11 +38,11 @@ pub struct NodeConfig {
     /// Of so many reads below QUORUM one compares all replicas in the background (rule Q8); 0 for none. Many, and
     /// replicas that differ stay different until anti-entropy; few, and reads at ONE cost as much as at ALL.
     pub compare_one_in: u32,
-    /// Requests of clients in flight; beyond, they are refused as overloaded.
+    /// Requests of clients in flight; beyond, they are refused as overloaded. One peer forwards half of it at most.
     pub requests_max: usize,
     /// Requests of one client in flight; beyond, they are refused as overloaded.
     pub requests_per_client_max: usize,
-    /// Requests of peers waiting for the disk; beyond, they are refused as overloaded.
+    /// Requests of peers waiting for the disk; beyond, they are refused as overloaded. One peer has half of it at most.
     pub replica_requests_max: usize,
     /// What is remembered of this replica's durable states, in bytes, so that reads of keys that were read lately do not
     /// wait for the disk; 0 for nothing.
@@ -75,5 +75,10 @@ impl NodeConfig {
             #[cfg(feature = "mutants")]
             mutant: None,
         }
+    }
+
+    /// How many of so many requests may be those of one peer (rule Q11): half, and one at least.
+    pub fn share_of_peer(requests_max: usize) -> usize {
+        requests_max.div_ceil(2)
     }
 }

@@ -10,12 +10,12 @@ mod cache;
 mod conflicts;
 mod deferral;
 mod pages;
+mod room;
 mod shown;
 
 use quorate_ring::{NodeId, Table, Tag, token_of};
 use quorate_storage::{MergeError, ReadError, Row, State, StoreTerms, Write, WriteError, Written};
 
-use self::shown::AwaitingReservation;
 pub use self::{
     cache::StateCache,
     conflicts::Conflicts,
@@ -23,6 +23,7 @@ pub use self::{
     pages::{PageErrand, read_own_page},
     shown::shown_with,
 };
+use self::{room::Room, shown::AwaitingReservation};
 
 use crate::{
     node::{Alarm, DiskOperation, DiskRequest, DiskResult, Effect, Observation, Ticket, Turn},
@@ -36,7 +37,7 @@ use crate::{
 #[derive(Debug, Default)]
 pub struct Replica {
     /// Requests of peers that wait for the disk or the clock.
-    waiting: usize,
+    room: Room,
     /// Pages of peers that wait for the disk.
     pages: usize,
     /// Those that wait for the clock.
@@ -100,7 +101,7 @@ impl Replica {
 
     /// The disk is done with an errand: the peer hears of it, unless the deadline has passed.
     pub fn disk_done(&mut self, turn: &mut Turn<'_>, errand: Errand, result: DiskResult) {
-        self.waiting -= 1;
+        self.room.leave(errand.peer);
         if errand.want.is_some() {
             was_read(turn, &errand.row, &result);
         }
@@ -113,8 +114,8 @@ impl Replica {
 
     /// Panics if the state contradicts itself.
     pub fn validate(&self, replica_requests_max: usize) {
-        assert!(self.waiting <= replica_requests_max, "more requests wait than were let in");
-        assert!(self.awaiting_reservation.len() <= self.waiting);
+        self.room.validate(replica_requests_max);
+        assert!(self.awaiting_reservation.len() <= self.room.waiting());
     }
 
     /// Whether this node does the errand; if not, the peer hears why.
@@ -136,7 +137,7 @@ impl Replica {
     }
 
     fn hand_over(&mut self, turn: &mut Turn<'_>, errand: Errand, operation: DiskOperation) {
-        self.waiting += 1;
+        self.room.enter(errand.peer);
         let deadline = errand.header.deadline;
         let ticket = Ticket::Replica(Box::new(errand));
         turn.effects.push(Effect::Disk(DiskRequest { ticket, deadline, operation }));
@@ -164,7 +165,7 @@ impl Replica {
             return Err(PeerRefusal::Damaged("a state of another table kind was sent".to_owned()));
         }
         self.forget_expired(turn.now.mono);
-        if self.waiting >= turn.config.replica_requests_max {
+        if !self.room.is_there_for(errand.peer, turn.config) {
             turn.effects.push(Effect::Observe(Observation::Overloaded));
             return Err(PeerRefusal::Overloaded);
         }

@@ -44,11 +44,11 @@ impl Replica {
             return answer(turn, peer, header, refused(PeerRefusal::ClockAhead { limit }));
         }
         self.forget_expired(turn.now.mono);
-        if self.waiting >= turn.config.replica_requests_max {
+        if !self.room.is_there_for(peer, turn.config) {
             turn.effects.push(Effect::Observe(Observation::Overloaded));
             return answer(turn, peer, header, refused(PeerRefusal::Overloaded));
         }
-        self.waiting += 1;
+        self.room.enter(peer);
         self.awaiting_reservation.push(AwaitingReservation { peer, header, to: advance.to });
         self.clock_reserved(turn);
     }
@@ -60,7 +60,7 @@ impl Replica {
             let Some(shown) = turn.clock.advance(turn.now, awaiting.to, turn.effects) else {
                 return true;
             };
-            self.waiting -= 1;
+            self.room.leave(awaiting.peer);
             answer(turn, awaiting.peer, awaiting.header, Advanced { to: shown }.into());
             false
         });
@@ -69,8 +69,7 @@ impl Replica {
     /// Those that are not waited for any more count no longer: a clock that could not go on, for want of room on the disk,
     /// may never be asked again.
     pub(super) fn forget_expired(&mut self, now: Instant) {
-        let before = self.awaiting_reservation.len();
-        self.awaiting_reservation.retain(|awaiting| awaiting.header.deadline > now);
-        self.waiting -= before - self.awaiting_reservation.len();
+        let expired = self.awaiting_reservation.extract_if(.., |awaiting| awaiting.header.deadline <= now);
+        expired.for_each(|awaiting| self.room.leave(awaiting.peer));
     }
 }

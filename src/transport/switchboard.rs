@@ -194,6 +194,14 @@ impl Switchboard {
     }
 
     /// Queues a frame, and says how many bytes it has; none if it will not be sent.
+    ///
+    /// A queue that is full closes the connection, where a queue of requests answers that it is overloaded (rule Q11). The
+    /// bound is on bytes that the other side does not read, far above what is under way to one that does: whatever
+    /// is sent to it would be answered late or never, and an answer of its own would have to go the same way, behind
+    /// all of them. The end of the connection gets through at once, and tells everybody who waits as much: this
+    /// node lets each request go on without the peer, and a client learns which of its requests were not carried out and of
+    /// which that is unknown (rule Q10). Were single frames dropped instead, those who wait for them would
+    /// wait until their deadlines.
     fn send<M: Message>(&self, line: &Rc<Line>, frame: &Frame<M>, now: Instant) -> usize {
         match line.output.queue(|out| wire::encode(frame, now, out)) {
             Ok(bytes) => {
