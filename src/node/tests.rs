@@ -57,7 +57,18 @@ fn configured_node(kind: TableKind, replication: u8, config: NodeConfig) -> Node
 /// The same with what its disk gave back, beside the cluster.
 fn recovered_node(kind: TableKind, replication: u8, config: NodeConfig, recovered: Recovered) -> Node {
     let founders = ["n1", "n2", "n3"].map(|name| Founder::new(name, format!("{name}:1")));
-    let ring = Ring::found("test", &founders).unwrap();
+    founded_node(&founders, kind, replication, config, recovered)
+}
+
+/// The same as one of three nodes that were founded so.
+fn founded_node(
+    founders: &[Founder],
+    kind: TableKind,
+    replication: u8,
+    config: NodeConfig,
+    recovered: Recovered,
+) -> Node {
+    let ring = Ring::found("test", founders).unwrap();
     let map = map_with(&ring, [("t", kind), ("s", TableKind::Siblings)], replication);
     let epoch = map.epoch();
     let record =
