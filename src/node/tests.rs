@@ -27,6 +27,7 @@ use crate::{
 
 mod asking;
 mod behind;
+mod bounds;
 mod conflict;
 mod memory;
 mod scans;

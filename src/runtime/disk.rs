@@ -424,6 +424,35 @@ mod tests {
     }
 
     #[test]
+    fn what_is_too_late_is_dropped_and_told() {
+        let clock = OsClock::start();
+        let now = clock.mono();
+        let request = |number: u64, deadline| DiskRequest {
+            ticket: Ticket::ClockBound(Hlc(number)),
+            deadline,
+            operation: DiskOperation::Measure,
+        };
+        let number = |ticket: &Ticket| match ticket {
+            Ticket::ClockBound(Hlc(number)) => *number,
+            _ => panic!("another ticket"),
+        };
+        let mut waiting = vec![
+            request(1, Instant::NEVER),
+            request(2, now),
+            request(3, Instant::NEVER),
+            request(4, Instant::ZERO),
+        ];
+        let mut done = Vec::new();
+        drop_expired(&mut waiting, clock, &mut done);
+        let left: Vec<_> = waiting.iter().map(|request| number(&request.ticket)).collect();
+        let dropped: Vec<_> = done.iter().map(|(ticket, _)| number(ticket)).collect();
+        assert_eq!((left, dropped), (vec![1, 3], vec![2, 4]), "rule Q11, in their order");
+        assert!(done.iter().all(|(_, result)| matches!(result, DiskResult::Expired)));
+        drop_expired(&mut waiting, clock, &mut done);
+        assert_eq!((waiting.len(), done.len()), (2, 2));
+    }
+
+    #[test]
     fn a_read_waits_for_one_page_at_most_and_scans_go_on_beside_reads() {
         let dir = tempfile::tempdir().unwrap();
         let mut reader = reader(dir.path());
