@@ -29,6 +29,7 @@ mod asking;
 mod behind;
 mod bounds;
 mod conflict;
+mod contended;
 mod memory;
 mod scans;
 
