@@ -83,9 +83,12 @@ impl Comparison {
         if !self.awaited.is_empty() {
             return false;
         }
-        let Ok(joined) = self.replies.join(None) else {
-            raise_conflict(&self.task, turn);
-            return true;
+        let joined = match self.replies.join(None) {
+            Ok(joined) => joined,
+            Err(conflict) => {
+                raise_conflict(&self.task, turn, conflict);
+                return true;
+            }
         };
         let beyond = self.replies.beyond(joined.as_ref());
         if !beyond.is_empty() && !self.fetches_states {

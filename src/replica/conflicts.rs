@@ -32,7 +32,7 @@ impl Conflicts {
     /// Keys remembered, in a few megabytes. Beyond that one is forgotten, until it is found again.
     pub const KEYS_MAX: usize = 65_536;
 
-    /// What this replica holds of `row` under `tag` is not what somebody else holds under it.
+    /// What this replica holds of `row` under `tag`, if anything, is not what somebody else holds under it.
     pub fn found(&mut self, row: &Row, tag: Tag) {
         if self.0.len() >= Self::KEYS_MAX {
             self.0.pop_first();

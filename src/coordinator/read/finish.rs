@@ -268,8 +268,8 @@ impl Read {
     }
 
     /// One version with two contents: nothing is picked and nothing is served (rule V4).
-    pub(super) fn refuse(&self, task: &Task, turn: &mut Turn<'_>, Conflict: Conflict) -> RequestError {
-        raise_conflict(task, turn);
+    pub(super) fn refuse(&self, task: &Task, turn: &mut Turn<'_>, conflict: Conflict) -> RequestError {
+        raise_conflict(task, turn, conflict);
         let why = "its replicas hold different contents under one version; look at the nodes' alarms";
         RequestError::not_applied(Failure::ReplicasFailed {
             required: count(task.plan.required),
@@ -300,9 +300,12 @@ pub(in crate::coordinator) fn mend(
     replies: &Replies,
     joined: &State,
 ) -> Places {
-    let Ok(behind) = replies.behind(joined) else {
-        raise_conflict(task, turn);
-        return Places::default();
+    let behind = match replies.behind(joined) {
+        Ok(behind) => behind,
+        Err(conflict) => {
+            raise_conflict(task, turn, conflict);
+            return Places::default();
+        }
     };
     if !behind.is_empty() {
         turn.effects.push(Effect::Observe(Observation::ReadRepair));
@@ -311,11 +314,17 @@ pub(in crate::coordinator) fn mend(
     behind
 }
 
-/// Tells the operator of two contents under one version.
-pub(in crate::coordinator) fn raise_conflict(task: &Task, turn: &mut Turn<'_>) {
+/// Tells the operator of two contents under one version. If this node's replica has one of them it tells it no more, be
+/// it asked before it is sent the other or after (rule V4).
+pub(in crate::coordinator) fn raise_conflict(task: &Task, turn: &mut Turn<'_>, Conflict(tag): Conflict) {
     let row = &task.plan.row;
+    if let Some(tag) = tag
+        && task.plan.own.is_some()
+    {
+        turn.conflicts.found(row, tag);
+    }
     let (table, key, node) = (row.table, row.key.clone(), turn.config.node);
-    turn.effects.push(Effect::Alarm(Alarm::TagConflict { table, key, node, tag: None }));
+    turn.effects.push(Effect::Alarm(Alarm::TagConflict { table, key, node, tag }));
 }
 
 /// Whether a mistake lets a single clock decide on an expiry.

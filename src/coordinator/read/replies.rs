@@ -1,6 +1,6 @@
 //! What the replicas of a key said during a read: who agrees with whom, and what all of them know together.
 
-use quorate_ring::{Duration, Hlc, Instant};
+use quorate_ring::{Duration, Hlc, Instant, Tag};
 use quorate_storage::{MergeError, Merged, State, Version, merge};
 
 use crate::coordinator::quorum::Places;
@@ -41,13 +41,17 @@ pub(in crate::coordinator) enum Said {
     Digest(Option<(Version, u128)>),
 }
 
-/// One version with two contents (rule V4): nothing is picked and nothing is served.
+/// One version with two contents (rule V4): nothing is picked and nothing is served. With the tag, where a single one is
+/// known to be concerned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::coordinator) struct Conflict;
+pub(in crate::coordinator) struct Conflict(pub(in crate::coordinator) Option<Tag>);
 
 impl From<MergeError> for Conflict {
-    fn from(_: MergeError) -> Self {
-        Self
+    fn from(error: MergeError) -> Self {
+        match error {
+            MergeError::EqualTagDifferentBytes(tag) => Self(Some(tag)),
+            _ => Self(None),
+        }
     }
 }
 
@@ -77,7 +81,16 @@ impl Said {
             }
             _ => return Ok(false),
         };
-        if alike { Ok(true) } else { Err(Conflict) }
+        if alike { Ok(true) } else { Err(Conflict(self.only_tag())) }
+    }
+
+    /// The tag of a register.
+    fn only_tag(&self) -> Option<Tag> {
+        match self {
+            Self::State(Some(State::Register(register))) => Some(register.tag),
+            Self::Digest(Some((Version::Tag(tag), _))) => Some(*tag),
+            _ => None,
+        }
     }
 
     /// Whether nothing that it tells of is missing in `state`.

@@ -145,8 +145,8 @@ impl Write {
     }
 }
 
-/// This node's replica is to make the state, and holds a content that is in question, which the writer has not seen: the new
-/// state would carry it on (rule V4).
+/// This node's replica is to make the state, and may hold a content that is in question, which the writer has not seen:
+/// the new state would carry it on (rule V4).
 fn in_conflict(task: &mut Task, turn: &Turn<'_>, heard: &Knowledge) -> Option<RequestError> {
     let own = task.plan.own.filter(|_| task.plan.kind == TableKind::Siblings)?;
     let tag = turn.conflicts.of(&task.plan.row)?;

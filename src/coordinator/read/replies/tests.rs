@@ -79,7 +79,7 @@ fn one_version_with_two_contents_is_a_conflict() {
             let mut replies = Replies::new(3);
             replies.heard(NOW, 0, 0, first);
             replies.heard(NOW, 2, 0, said.clone());
-            assert_eq!(replies.largest_agreement(replies.speakers()), Err(Conflict));
+            assert_eq!(replies.largest_agreement(replies.speakers()), Err(Conflict(Some(tag))));
         }
     }
 }
