@@ -42,7 +42,8 @@ pub struct NodeConfig {
     pub requests_max: usize,
     /// Requests of one client in flight; beyond, they are refused as overloaded.
     pub requests_per_client_max: usize,
-    /// Requests of peers waiting for the disk; beyond, they are refused as overloaded. One peer has half of it at most.
+    /// Requests of peers waiting for the disk; beyond, they are refused as overloaded. One peer has half of it at
+    /// most.
     pub replica_requests_max: usize,
     /// What is remembered of this replica's durable states, in bytes, so that reads of keys that were read lately do not
     /// wait for the disk; 0 for nothing.

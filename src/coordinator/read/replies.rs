@@ -41,8 +41,8 @@ pub(in crate::coordinator) enum Said {
     Digest(Option<(Version, u128)>),
 }
 
-/// One version with two contents (rule V4): nothing is picked and nothing is served. With the tag, where a single one is
-/// known to be concerned.
+/// One version with two contents (rule V4): nothing is picked and nothing is served. With the tag, where a single one
+/// is known to be concerned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::coordinator) struct Conflict(pub(in crate::coordinator) Option<Tag>);
 
