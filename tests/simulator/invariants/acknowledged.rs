@@ -131,9 +131,13 @@ impl Acknowledged {
     }
 
     fn holds_write(&self, place: usize, tag: Tag) -> bool {
-        self.damaged[place]
-            || self.lost[place]
-            || self.durable[place].as_ref().is_some_and(|held| covers(held, tag))
+        self.damaged[place] || self.lost[place] || self.is_durable_at(place, tag)
+    }
+
+    /// Whether a replica holds the write, and can say so.
+    pub(crate) fn is_durable_at(&self, place: usize, tag: Tag) -> bool {
+        let can_tell = !self.damaged[place] && !self.lost[place];
+        can_tell && self.durable[place].as_ref().is_some_and(|held| covers(held, tag))
     }
 }
 

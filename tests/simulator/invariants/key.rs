@@ -13,6 +13,7 @@ use super::{
     causality::Causality,
     contents::Contents,
     expiry::{Clocks, Expiry},
+    heard::Heard,
     linearizable::History,
     linearizable_siblings::SiblingsHistory,
     one_order::OneOrder,
@@ -44,6 +45,7 @@ pub(crate) struct Key {
     /// When a node that may have held some of it lost its disk last, on the checkers' clock.
     disk_lost_at: u64,
     pub(crate) expiry: Expiry,
+    heard: Heard,
     contents: Contents,
     causality: Causality,
     superseded: Superseded,
@@ -83,6 +85,7 @@ impl Key {
             acknowledged_writes: Vec::new(),
             disk_lost_at: 0,
             expiry: Expiry::default(),
+            heard: Heard::default(),
             contents: Contents::default(),
             causality: Causality::default(),
             superseded: Superseded::default(),
@@ -315,6 +318,9 @@ impl Key {
         if !sloppy {
             self.check_counted(tag, &written.receipt)?;
         }
+        let places = written.receipt.answered.iter().filter_map(|id| self.place(id.0 as usize - 1));
+        let holders = places.filter(|place| self.acknowledged.is_durable_at(*place, tag)).collect();
+        self.heard.wrote(ended.now, tag, holders);
         if self.has_siblings() {
             let told = ended.told.cloned();
             let seen = self.causality.acknowledged(tag).ok_or("a write was made by nobody")?.clone();
@@ -340,6 +346,7 @@ impl Key {
     pub(crate) fn disk_lost(&mut self, place: Option<usize>, now: u64) {
         if let Some(place) = place {
             self.acknowledged.replaced(place);
+            self.heard.lost(place);
         }
         if !self.options.strict {
             self.disk_lost_at = now;
@@ -352,6 +359,23 @@ impl Key {
     pub(crate) fn clock_lost(&mut self, now: u64) {
         self.expiry.clock_lost();
         self.registers.clock_lost(now);
+    }
+
+    /// A replica's record is damaged.
+    pub(crate) fn damaged(&mut self, place: usize) {
+        self.acknowledged.damaged(place);
+        self.heard.lost(place);
+    }
+
+    /// Whether a read heard of as many replicas as its level names.
+    pub(crate) fn check_heard(
+        &self,
+        ended: &Ended<'_>,
+        receipt: &Receipt,
+        version: Option<&Version>,
+    ) -> Result<(), String> {
+        let replicas = self.replicas.len();
+        self.heard.check((ended.invoked, version), receipt, replicas, |node| self.place(node))
     }
 
     /// Whether the replicas that counted hold what they are said to hold.

@@ -9,6 +9,7 @@
 //! | `real_time` | each reply | at QUORUM and ALL a request counts with all that anybody was told before |
 //! | `one_order` | each reply | reads of siblings at QUORUM and ALL have seen one more than the other (rule Q5) |
 //! | `expiry` | each reply | what expires is neither gone too early nor there too late, and never comes back (rule D1) |
+//! | `heard` | each reply | a read has heard of as many replicas as its level names, and what they acknowledged is in it (rule Q1) |
 //! | `own_writes` | each reply | a session at ONE reads its own writes |
 //! | `scanned` | each page | a page has every key between its places once, and its rows are as good as reads |
 //! | `sessions` | end | a session at QUORUM and ALL never goes back |
@@ -26,6 +27,7 @@ mod changes;
 mod contents;
 mod converged;
 mod expiry;
+mod heard;
 mod key;
 mod linearizable;
 mod linearizable_siblings;
@@ -246,7 +248,7 @@ impl Oracle {
     pub(crate) fn damaged(&mut self, node: usize, key: usize) {
         if let Some(place) = self.keys[key].place(node) {
             self.were_damaged.insert(node);
-            self.keys[key].acknowledged.damaged(place);
+            self.keys[key].damaged(place);
         }
     }
 
@@ -385,6 +387,7 @@ impl Oracle {
         };
         let key = &mut self.keys[at];
         let version = key.read(ended, got, last)?;
+        key.check_heard(ended, &got.receipt, version.as_ref())?;
         if !key.options.strict {
             return self.own_writes.read(ended.client, at, &got.receipt, version.as_ref());
         }
