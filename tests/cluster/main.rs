@@ -22,6 +22,7 @@ mod promises;
 #[path = "../../jepsen/src/cluster/relay.rs"]
 mod relay;
 mod requests;
+mod traces;
 
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 

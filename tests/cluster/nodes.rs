@@ -101,7 +101,7 @@ impl Nodes {
     }
 
     /// Ends a node as an operator does.
-    #[allow(dead_code, reason = "the bench asks, the tests do not")]
+    #[allow(dead_code, reason = "not everybody asks")]
     pub(crate) fn end(&mut self, node: usize) {
         self.signal(node, "TERM");
         self.end_in_order(node);
