@@ -1,11 +1,8 @@
 //! Linearizable per key, through crashes, partitions, pauses and clock errors.
 
-use std::{
-    net::SocketAddr,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, AtomicU64, Ordering},
-    },
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, AtomicU64, Ordering},
 };
 
 use quorate_jepsen::{
@@ -18,10 +15,7 @@ use quorate_jepsen::{
 use tokio::task::JoinSet;
 
 use super::{stood_in::StoodIn, *};
-use crate::{
-    link::{End, Shape, Shapes},
-    relay::{Relay, client_address},
-};
+use crate::{link::Shapes, relay::Relay};
 
 #[tokio::test]
 async fn linearizable_at_one_is_not_promised() {
@@ -76,9 +70,7 @@ async fn linearizable_at_all() {
 async fn stays_linearizable(column: Column) {
     let mut nodes = Nodes::prepare(tempfile::tempdir().expect("a directory"), 3);
     nodes.has_faults = true;
-    let relay = Relay::start(nodes.listen(), 1).await.expect("a relay");
-    let entrances = relay.entrances().expect("addresses");
-    nodes.begin(entrances.iter().map(SocketAddr::to_string).collect(), "");
+    let relay = begin_behind_relay(&mut nodes).await;
     let tables = create_both(&client(&nodes, 0).await).await;
     let clock = Arc::new(AtomicU64::new(1));
     let over = Arc::new(AtomicBool::new(false));
@@ -126,10 +118,7 @@ async fn trouble(nodes: &mut Nodes, relay: &Relay) {
     // Longer than it takes to give a silent peer up.
     for victim in 0..2 {
         some_time(5).await;
-        let others = (0..3).filter(|node| *node != victim);
-        let ways = others.flat_map(|other| [(victim, other), (other, victim)]);
-        let cut = ways.map(|(from, to)| ((End::Node(from), End::Node(to)), Shape::CUT));
-        relay.set("partition", cut.collect());
+        relay.set("partition", cut(3, &[victim]));
         some_time(24).await;
         relay.set("partition", Shapes::new());
     }
@@ -144,12 +133,6 @@ async fn trouble(nodes: &mut Nodes, relay: &Relay) {
         nodes.set_clock(victim, 0);
     }
     some_time(5).await;
-}
-
-/// A client that the relay knows.
-async fn client(nodes: &Nodes, number: usize) -> Client {
-    let builder = Client::builder().contact_points(nodes.addresses()).tls(nodes.identity());
-    builder.local_address(client_address(number)).build().await.expect("a client")
 }
 
 const KEYS: usize = 4;

@@ -70,7 +70,7 @@ async fn assert_forty(tables: &[TableHandle]) {
 
 async fn survives_after_handoff(column: Column) {
     let mut scene = StoodIn::start(column).await;
-    scene.hand_over().await;
+    scene.hand_over(&["before", "stood in"]).await;
     let lost = scene.replicas[0];
     scene.nodes.kill(lost);
     scene.nodes.wipe(lost);

@@ -10,9 +10,18 @@ mod minority;
 mod own_writes;
 mod stood_in;
 
-use quorate::client::{Put, Read};
+use std::net::SocketAddr;
+
+use quorate::{
+    client::{Put, Read, Written},
+    ring::NodeId,
+};
 
 use super::*;
+use crate::{
+    link::{End, Shape, Shapes},
+    relay::{Relay, client_address},
+};
 
 const KINDS: [TableKind; 2] = [TableKind::Register, TableKind::Siblings];
 
@@ -80,6 +89,41 @@ async fn create(client: &Client, name: &str, kind: TableKind) -> TableHandle {
         tokio::time::sleep(PAUSE).await;
     }
     panic!("no table {name}");
+}
+
+/// Starts nodes every datagram between which passes through a relay.
+async fn begin_behind_relay(nodes: &mut Nodes) -> Relay {
+    let relay = Relay::start(nodes.listen(), 1).await.expect("a relay");
+    let entrances = relay.entrances().expect("addresses");
+    nodes.begin(entrances.iter().map(SocketAddr::to_string).collect(), "");
+    relay
+}
+
+/// A client that the relay knows.
+async fn client(nodes: &Nodes, number: usize) -> Client {
+    let builder = Client::builder().contact_points(nodes.addresses()).tls(nodes.identity());
+    builder.local_address(client_address(number)).build().await.expect("a client")
+}
+
+/// A client that sees one node only.
+async fn client_behind(nodes: &Nodes, relay: &Relay, number: usize, node: usize) -> Client {
+    relay.pin(number, node);
+    let builder = Client::builder().contact_points([nodes.addresses().swap_remove(node)]);
+    let builder = builder.tls(nodes.identity()).local_address(client_address(number));
+    builder.build().await.expect("a client")
+}
+
+/// Some of `count` nodes hear nothing of the others, and the others nothing of them.
+fn cut(count: usize, some: &[usize]) -> Shapes {
+    let others = || (0..count).filter(|node| !some.contains(node));
+    let pairs = some.iter().flat_map(|one| others().map(move |other| (*one, other)));
+    let ways = pairs.flat_map(|(one, other)| [(one, other), (other, one)]);
+    ways.map(|(from, to)| ((End::Node(from), End::Node(to)), Shape::CUT)).collect()
+}
+
+/// The name of the node at a place.
+fn id(node: usize) -> NodeId {
+    NodeId(node as u32 + 1)
 }
 
 fn texts(read: &Read) -> Vec<String> {

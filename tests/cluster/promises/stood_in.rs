@@ -1,5 +1,7 @@
 //! Five nodes of which the three replicas of a key die; the others take a write for them.
 
+use quorate::client::Context;
+
 use super::*;
 
 pub(super) struct StoodIn {
@@ -7,6 +9,8 @@ pub(super) struct StoodIn {
     pub(super) table: TableHandle,
     pub(super) replicas: Vec<usize>,
     pub(super) holders: Vec<usize>,
+    /// That of "before".
+    pub(super) context: Context,
 }
 
 impl StoodIn {
@@ -14,8 +18,18 @@ impl StoodIn {
 
     /// Every replica has "before", its replicas are down, and those that hold "stood in" are up.
     pub(super) async fn start(column: Column) -> Self {
-        let mut nodes = Nodes::start(5);
-        let client = nodes.client().await;
+        Self::start_with(column, Nodes::start(5)).await
+    }
+
+    /// The same behind a relay.
+    pub(super) async fn start_behind_relay(column: Column) -> (Self, Relay) {
+        let mut nodes = Nodes::prepare(tempfile::tempdir().expect("a directory"), 5);
+        let relay = begin_behind_relay(&mut nodes).await;
+        (Self::start_with(column, nodes).await, relay)
+    }
+
+    async fn start_with(column: Column, mut nodes: Nodes) -> Self {
+        let client = client(&nodes, 0).await;
         let table = create(&client, "carts", TableKind::Siblings).await;
         ALL.put(&table, Self::KEY, "before").await;
         let seen = read(&table, Self::KEY, Consistency::Quorum).await;
@@ -25,9 +39,8 @@ impl StoodIn {
         let holders: Vec<_> = (0..5).filter(|node| !replicas.contains(node)).collect();
         for _ in 0..ATTEMPTS {
             if let Ok(written) = column.write(&table, Self::KEY, "stood in").await {
-                let is_holder = |id: &quorate::ring::NodeId| holders.contains(&(id.0 as usize - 1));
-                assert!(written.receipt().answered.iter().all(is_holder), "{:?}", written.receipt());
-                return Self { nodes, table, replicas, holders };
+                assert_held_by(&written, &holders);
+                return Self { nodes, table, replicas, holders, context: seen.context() };
             }
             tokio::time::sleep(PAUSE).await;
         }
@@ -40,18 +53,28 @@ impl StoodIn {
         self.replicas.iter().for_each(|replica| self.nodes.restart(*replica));
     }
 
-    /// The replicas come, and the holders give them what they hold, until all replicas have it.
-    pub(super) async fn hand_over(&mut self) {
+    /// The replicas come, and the holders give them what they hold, until all replicas have these values.
+    pub(super) async fn hand_over(&mut self, values: &[&str]) {
         self.replicas.iter().for_each(|replica| self.nodes.restart(*replica));
         let mut last = Vec::new();
         for _ in 0..ATTEMPTS {
             let read = read(&self.table, Self::KEY, Consistency::All).await;
             last = texts(&read);
-            if last == ["before", "stood in"] && !read.receipt().repaired {
+            if last == values && !read.receipt().repaired {
                 return;
             }
             tokio::time::sleep(PAUSE).await;
         }
-        panic!("handoff does not bring the write to its replicas, which have {last:?}");
+        panic!("handoff does not bring the writes to their replicas, which have {last:?}");
     }
+}
+
+/// Nobody but fallbacks counted.
+pub(super) fn assert_held_by(written: &Written, holders: &[usize]) {
+    let mut answered = written.receipt().answered.iter();
+    assert!(
+        answered.all(|node| holders.iter().any(|holder| id(*holder) == *node)),
+        "{:?}",
+        written.receipt()
+    );
 }
