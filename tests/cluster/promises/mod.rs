@@ -8,6 +8,7 @@ mod linearizable;
 mod lost_disks;
 mod minority;
 mod own_writes;
+mod split;
 mod stood_in;
 
 use std::net::SocketAddr;
