@@ -4,7 +4,7 @@
 //! - `register`: blind QUORUM writes and reads of a `register` table, three rounds;
 //! - `siblings`: QUORUM writes of a `siblings` table without a context, and with one;
 //! - `repair`: QUORUM reads that agree, and reads each of which must repair a replica;
-//! - `hot-key`: `--puts N` blind QUORUM writes of one siblings key from 16 clients; memory and siblings must not grow;
+//! - `hot-key`: `--puts N` blind QUORUM writes of one siblings key from 16 clients; neither memory nor siblings may grow;
 //! - `overload`: `--factor 2` times as many writes a second, whatever becomes of them, as are done when 256 are always under way;
 //!   those and these in turns, `--rounds 5` times: what is still served.
 
@@ -18,12 +18,7 @@ mod flood;
 #[path = "../cluster/nodes.rs"]
 mod nodes;
 
-use std::{
-    cell::{Cell, RefCell},
-    collections::BTreeMap,
-    rc::Rc,
-    time::Duration,
-};
+use std::{cell::RefCell, collections::BTreeMap, rc::Rc, time::Duration};
 
 use quorate::{client::TableHandle, ring::TableKind};
 
@@ -137,7 +132,7 @@ async fn repair() {
 
 async fn hot_key(puts: u64) {
     let (nodes, table) = start(TableKind::Siblings, "").await;
-    let most = Rc::new(Cell::new(0));
+    let (mut most, mut resident) = (0, Vec::new());
     for part in 1..=10 {
         let load = Load {
             nodes: &nodes,
@@ -151,11 +146,27 @@ async fn hot_key(puts: u64) {
         })
         .await;
         let siblings = table.get("hot").await.map_or(0, |read| read.values().len());
-        most.set(most.get().max(siblings));
-        println!("  siblings {siblings}, resident {:?} KiB", nodes.resident_kib());
+        most = most.max(siblings);
+        resident.push(nodes.resident_kib());
+        println!("  siblings {siblings}, resident {:?} KiB", resident[part - 1]);
     }
-    assert!(most.get() <= 16, "{} siblings from 16 clients", most.get());
+    assert!(most <= 16, "{most} siblings from 16 clients");
+    match puts >= JUDGED_FROM_PUTS {
+        true => assert_settled(&resident[4], &resident[9]),
+        false => println!("memory is judged from {JUDGED_FROM_PUTS} puts on"),
+    }
     nodes.stop();
+}
+
+/// No node's memory, in KiB, may have grown by much between half of the puts and all of them.
+fn assert_settled(half: &[u64], whole: &[u64]) {
+    for (node, (half, whole)) in half.iter().zip(whole).enumerate() {
+        let (most, name) = (half + half * GROWTH_MAX_PERCENT / 100, node + 1);
+        assert!(
+            *whole <= most,
+            "n{name} has grown from {half} to {whole} KiB in the second half of the puts"
+        );
+    }
 }
 
 /// Peak and overload take turns, so that both see the same machine.
@@ -184,3 +195,7 @@ async fn overload(seconds: Duration, rounds: u64, factor: f64) {
 
 const CLIENTS: u64 = 64;
 const KEYS: u64 = 100_000;
+/// How much more memory a node may use after all puts of the hot key than after half of them.
+const GROWTH_MAX_PERCENT: u64 = 20;
+/// With fewer puts half of them do not fill caches and write buffers.
+const JUDGED_FROM_PUTS: u64 = 300_000;
