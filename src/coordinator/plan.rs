@@ -106,6 +106,8 @@ impl Plan {
             let is_far = !rack.is_empty() && is_elsewhere(node);
             let is_suspect = turn.up.suspects(node);
             let is_behind = self.is_strict() && turn.health.is_behind(turn.now.mono, node);
+            #[cfg(feature = "mutants")]
+            let is_behind = is_behind && turn.config.mutant != Some(Mutant::RecoveringMints);
             let distance = turn.health.distance(turn.now.mono, node);
             (is_behind, Some(*place) != self.own, is_suspect, distance, is_far)
         });
