@@ -394,8 +394,9 @@ fn forget(turn: &mut Turn<'_>, target: NodeId, row: Row, given: Option<Version>)
 const ROOM: u64 = 2;
 /// Hints that are worth waiting for: more than are under way at a time.
 const MUCH: u64 = 100;
-/// How much of the hints is in memory per target.
-const PAGE_BYTES: usize = 256 * 1024;
+/// How much of the hints is read at a time, and in memory per target. A client's read may wait for such a page: of small
+/// values it has some 400, which take a millisecond or two.
+const PAGE_BYTES: usize = 64 * 1024;
 /// How long a target has to store a hint.
 const REPLAY_TIMEOUT: quorate_ring::Duration = quorate_ring::Duration::from_secs(5);
 /// How long a target that refused is left alone.
