@@ -175,6 +175,7 @@ impl Run {
 
     /// Carries out an operation that was due at that time.
     async fn one(&self, due: Instant) {
+        self.tally.borrow_mut().begins(due.elapsed());
         let operation = self.load.workload.draw(&mut *self.load.random.borrow_mut());
         let done = match operation {
             Operation::Read => self.read(self.choose()).await.map(drop),

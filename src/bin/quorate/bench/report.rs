@@ -1,6 +1,9 @@
 //! What a run has shown, for people and for programs.
 
-use std::fmt::{self, Display, Formatter};
+use std::{
+    fmt::{self, Display, Formatter},
+    time::Duration,
+};
 
 use serde_json::{Value, json};
 
@@ -169,6 +172,13 @@ impl Display for Report<'_> {
         for (error, count) in &self.tally.errors {
             writeln!(f, "failed {}: {error}", grouped(*count))?;
         }
+        if self.tally.begun_late > LATE {
+            let late = grouped(self.tally.begun_late.as_millis() as u64);
+            writeln!(
+                f,
+                "operations began up to {late} ms late: this machine cannot ask so often, and measures itself"
+            )?;
+        }
         write!(f, "{} answers verified, ", grouped(self.tally.verified))?;
         match self.tally.wrong.len() {
             0 => write!(f, "none wrong"),
@@ -176,6 +186,9 @@ impl Display for Report<'_> {
         }
     }
 }
+
+/// Operations of an open loop that begin later than this say more of whoever asks than of those that are asked.
+const LATE: Duration = Duration::from_millis(50);
 
 /// To two digits behind the point.
 fn rounded(value: f64) -> f64 {

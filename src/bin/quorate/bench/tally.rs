@@ -16,6 +16,8 @@ pub(super) struct Tally {
     pub(super) wrong: Vec<String>,
     /// How many reads were judged.
     pub(super) verified: u64,
+    /// How long after it was due the latest operation began.
+    pub(super) begun_late: Duration,
     slots: Vec<Slot>,
     slot: Duration,
 }
@@ -45,9 +47,15 @@ impl Tally {
             errors: BTreeMap::new(),
             wrong: Vec::new(),
             verified: 0,
+            begun_late: Duration::ZERO,
             slots: vec![empty; slots],
             slot: length / slots as u32,
         }
+    }
+
+    /// An operation begins so long after it was due.
+    pub(super) fn begins(&mut self, late: Duration) {
+        self.begun_late = self.begun_late.max(late);
     }
 
     /// An operation ended well, so long after the run had begun.
