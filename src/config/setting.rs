@@ -137,7 +137,7 @@ pub(super) const SETTINGS: &[Setting] = &[
     Setting {
         key: "requests_max",
         help: "Requests of clients in flight",
-        more: "Beyond, they are refused as overloaded: too few and bursts fail, too many and all of them wait",
+        more: "Beyond, they are refused as overloaded, and those that one other node forwards beyond half: too few and bursts fail, too many and all of them wait",
         field: Field::Count(|p| &mut p.requests_max, COUNTS),
     },
     Setting {
@@ -149,7 +149,7 @@ pub(super) const SETTINGS: &[Setting] = &[
     Setting {
         key: "replica_requests_max",
         help: "Requests of peers waiting for the disk",
-        more: "Beyond, they are refused as overloaded: too few and writes of other nodes fail, too many and memory goes to them",
+        more: "Beyond, they are refused as overloaded, and those of one peer beyond half: too few and writes of other nodes fail, too many and memory goes to them",
         field: Field::Count(|p| &mut p.replica_requests_max, COUNTS),
     },
     Setting {

@@ -95,8 +95,8 @@ impl Plan {
 
     /// The order in which replicas, not fallbacks, are asked: this node first, then those that answer gossip, the
     /// nearest by what they took to answer first, then those in this node's rack, then by preference (rule Q1). At QUORUM and
-    /// above those that lack much, this node among them, come last: below it this node holds what it has acknowledged itself, and
-    /// those that write here must find it.
+    /// above whoever lacks much, this node too, comes after those that are as near: one more round is worth no longer a wait. Below
+    /// it this node holds what it has acknowledged itself, and those that write here must find it.
     pub(super) fn asking_order(&self, turn: &Turn<'_>) -> Vec<usize> {
         let mut order: Vec<_> = self.alive(turn).iter().filter(|place| *place < self.n()).collect();
         let rack = turn.ring.member(turn.config.node).map_or("", |member| &member.rack);
@@ -108,8 +108,8 @@ impl Plan {
             let is_behind = self.is_strict() && turn.health.is_behind(turn.now.mono, node);
             #[cfg(feature = "mutants")]
             let is_behind = is_behind && turn.config.mutant != Some(Mutant::RecoveringMints);
-            let distance = turn.health.distance(turn.now.mono, node);
-            (is_behind, Some(*place) != self.own, is_suspect, distance, is_far)
+            let is_own = Some(*place) == self.own && !is_behind;
+            (!is_own, is_suspect, turn.health.distance(turn.now.mono, node), is_behind, is_far)
         });
         order
     }

@@ -9,6 +9,9 @@ use quorate_ring::{Duration, Instant};
 /// Beside clients anti-entropy has a quarter of it at most. Hints are what a node lacks that was away for a while, and reads
 /// meet the gap until they are given. What only a comparison finds has been so for long, or is rare, and can wait a little longer.
 ///
+/// Of several peers one is given all that comes until it has what it lacks, or acknowledges it more slowly than it comes;
+/// then the next one has its turn.
+///
 /// Whoever gives states also waits for acknowledgements, so a peer that is slow takes less than its share, and reading for
 /// the digests has rates of its own, in `repair`, far below this one. A range of a lost disk is recovered at full speed:
 /// until then this replica is missed by every request (rule R7).

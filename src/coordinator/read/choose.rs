@@ -45,7 +45,7 @@ impl Read {
             && let Some(state) = self.replies.state_of(group)
             && (state.is_some() || self.replies.holding().is_empty())
         {
-            self.learn_who_is_behind(task, turn, state.as_ref());
+            self.learn_who_is_behind(task, turn, state.as_ref(), group);
             return Ok(self.settle(task, turn, Settled { state, holders: group, monotone: false }));
         }
         match (&self.phase, self.tracker().verdict()) {
@@ -112,16 +112,19 @@ impl Read {
             return Ok(self.settle(task, turn, Settled { state: None, holders, monotone: false }));
         };
         turn.effects.push(Effect::Observe(Observation::ReadRepair));
-        self.learn_who_is_behind(task, turn, Some(&joined));
+        self.learn_who_is_behind(task, turn, Some(&joined), Places::default());
         let first_round = self.round + 1;
         self.write_back(task, turn, joined, first_round)
     }
 
     /// Tells of each replica that was heard whether it lacks something of `state`: whoever often does is asked last.
-    fn learn_who_is_behind(&self, task: &Task, turn: &mut Turn<'_>, state: Option<&State>) {
+    /// `holders` are known to hold it.
+    fn learn_who_is_behind(&self, task: &Task, turn: &mut Turn<'_>, state: Option<&State>, holders: Places) {
+        let speakers = self.replies.speakers();
+        let state = state.filter(|_| speakers.len() > holders.len());
         // A conflict is for those to raise who pick an answer.
         let behind = state.and_then(|state| self.replies.behind(state).ok()).unwrap_or_default();
-        for place in self.replies.speakers().iter() {
+        for place in speakers.iter() {
             turn.health.compared(turn.now.mono, task.plan.replicas[place], behind.contains(place));
         }
     }

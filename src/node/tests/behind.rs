@@ -64,6 +64,18 @@ fn a_replica_that_lacks_much_is_asked_last() {
     }
 }
 
+#[test]
+fn a_replica_that_does_not_answer_is_asked_after_one_that_lacks_much() {
+    let mut node = node();
+    for number in 1..=20 {
+        let (effects, _) = asked(&mut node, number, Consistency::Quorum);
+        carry_out(&mut node, effects, 3);
+    }
+    node.surroundings.up.set_suspected(NodeId(2), true);
+    let (_, whom) = asked(&mut node, 21, Consistency::Quorum);
+    assert_eq!(whom, [1, 3], "one more round is shorter than a wait");
+}
+
 /// What n1 itself acknowledged at ONE is on its own disk alone at first: whoever reads there at ONE is to find it.
 #[test]
 fn a_coordinator_that_lacks_much_asks_others_first_but_for_one_replica() {

@@ -91,7 +91,7 @@ pub(super) fn look(engine: &dyn Engine, mark: &Mutex<Mark>, operation: DiskOpera
     result
 }
 
-/// Reads that a client's read waits for at most: as long as a page of a scan takes, or less.
+/// Reads that a client's read waits for at most: of small values they take less than a page of a scan does.
 const GIVEN_AT_ONCE: usize = 8;
 
 #[cfg(test)]
