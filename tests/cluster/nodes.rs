@@ -6,7 +6,7 @@ use std::{
     fmt::Write,
     fs::{self, File},
     io::{BufRead, BufReader, Read, Write as _},
-    net::{Ipv4Addr, SocketAddr, TcpStream, UdpSocket},
+    net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket},
     path::PathBuf,
     process::{Child, Command, Output, Stdio},
 };
@@ -42,8 +42,7 @@ impl Nodes {
 
     /// Nodes that have ports, and are started by [`Nodes::begin`].
     pub(crate) fn prepare(dir: TempDir, count: usize) -> Self {
-        let sockets: Vec<_> = (0..count).map(|_| UdpSocket::bind("127.0.0.1:0").expect("a port")).collect();
-        let ports = sockets.iter().map(|s| s.local_addr().expect("an address").port()).collect();
+        let ports = free_ports(count);
         Self {
             dir,
             ports,
@@ -286,6 +285,24 @@ impl Drop for Nodes {
             let _ = process.wait();
         }
     }
+}
+
+/// Ports on loopback that nobody has, below those that the kernel gives to whoever wants any: one of these may be taken by
+/// a connection of a node that has started before the node that is to have it has.
+fn free_ports(count: usize) -> Vec<u16> {
+    let mut held = Vec::new();
+    for _ in 0..1_000 {
+        if held.len() == count {
+            break;
+        }
+        let port = rand::random_range(10_000..32_000);
+        let address = (Ipv4Addr::LOCALHOST, port);
+        if let (Ok(udp), Ok(tcp)) = (UdpSocket::bind(address), TcpListener::bind(address)) {
+            held.push((port, udp, tcp));
+        }
+    }
+    assert_eq!(held.len(), count, "no free ports on loopback");
+    held.into_iter().map(|(port, ..)| port).collect()
 }
 
 /// CPU time that a process has used, in microseconds.

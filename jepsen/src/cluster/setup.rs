@@ -2,7 +2,8 @@
 
 use std::fmt::Write as _;
 use std::io;
-use std::net::{SocketAddr, UdpSocket};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
+use std::ops::Range;
 use std::process::Command;
 
 use quorate::client::Identity;
@@ -10,11 +11,28 @@ use quorate::client::Identity;
 use super::process::write;
 use super::{Plan, node_name};
 
-/// Addresses on loopback that nobody listens on.
+/// Addresses on loopback that nobody listens on. Their ports are below those that the kernel gives to whoever wants any: one
+/// of these may be taken by a connection of a node that has started before the node that is to have it has.
 pub(super) fn free_ports(count: usize) -> io::Result<Vec<SocketAddr>> {
-    let sockets: Vec<_> = (0..count).map(|_| UdpSocket::bind("127.0.0.1:0")).collect::<io::Result<_>>()?;
-    sockets.iter().map(UdpSocket::local_addr).collect()
+    let mut held = Vec::new();
+    for _ in 0..PORTS_TRIED {
+        if held.len() == count {
+            break;
+        }
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, rand::random_range(PORTS)));
+        if let (Ok(udp), Ok(tcp)) = (UdpSocket::bind(address), TcpListener::bind(address)) {
+            held.push((address, udp, tcp));
+        }
+    }
+    if held.len() < count {
+        return Err(io::Error::other("no free ports on loopback"));
+    }
+    Ok(held.into_iter().map(|(address, ..)| address).collect())
 }
+
+/// Linux gives ports from 32,768 on, other systems from 49,152.
+const PORTS: Range<u16> = 10_000..32_000;
+const PORTS_TRIED: usize = 1_000;
 
 /// Writes certificates and configurations; the identity that clients show.
 pub(super) fn write_files(
