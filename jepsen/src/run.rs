@@ -331,7 +331,20 @@ async fn create_table(cluster: &Cluster, workload: Workload, parties: Parties) -
 }
 
 async fn open(client: Client) -> io::Result<TableHandle> {
-    client.table(TABLE).await.map_err(io::Error::other)
+    open_table(&client, TABLE).await
+}
+
+/// Opens a table that exists. A node that has just been started and has met no majority yet lists what it knows by itself,
+/// which may be nothing.
+#[expect(clippy::disallowed_methods, reason = "a cluster forms in real time")]
+pub(crate) async fn open_table(client: &Client, table: &str) -> io::Result<TableHandle> {
+    for _ in 0..100 {
+        if let Ok(table) = client.table(table).await {
+            return Ok(table);
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    client.table(table).await.map_err(io::Error::other)
 }
 
 /// Every key that was worked on, in order.

@@ -12,6 +12,7 @@ use super::Workload;
 use super::client::value_of;
 use crate::cluster::{Cluster, node_name};
 use crate::record::{Happening, Recorder, Seen};
+use crate::run::open_table;
 
 /// What nodes held of one key, by their names.
 pub(crate) type Held = Vec<(String, Value)>;
@@ -38,7 +39,7 @@ pub(crate) struct Readers {
 impl Readers {
     /// Readers with addresses of their own, from `first` on.
     pub(crate) async fn connect(cluster: &Cluster, table: &str, first: usize) -> std::io::Result<Self> {
-        let open = async |client: Client| client.table(table).await.map_err(std::io::Error::other);
+        let open = async |client: Client| open_table(&client, table).await;
         let all = open(cluster.client(first, None).await?).await?;
         let mut each = Vec::new();
         for node in 0..cluster.len() {
