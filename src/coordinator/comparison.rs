@@ -86,7 +86,7 @@ impl Comparison {
         let joined = match self.replies.join(None) {
             Ok(joined) => joined,
             Err(conflict) => {
-                raise_conflict(&self.task, turn, conflict);
+                raise_conflict(&self.task, turn, &self.replies, conflict);
                 return true;
             }
         };

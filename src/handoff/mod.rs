@@ -22,12 +22,13 @@ mod sweep;
 use std::collections::BTreeMap;
 
 use quorate_ring::{Actor, Instant, NodeId, token_of};
-use quorate_storage::{HintBacklog, HintPage, Row, State, Version, Write, Written};
+use quorate_storage::{HintBacklog, HintPage, MergeError, Row, State, Version, Write, WriteError, Written};
 
 use self::{replay::Replay, sweep::Sweep};
 use crate::{
     coordinator::Step,
     node::{DiskOperation, DiskRequest, DiskResult, Effect, Observation, RequestIds, Ticket, Timers, Turn},
+    replica,
     wire::{Frame, Header, HintsFor, KeepHint, PeerMessage, PeerRefusal, Refused, RequestId, Stored},
 };
 
@@ -179,7 +180,7 @@ impl Handoff {
 
     /// The disk is done with a piece of work for hints.
     pub fn disk_done(&mut self, turn: &mut Turn<'_>, ticket: HintTicket, result: DiskResult) {
-        if let DiskResult::Written(Err(quorate_storage::WriteError::Engine(why))) = &result
+        if let DiskResult::Written(Err(WriteError::Engine(why))) = &result
             && why.is_fatal()
         {
             return turn.effects.push(Effect::Halt(why.to_string()));
@@ -188,6 +189,7 @@ impl Handoff {
             DiskResult::Written(Ok(Written::Hints(change))) => Some(*change),
             _ => None,
         };
+        raise_conflict(turn, &ticket, &result);
         match ticket {
             HintTicket::Keep(hint) => {
                 self.writing -= 1;
@@ -375,6 +377,18 @@ impl Handoff {
                 turn.effects.push(Effect::ToPeer { peer, frame: Frame { header, message } });
             }
         }
+    }
+}
+
+/// A hint may contradict another one, or a record of this node's own (rule V4).
+fn raise_conflict(turn: &mut Turn<'_>, ticket: &HintTicket, result: &DiskResult) {
+    let row = match ticket {
+        HintTicket::Keep(hint) => &hint.row,
+        HintTicket::Own(hint) => &hint.1,
+        HintTicket::Forget(_) | HintTicket::Sweep(_) | HintTicket::Page(_) => return,
+    };
+    if let DiskResult::Written(Err(WriteError::Merge(MergeError::EqualTagDifferentBytes(tag)))) = result {
+        replica::found_conflict(turn, row, *tag);
     }
 }
 

@@ -29,6 +29,7 @@ mod asking;
 mod behind;
 mod bounds;
 mod conflict;
+mod conflict_found;
 mod contended;
 mod memory;
 mod scans;

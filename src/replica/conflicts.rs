@@ -24,7 +24,7 @@ use quorate_storage::{Row, State};
 /// The versions in question, by where their keys are: a token stands for its key, because a state counts only if it has
 /// the version.
 ///
-/// Events: [`found`](Self::found), [`changed`](Self::changed). The rest only looks.
+/// Events: [`found`](Self::found), [`changed`](Self::changed), [`read`](Self::read). The rest only looks.
 #[derive(Debug, Default)]
 pub struct Conflicts(BTreeMap<(TableId, Token), Tag>);
 
@@ -40,9 +40,20 @@ impl Conflicts {
         self.0.insert(place(row), tag);
     }
 
-    /// This replica holds `state` of `row` from now on, durably. Reads may come late: they do not end a conflict.
+    /// This replica holds `state` of `row` from now on, durably.
     pub fn changed(&mut self, row: &Row, state: Option<&State>) {
         if !self.0.is_empty() && state.is_none_or(|state| self.within(row, state).is_none()) {
+            self.0.remove(&place(row));
+        }
+    }
+
+    /// A read of this replica has found `state`. It may come late, so what it lacks does not end a conflict; a version
+    /// that was replaced by then does not come back.
+    pub fn read(&mut self, row: &Row, state: &State) {
+        if let Some(tag) = self.of(row)
+            && state.version().covers(tag)
+            && self.within(row, state).is_none()
+        {
             self.0.remove(&place(row));
         }
     }
@@ -94,6 +105,23 @@ mod tests {
         let above = State::Siblings(above);
         assert_eq!((conflicts.of(&row(1)), conflicts.within(&row(1), &above)), (Some(tag(5)), None));
         conflicts.changed(&row(1), Some(&above));
+        assert_eq!(conflicts.of(&row(1)), None);
+    }
+
+    /// The conflict may be found by a read that is over late.
+    #[test]
+    fn a_conflict_that_was_over_when_it_was_found_ends_with_the_next_read() {
+        let value = || Content::Value(Bytes::from_static(b"v"));
+        let disputed = Siblings::first(tag(5), &VersionVector::new(), value());
+        let other = Siblings::first(Tag { hlc: Hlc(4), actor: Actor(2) }, &VersionVector::new(), value());
+        let above = State::Siblings(disputed.written(tag(6), disputed.vector(), value()));
+        let mut conflicts = Conflicts::default();
+        conflicts.found(&row(1), tag(5));
+        conflicts.read(&row(1), &State::Siblings(disputed));
+        assert_eq!(conflicts.of(&row(1)), Some(tag(5)), "it is there");
+        conflicts.read(&row(1), &State::Siblings(other));
+        assert_eq!(conflicts.of(&row(1)), Some(tag(5)), "an older state, read late");
+        conflicts.read(&row(1), &above);
         assert_eq!(conflicts.of(&row(1)), None);
     }
 

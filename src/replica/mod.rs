@@ -193,6 +193,9 @@ fn was_read(turn: &mut Turn<'_>, row: &Row, result: &DiskResult) {
         DiskResult::Read(Ok(state)) if !turn.quarantine.contains(row) => Some(state.clone()),
         _ => None,
     };
+    if let Some(Some(state)) = &found {
+        turn.conflicts.read(row, state);
+    }
     turn.cache.read(row, found);
 }
 
@@ -304,11 +307,7 @@ fn write_failed(turn: &mut Turn<'_>, row: &Row, error: WriteError) -> Result<Pee
         WriteError::Engine(why) if why.is_fatal() => return Err(reason),
         WriteError::Engine(_) => return Ok(refused(PeerRefusal::Full)),
         WriteError::TagAhead { limit, .. } => return Ok(refused(PeerRefusal::ClockAhead { limit })),
-        WriteError::Merge(MergeError::EqualTagDifferentBytes(tag)) => {
-            turn.conflicts.found(row, tag);
-            let (table, key, node) = (row.table, row.key.clone(), turn.config.node);
-            turn.effects.push(Effect::Alarm(Alarm::TagConflict { table, key, node, tag: Some(tag) }));
-        }
+        WriteError::Merge(MergeError::EqualTagDifferentBytes(tag)) => found_conflict(turn, row, tag),
         WriteError::Corrupt(_) => {
             damaged(turn, row, &reason);
             turn.damaged.push(row.clone());
@@ -316,6 +315,13 @@ fn write_failed(turn: &mut Turn<'_>, row: &Row, error: WriteError) -> Result<Pee
         _ => damaged(turn, row, &reason),
     }
     Ok(refused(PeerRefusal::Damaged(reason)))
+}
+
+/// What this node holds of `row` under `tag` is not what it was sent under it (rule V4).
+pub fn found_conflict(turn: &mut Turn<'_>, row: &Row, tag: Tag) {
+    turn.conflicts.found(row, tag);
+    let (table, key, node) = (row.table, row.key.clone(), turn.config.node);
+    turn.effects.push(Effect::Alarm(Alarm::TagConflict { table, key, node, tag: Some(tag) }));
 }
 
 fn damaged(turn: &mut Turn<'_>, row: &Row, reason: &str) {

@@ -44,6 +44,14 @@ impl Version {
             Self::Vector(vector) => vector.greatest(),
         }
     }
+
+    /// Whether the write that `tag` names is in it, or was superseded by what is.
+    pub fn covers(&self, tag: Tag) -> bool {
+        match self {
+            Self::Tag(own) => *own >= tag,
+            Self::Vector(vector) => vector.covers(tag),
+        }
+    }
 }
 
 /// What a write leaves behind.

@@ -30,8 +30,14 @@ impl Read {
             Phase::WritingBack(_) => self.judge_write_back(task, turn),
             Phase::AskingClocks { .. } | Phase::Advancing { .. } => return self.judge_clocks(task, turn),
         };
+        // What a digest differs in only states tell (rule V4).
+        let judged = match judged {
+            Err(_) if matches!(self.phase, Phase::Asking(_)) => self.consult(task, turn),
+            judged => judged,
+        };
         match judged {
             Ok(conclusion) => conclusion,
+            Err(_) if self.awaits_states() => None,
             Err(conflict) => Some(Err(self.refuse(task, turn, conflict))),
         }
     }

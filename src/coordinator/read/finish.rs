@@ -5,19 +5,20 @@ use quorate_storage::{State, VersionVector};
 
 use super::{
     Comparing, Phase, Read, Settled,
+    conflict::raise_conflict,
     expiry::{Standing, open_expiry, standing},
-    replies::{Conflict, Replies},
+    replies::Replies,
 };
 #[cfg(feature = "mutants")]
 use crate::node::Mutant;
 use crate::{
     coordinator::{
-        Verdict, context, count,
+        Verdict, context,
         operation::{Conclusion, Task},
         quorum::{Places, Tracker},
     },
-    node::{Alarm, Effect, Observation, Turn},
-    wire::{Failure, Got, Part, ReplicaReport, RequestError, VersionedValue},
+    node::{Effect, Observation, Turn},
+    wire::{Got, Part, ReplicaReport, RequestError, VersionedValue},
 };
 
 impl Read {
@@ -267,18 +268,6 @@ impl Read {
         }
     }
 
-    /// One version with two contents: nothing is picked and nothing is served (rule V4).
-    pub(super) fn refuse(&self, task: &Task, turn: &mut Turn<'_>, conflict: Conflict) -> RequestError {
-        raise_conflict(task, turn, conflict);
-        let why = "its replicas hold different contents under one version; look at the nodes' alarms";
-        RequestError::not_applied(Failure::ReplicasFailed {
-            required: count(task.plan.required),
-            answered: count(self.replies.speakers().len()),
-            failed: 0,
-            reason: why.to_owned(),
-        })
-    }
-
     pub(super) fn too_few(&self, task: &Task) -> RequestError {
         RequestError::not_applied(task.replicas_failed(self.tracker()))
     }
@@ -303,7 +292,7 @@ pub(in crate::coordinator) fn mend(
     let behind = match replies.behind(joined) {
         Ok(behind) => behind,
         Err(conflict) => {
-            raise_conflict(task, turn, conflict);
+            raise_conflict(task, turn, replies, conflict);
             return Places::default();
         }
     };
@@ -312,19 +301,6 @@ pub(in crate::coordinator) fn mend(
     }
     behind.iter().for_each(|place| task.store(turn, place, NOBODY_WAITS, joined));
     behind
-}
-
-/// Tells the operator of two contents under one version. If this node's replica has one of them it tells it no more, be
-/// it asked before it is sent the other or after (rule V4).
-pub(in crate::coordinator) fn raise_conflict(task: &Task, turn: &mut Turn<'_>, Conflict(tag): Conflict) {
-    let row = &task.plan.row;
-    if let Some(tag) = tag
-        && task.plan.own.is_some()
-    {
-        turn.conflicts.found(row, tag);
-    }
-    let (table, key, node) = (row.table, row.key.clone(), turn.config.node);
-    turn.effects.push(Effect::Alarm(Alarm::TagConflict { table, key, node, tag }));
 }
 
 /// Whether a mistake lets a single clock decide on an expiry.
@@ -339,4 +315,4 @@ fn one_clock_decides(_: &Turn<'_>) -> bool {
 }
 
 /// A round that no read and no comparison comes to.
-const NOBODY_WAITS: u8 = u8::MAX;
+pub(super) const NOBODY_WAITS: u8 = u8::MAX;

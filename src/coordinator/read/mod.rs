@@ -31,10 +31,12 @@
 //! Levels above QUORUM ask for as many identical replies as they name replicas. So a read at ALL that needs no
 //! repair has seen what was acknowledged at ONE.
 
-pub(super) use finish::{mend, raise_conflict};
+pub(super) use conflict::raise_conflict;
+pub(super) use finish::mend;
 pub(super) use first::FirstWord;
 
 mod choose;
+mod conflict;
 mod expiry;
 mod finish;
 mod first;

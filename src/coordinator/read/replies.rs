@@ -61,7 +61,8 @@ impl Said {
         Self::Digest(Some((state.version(), state.digest())))
     }
 
-    /// Whether the two say the same. The version decides; a digest only tells corruption (rules Q7, V4).
+    /// Whether the two say the same. The version decides; a digest only tells corruption (rules Q7, V4). Of siblings it
+    /// does not tell which of them is concerned: that takes both states.
     fn agrees(&self, other: &Self) -> Result<bool, Conflict> {
         let alike = match (self, other) {
             (Self::State(None) | Self::Digest(None), Self::State(None) | Self::Digest(None)) => {
@@ -81,21 +82,35 @@ impl Said {
             }
             _ => return Ok(false),
         };
-        if alike { Ok(true) } else { Err(Conflict(self.only_tag())) }
+        if alike { Ok(true) } else { Err(Conflict(self.tag_in_question(other))) }
     }
 
-    /// The tag of a register.
-    fn only_tag(&self) -> Option<Tag> {
-        match self {
-            Self::State(Some(State::Register(register))) => Some(register.tag),
-            Self::Digest(Some((Version::Tag(tag), _))) => Some(*tag),
+    /// Of two that differ under one version, the tag with two contents, if it can be told.
+    fn tag_in_question(&self, other: &Self) -> Option<Tag> {
+        match (self, other) {
+            (Self::State(Some(State::Register(register))), _) => Some(register.tag),
+            (Self::Digest(Some((Version::Tag(tag), _))), _) => Some(*tag),
+            (Self::State(Some(one)), Self::State(Some(other))) => {
+                merge(Some(one), other).err().and_then(|error| Conflict::from(error).0)
+            }
             _ => None,
+        }
+    }
+
+    /// Whether it cannot stand beside `state`: one version, with two contents.
+    fn contradicts(&self, state: &State) -> bool {
+        match self {
+            Self::State(Some(held)) => merge(Some(held), state).is_err(),
+            Self::State(None) => false,
+            Self::Digest(None) => false,
+            Self::Digest(Some((version, digest))) => is_of(state, version) && state.digest() != *digest,
         }
     }
 
     /// Whether nothing that it tells of is missing in `state`.
     fn is_covered_by(&self, state: &State) -> bool {
         match (self, state) {
+            (Self::Digest(_), state) if self.contradicts(state) => false,
             (Self::State(None) | Self::Digest(None), _) => true,
             (Self::State(Some(held)), state) => matches!(merge(Some(state), held), Ok(Merged::Held)),
             (Self::Digest(Some((Version::Tag(tag), _))), State::Register(register)) => *tag <= register.tag,
@@ -210,6 +225,18 @@ impl Replies {
         self.places(|reply| match &reply.said {
             Some(said @ Said::Digest(Some(_))) => !state.is_some_and(|state| said.is_covered_by(state)),
             _ => false,
+        })
+    }
+
+    /// Those whose word cannot stand beside another's, each with a state of another's that shows it (rule V4).
+    pub(in crate::coordinator) fn contradicted(&self) -> impl Iterator<Item = (usize, &State)> {
+        self.of.iter().enumerate().filter_map(|(place, reply)| {
+            let said = reply.said.as_ref()?;
+            let other = self.of.iter().find_map(|reply| match &reply.said {
+                Some(Said::State(Some(state))) if said.contradicts(state) => Some(state),
+                _ => None,
+            });
+            Some((place, other?))
         })
     }
 

@@ -150,26 +150,6 @@ fn a_node_does_not_serve_its_own_clients_what_is_in_question() {
     }
 }
 
-/// A read that finds the two contents tells neither, nor does the node to a later read that would not have found them.
-#[test]
-fn what_a_read_finds_in_question_is_not_served_afterwards() {
-    let (mut node, held) = (node(), register(TAG));
-    let other = State::Register(Register { tag: TAG, content: value("w") });
-    let asked = handle(&mut node, client(Get::new(TableId(1), key(), Consistency::All)));
-    let result = DiskResult::Read(Ok(Some(held.clone())));
-    handle(&mut node, Input::DiskDone { ticket: ticket(&asked), result });
-    let digest = |state: &State| fetched(Answer::Digest(Some((state.version(), state.digest()))));
-    let effects = handle(&mut node, says(2, request_to(2, &asked), digest(&other)));
-    let error = failure(&effects).unwrap_or_else(|| panic!("nothing is picked: {effects:?}"));
-    assert!(matches!(error.failure, Failure::ReplicasFailed { .. }), "{error:?}");
-    let is_alarm = |e: &Effect| matches!(e, Effect::Alarm(Alarm::TagConflict { tag: Some(TAG), .. }));
-    assert!(effects.iter().any(is_alarm), "{effects:?}");
-    let told = told(&mut node, key(), Want::State, &held);
-    assert!(is_refused(&told), "{told:?}");
-    let own = handle(&mut node, client(Get::new(TableId(1), key(), Consistency::One)));
-    assert!(!is_answered(&own), "{own:?}");
-}
-
 /// What a reader's write-back meets in the same record is not told with the acknowledgement.
 #[test]
 fn an_acknowledgement_does_not_tell_what_is_in_question() {
