@@ -139,9 +139,9 @@ impl Handoff {
 
     /// A peer can be reached: it is given what is kept for it.
     pub fn peer_up(&mut self, turn: &mut Turn<'_>, peer: NodeId) {
-        let is_waiting = self.backlogs.get(&peer).is_some_and(|backlog| backlog.hints > 0);
-        if is_waiting && !self.replays.contains_key(&peer) {
-            self.replays.insert(peer, Replay::default());
+        let hints = self.backlogs.get(&peer).map_or(0, |backlog| backlog.hints);
+        if hints > 0 && !self.replays.contains_key(&peer) {
+            self.replays.insert(peer, Replay::of(hints));
             read_page(turn, peer, None);
         }
     }
@@ -317,7 +317,7 @@ impl Handoff {
         let timer_before = replay.timer();
         let mut goes_on = false;
         while replay.can_send() {
-            if let Err(at) = turn.budget.take(turn.now.mono) {
+            if let Err(at) = turn.budget.take_for_hint(turn.now.mono, replay.pace()) {
                 self.paced.insert(target, at);
                 break;
             }

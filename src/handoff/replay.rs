@@ -5,11 +5,15 @@ use std::collections::{BTreeMap, VecDeque};
 use quorate_ring::Instant;
 use quorate_storage::{Row, State, Version};
 
-use crate::wire::{PeerMessage, RequestId, Store};
+use crate::{
+    node::Pace,
+    wire::{PeerMessage, RequestId, Store},
+};
 
 /// One pass over the hints of a target.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Replay {
+    pace: Pace,
     /// Read, not sent.
     queue: VecDeque<(Row, State)>,
     /// Sent, not answered.
@@ -23,10 +27,9 @@ pub(super) struct Replay {
     timer: Option<Instant>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 enum Page {
     /// The disk reads one.
-    #[default]
     Reading,
     /// There is one more, after this row.
     More(Row),
@@ -35,6 +38,24 @@ enum Page {
 }
 
 impl Replay {
+    /// A pass over so many hints, of which a page is being read.
+    pub(super) fn of(hints: u64) -> Self {
+        Self {
+            pace: Pace::for_hints(hints),
+            queue: VecDeque::new(),
+            under_way: BTreeMap::new(),
+            page: Page::Reading,
+            refused: false,
+            has_news: false,
+            timer: None,
+        }
+    }
+
+    /// How fast it goes beside clients.
+    pub(super) fn pace(&mut self) -> &mut Pace {
+        &mut self.pace
+    }
+
     /// A page is here; there are more after `next`.
     pub(super) fn page_read(&mut self, hints: Vec<(Row, State)>, next: Option<Row>) {
         self.queue.extend(hints);

@@ -26,7 +26,7 @@ mod timers;
 mod turn;
 
 pub use backup::{BackupAsked, BackupOrder, BackupWork};
-pub use budget::Budget;
+pub use budget::{Budget, Pace};
 pub use clock::Clock;
 pub use config::NodeConfig;
 pub use effect::{Alarm, Effect, Effects, Observation};
