@@ -8,6 +8,8 @@ use super::*;
 
 mod backup;
 mod healing;
+#[cfg(feature = "server")]
+mod repair;
 
 const NOW: Instant = Instant(7_000_000);
 

@@ -1,14 +1,19 @@
 //! Golden bytes of what nodes say of their hints, comparisons and records.
 
-use quorate_ring::{Actor, Hlc, NodeId, Tag};
+use quorate_ring::{Actor, Founder, Hlc, Incarnation, Layout, NodeId, Tag};
 
 use super::*;
 
 /// Kind and body, without the length and the header, which all frames share.
 pub(super) fn hex(message: ClientMessage) -> String {
+    hex_of(message)
+}
+
+/// The same of a message of either sort.
+pub(super) fn hex_of<M: Message + Clone + PartialEq + std::fmt::Debug>(message: M) -> String {
     let bytes = encoded(&frame(message.clone()));
     let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-    assert_eq!(decoded::<ClientMessage>(bytes), frame(message));
+    assert_eq!(decoded::<M>(bytes), frame(message));
     format!("{} {}", &hex[8..10], &hex[10 + 2 * 20..])
 }
 
@@ -56,3 +61,53 @@ fn golden_answers() {
     let damaged = ReplicaRead { node: NodeId(1), counts: false, held: Held::Damaged("why".to_owned()) };
     assert_eq!(hex(damaged.into()), "69 9301c281a744616d61676564a3776879");
 }
+
+/// What a node knows of the members: of one everything, of one nothing.
+#[test]
+fn golden_nodes() {
+    assert_eq!(hex(DescribeNodes {}.into()), "49 90");
+    let heard = NodeStatus {
+        node: NodeId(1),
+        verdict: Verdict::Alive,
+        connected: true,
+        about: Some(About {
+            address: "a".to_owned(),
+            rack: "r".to_owned(),
+            incarnation: Incarnation(2),
+            starts: 3,
+            version: "v".to_owned(),
+        }),
+        progress: Some(Progress { epoch: Epoch(4), serves: true, recovering: 5 }),
+        unreachable: Some(vec![NodeId(6)]),
+        vitals: Some(Vitals { requests_per_s: 7, hints: 8, agreed_ago_s: None, disk_used: 9, disk_free: 10 }),
+    };
+    let unheard = NodeStatus {
+        node: NodeId(2),
+        verdict: Verdict::Unheard,
+        connected: false,
+        about: None,
+        progress: None,
+        unreachable: None,
+        vitals: None,
+    };
+    let layout = Layout::found("test", &[Founder::new("n1", "a")]).unwrap();
+    let cluster = ClusterInfo {
+        protocol: PROTOCOL_VERSION,
+        cluster_name: "test".to_owned(),
+        node: NodeId(1),
+        epoch: layout.epoch,
+        layout,
+        up: Vec::new(),
+        value_bytes_max: 1,
+    };
+    let described = NodesDescribed { cluster: cluster.clone(), nodes: vec![heard, unheard] };
+    let bytes = hex(described.into());
+    let (_, nodes) = bytes.split_at(bytes.len() - NODES.len());
+    assert_eq!(nodes, NODES);
+    let described = NodesDescribed { cluster, nodes: Vec::new() };
+    assert_eq!(bytes.strip_suffix(NODES), hex(described.into()).strip_suffix("90"));
+}
+
+/// [1, "Alive", true, ["a", "r", 2, 3, "v"], [4, true, 5], [6], [7, 8, nil, 9, 10]] and [2, "Unheard", false, 4 nil]
+const NODES: &str =
+    "929701a5416c697665c395a161a1720203a1769304c3059106950708c0090a9702a7556e6865617264c2c0c0c0c0";
