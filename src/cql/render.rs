@@ -110,6 +110,8 @@ pub enum Cell {
     Number(u64),
     /// A number of bytes: rounded for people.
     Size(u64),
+    /// Yes or no.
+    Flag(bool),
     /// A list of words of our own.
     List(Vec<String>),
     /// Several cells in one place.
@@ -222,6 +224,7 @@ impl Cell {
             Self::Bytes(bytes) => bytes_text(bytes),
             Self::Text(text) => text.clone(),
             Self::Number(number) | Self::Size(number) => number.to_string(),
+            Self::Flag(flag) => flag.to_string(),
             Self::List(words) => words.join(" "),
             Self::Cells(cells) => cells.iter().map(Self::text).collect::<Vec<_>>().join(" "),
             Self::Null => String::new(),
@@ -240,6 +243,7 @@ impl Cell {
     fn json(&self) -> Value {
         match self {
             Self::Number(number) | Self::Size(number) => json!(number),
+            Self::Flag(flag) => json!(flag),
             Self::List(words) => json!(words),
             Self::Cells(cells) => Value::Array(cells.iter().map(Self::json).collect()),
             Self::Null => Value::Null,
@@ -358,6 +362,14 @@ mod tests {
         assert_eq!(rendered(&grid, Format::Raw), "\tx 7 \n");
         assert_eq!(rendered(&grid, Format::Csv), "ttl(value),values\n,x 7 \n");
         assert!(rendered(&grid, Format::Table).contains("null"));
+    }
+
+    #[test]
+    fn yes_and_no_are_booleans_in_json() {
+        let mut grid = Grid::new(&["counts", "whole"]);
+        grid.push(vec![Cell::Flag(true), Cell::Flag(false)]);
+        assert_eq!(rendered(&grid, Format::Jsonl), "{\"counts\":true,\"whole\":false}\n");
+        assert_eq!(rendered(&grid, Format::Raw), "true\tfalse\n");
     }
 
     #[test]

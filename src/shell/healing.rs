@@ -90,14 +90,29 @@ pub fn scrub(answers: &FromEach<HealingDescribed>) -> Grid {
 }
 
 /// One row for each replica of a key and each version that it holds, in the order in which replicas are preferred, each
-/// with the key's token.
+/// with the key's token. Why a record is damaged is for people, and no part of it.
 pub fn key(ring: &Ring, table: &Table, key: &Bytes, answers: &FromEach<ReplicaRead>) -> Grid {
-    let columns =
-        ["place", "node", "name", "holds", "value", "writetime", "expires", "version", "seen", "token"];
-    let mut grid = Grid::new(&columns);
+    let mut grid = Grid::new(&[
+        "place",
+        "node",
+        "name",
+        "holds",
+        "counts",
+        "value",
+        "writetime_us",
+        "expires_us",
+        "version",
+        "seen",
+        "token",
+    ]);
     let token = quorate_ring::token_of(key).to_string();
     for (place, node) in (1..).zip(ring.replicas_of_key(key, table.replication)) {
         let name = ring.member(*node).map_or(Cell::Null, |member| Cell::Text(member.name.clone()));
+        let answer = answers.get(node);
+        let counts = match answer {
+            Some(Ok(read)) => Cell::Flag(read.counts),
+            _ => Cell::Null,
+        };
         let mut row = |holds: &str, version: Option<&HeldVersion>, seen: Cell| {
             let time = |micros: Option<u64>| micros.map_or(Cell::Null, Cell::Number);
             grid.push(vec![
@@ -105,6 +120,7 @@ pub fn key(ring: &Ring, table: &Table, key: &Bytes, answers: &FromEach<ReplicaRe
                 Cell::Text(node.to_string()),
                 name.clone(),
                 Cell::Text(holds.to_owned()),
+                counts.clone(),
                 version.and_then(|version| version.value.clone()).map_or(Cell::Null, Cell::Bytes),
                 time(version.map(|version| version.tag.hlc.wall().0)),
                 time(version.and_then(|version| version.expires).map(|expires| expires.wall().0)),
@@ -113,27 +129,26 @@ pub fn key(ring: &Ring, table: &Table, key: &Bytes, answers: &FromEach<ReplicaRe
                 Cell::Text(token.clone()),
             ]);
         };
-        let read = match answers.get(node) {
-            Some(Ok(read)) => read,
+        let held = match answer {
+            Some(Ok(read)) => &read.held,
             Some(Err(error)) => {
-                let what = if error.failure().is_some() { "an error" } else { "no answer" };
+                let what = if error.failure().is_some() { "error" } else { "no_answer" };
                 row(what, None, Cell::Null);
                 continue;
             }
             None => continue,
         };
-        let beside = if read.counts { "" } else { ", not counted until it is restored" };
-        match &read.held {
-            Held::Absent => row(&format!("nothing{beside}"), None, Cell::Null),
-            Held::Damaged(why) => row(&format!("a damaged record: {why}{beside}"), None, Cell::Null),
+        match held {
+            Held::Absent => row("nothing", None, Cell::Null),
+            Held::Damaged(_) => row("damaged", None, Cell::Null),
             Held::Record { seen, versions } => {
                 let seen = Cell::List(seen.iter().map(ToString::to_string).collect());
                 if versions.is_empty() {
-                    row(&format!("no version{beside}"), None, seen.clone());
+                    row("no_version", None, seen.clone());
                 }
                 for version in versions {
-                    let what = if version.value.is_some() { "a value" } else { "a delete" };
-                    row(&format!("{what}{beside}"), Some(version), seen.clone());
+                    let what = if version.value.is_some() { "value" } else { "delete" };
+                    row(what, Some(version), seen.clone());
                 }
             }
         }
@@ -211,15 +226,23 @@ mod tests {
         let shown = raw(&key(&ring, &table, &bytes, &both));
         let lines: Vec<_> = shown.lines().collect();
         assert!(
-            lines[0].starts_with(&format!("1\t{first}\tdb{}\ta value\tmilk\t0\t\t{tag}", first.0)),
+            lines[0].starts_with(&format!("1\t{first}\tdb{}\tvalue\ttrue\tmilk\t0\t\t{tag}", first.0)),
             "{shown}"
         );
-        assert!(lines[1].starts_with(&format!("1\t{first}\tdb{}\ta delete\t\t0", first.0)), "{shown}");
-        assert!(lines[2].contains("nothing, not counted until it is restored"), "{shown}");
+        assert!(lines[1].starts_with(&format!("1\t{first}\tdb{}\tdelete\ttrue\t\t0", first.0)), "{shown}");
+        assert!(lines[2].starts_with(&format!("2\t{second}\tdb{}\tnothing\tfalse\t", second.0)), "{shown}");
+        let empty = Held::Record { seen: vec![tag], versions: Vec::new() };
+        let empty = ReplicaRead { node: *first, counts: true, held: empty };
+        let held = Held::Damaged("its checksum is another".to_owned());
+        let damaged = ReplicaRead { node: *second, counts: false, held };
+        let both = BTreeMap::from([(*first, Ok(empty)), (*second, Ok(damaged))]);
+        let shown = raw(&key(&ring, &table, &bytes, &both));
+        assert!(shown.contains(&format!("db{}\tno_version\ttrue\t\t\t\t\t{tag}\t", first.0)), "{shown}");
+        assert!(shown.contains(&format!("db{}\tdamaged\tfalse\t\t\t\t\t\t", second.0)), "{shown}");
         let silent = || Err(crate::client::CatalogError::TimedOut { outcome: Outcome::NotApplied });
         let none = BTreeMap::from([(*first, silent()), (*second, silent())]);
         let shown = raw(&key(&ring, &table, &bytes, &none));
-        assert_eq!(shown.matches("no answer").count(), 2, "{shown}");
+        assert_eq!(shown.matches("no_answer").count(), 2, "{shown}");
     }
 
     #[test]

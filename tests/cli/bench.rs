@@ -43,7 +43,7 @@ fn every_kind_of_operation_is_carried_out() {
         outcome_of("bench --workload write --rate 200 --keys 200 --seconds 1 --with-context --output jsonl");
     assert_eq!(code, 0, "{error}");
     let told: serde_json::Value = serde_json::from_str(&out).unwrap();
-    assert_eq!((&told["rate"], &told["workload"]), (&200.0.into(), &"write".into()));
+    assert_eq!((&told["rate_per_s"], &told["workload"]), (&200.0.into(), &"write".into()));
     assert!(told["ops_per_s"].as_f64().is_some_and(|rate| rate <= 201.0), "nobody asked for more: {told}");
 }
 

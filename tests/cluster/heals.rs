@@ -73,7 +73,7 @@ async fn waiting_ends_once_replicas_are_whole() {
         () = client.wait_for_hints(|waiting| told.send(waiting.to_string()).expect("heard")) => panic!("n3 is down"),
     }
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("text");
-    for (question, shows) in [("hints", "n3"), ("key t k", "no answer")] {
+    for (question, shows) in [("hints", "n3"), ("key t k", "no_answer")] {
         let output = nodes.admin_output(question, 0);
         let shown = text(output.stdout);
         assert!(output.status.code() == Some(2) && shown.contains(shows), "{question}: {shown}");

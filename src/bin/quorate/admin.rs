@@ -7,6 +7,7 @@ use quorate::{
     ring::{Ring, Table},
     shell::{Console, Overview, Progress, agreements, hints, key, nodes, ring, scrub, tables},
     units::duration_text,
+    wire::{Held, ReplicaRead},
 };
 use tokio::time::{Instant, sleep_until, timeout_at};
 
@@ -172,6 +173,11 @@ async fn answer_key(arguments: Key, console: Console) -> Result<(), Failure> {
     let replicas = map.replicas_of_key(&bytes, table.replication);
     let answers = client.replicas_of_key(table.id, bytes.clone(), replicas).await;
     console.data(&key(&map, table, &bytes, &answers))?;
+    for (node, read) in &answers {
+        if let Ok(ReplicaRead { held: Held::Damaged(why), .. }) = read {
+            console.warn(format_args!("the record of {node} is damaged: {why}"));
+        }
+    }
     all_answered(&answers)
 }
 

@@ -122,6 +122,7 @@ fn grid(info: &ClusterInfo, backups: &[(NodeId, BackupStatus)]) -> Grid {
         "name",
         "backup",
         "stage",
+        "at_percent",
         "directory",
         "records",
         "bytes",
@@ -131,15 +132,16 @@ fn grid(info: &ClusterInfo, backups: &[(NodeId, BackupStatus)]) -> Grid {
     for (node, status) in backups {
         let name = info.layout.members.iter().find(|member| member.id == *node);
         let stage = match &status.stage {
-            BackupStage::Running => format!("running, {} %", status.percent),
-            BackupStage::Done => "done".to_owned(),
-            BackupStage::Failed(_) => "failed".to_owned(),
+            BackupStage::Running => "running",
+            BackupStage::Done => "done",
+            BackupStage::Failed(_) => "failed",
         };
         grid.push(vec![
             Cell::Text(node.to_string()),
             name.map_or(Cell::Null, |member| Cell::Text(member.name.clone())),
             Cell::Text(status.name.clone()),
-            Cell::Text(stage),
+            Cell::Text(stage.to_owned()),
+            Cell::Number(status.percent.into()),
             Cell::Text(status.directory.clone()),
             Cell::Number(status.records),
             Cell::Size(status.bytes),

@@ -73,7 +73,7 @@ impl BackupSet {
                     Cell::Text(table.table.kind.to_string()),
                     Cell::Number(table.table.replication.into()),
                     Cell::Number(table.records),
-                    Cell::Text(table.whole.to_string()),
+                    Cell::Flag(table.whole),
                 ]);
             }
         }

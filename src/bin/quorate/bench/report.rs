@@ -92,10 +92,10 @@ impl Report<'_> {
             ("workload", json!(workload.to_string())),
             ("table_kind", json!(table_kind.to_string())),
             ("consistency", json!(consistency.to_string())),
-            ("value_size", json!(value_size)),
+            ("value_bytes", json!(value_size)),
             ("keys", json!(keys)),
-            ("clients", json!(clients)),
-            ("rate", json!(rate)),
+            ("clients", json!(rate.is_none().then_some(clients))),
+            ("rate_per_s", json!(rate)),
             ("seconds", json!(rounded(self.seconds))),
         ]
     }
