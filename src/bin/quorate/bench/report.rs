@@ -74,19 +74,21 @@ impl Report<'_> {
         let all = self.tally.all();
         let Latencies { p50, p99, p999, max } = self.latencies(&all);
         let uncorrected = Latencies::of(&all);
+        // Of no operation it is not 0: nothing is faster.
+        let ms = |latency: f64| json!((!all.is_empty()).then_some(latency));
         let Bench { workload, table_kind, consistency, value_size, keys, clients, rate, .. } = self.asked;
         vec![
             ("ops_per_s", json!(self.rate())),
-            ("p50_ms", json!(p50)),
-            ("p99_ms", json!(p99)),
-            ("p999_ms", json!(p999)),
-            ("max_ms", json!(max)),
+            ("p50_ms", ms(p50)),
+            ("p99_ms", ms(p99)),
+            ("p999_ms", ms(p999)),
+            ("max_ms", ms(max)),
             ("errors", json!(self.tally.errors.values().sum::<u64>())),
             ("server_cpu_us_per_op", json!(self.each(self.costs.server_cpu_micros))),
             ("client_cpu_us_per_op", json!(self.each(self.costs.client_cpu_micros))),
             ("rss_mb", json!(self.costs.resident_bytes.map(|bytes| rounded(bytes as f64 / 1e6)))),
-            ("uncorrected_p99_ms", json!(uncorrected.p99)),
-            ("uncorrected_p999_ms", json!(uncorrected.p999)),
+            ("uncorrected_p99_ms", ms(uncorrected.p99)),
+            ("uncorrected_p999_ms", ms(uncorrected.p999)),
             ("verified", json!(self.tally.verified)),
             ("wrong", json!(self.tally.wrong.len())),
             ("workload", json!(workload.to_string())),
@@ -97,6 +99,7 @@ impl Report<'_> {
             ("clients", json!(rate.is_none().then_some(clients))),
             ("rate_per_s", json!(rate)),
             ("seconds", json!(rounded(self.seconds))),
+            ("begun_late_max_ms", json!(rate.map(|_| rounded(self.tally.begun_late.as_secs_f64() * 1e3)))),
         ]
     }
 
