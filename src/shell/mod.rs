@@ -2,6 +2,8 @@
 //!
 //! [`Session`] carries statements out through the client SDK; [`Console`] is where answers and complaints go;
 //! [`run_source`], [`run_input`] and [`run_interactive`] are the three ways that statements come in.
+//!
+//! Programs read what is printed: a column of any grid belongs on `OUTPUT.md` beside this file, which a test holds true.
 
 mod answer;
 mod clock;

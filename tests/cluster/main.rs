@@ -17,6 +17,7 @@ mod heals;
 mod link;
 mod lost;
 mod nodes;
+mod output;
 mod promises;
 #[allow(dead_code, reason = "the harness counts, and pins clients to nodes")]
 #[path = "../../jepsen/src/cluster/relay.rs"]
