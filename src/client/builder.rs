@@ -23,6 +23,7 @@ pub struct ClientBuilder {
     options: Options,
     connect_timeout: Duration,
     in_flight_max: usize,
+    local_rack: String,
     observer: Option<Arc<dyn Observer>>,
     local_address: Option<IpAddr>,
 }
@@ -35,6 +36,7 @@ impl ClientBuilder {
             options: Options::default(),
             connect_timeout: CONNECT_TIMEOUT,
             in_flight_max: IN_FLIGHT_MAX,
+            local_rack: String::new(),
             observer: None,
             local_address: None,
         }
@@ -77,6 +79,37 @@ impl ClientBuilder {
         self
     }
 
+    /// The rack of this client, by the name that the cluster has for it: the `rack` of its founders, however much of a
+    /// data centre, or zone of a cloud, that is. By default the client is in none.
+    ///
+    /// ```no_run
+    /// # async fn example(identity: quorate::client::Identity) -> Result<(), Box<dyn std::error::Error>> {
+    /// use quorate::client::Client;
+    ///
+    /// let client = Client::builder().contact_points(["10.0.0.1:7000"]).tls(identity).local_rack("west").build().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// Of a key's replicas the one in this rack is asked, instead of the one that the ring names first; what concerns no
+    /// key is asked of a node in the rack. It is a preference and makes no request fail:
+    ///
+    /// - A replica that is connected and answers comes before any that is not, whatever their racks; and it comes back into
+    ///   its turn when it answers again. So that there is one to go to, the client connects to all nodes at once.
+    /// - A replica in another rack comes before a node in this one that is none: that would only pass the request on.
+    /// - A retry, and the second node of a [hedged](Profile::hedge_after) read, is another replica, of whichever rack.
+    /// - A rack in which no node is leaves everything as it is without one. The log has a warning then.
+    ///
+    /// The node that is asked still asks as many replicas as the level says, in other racks too: what is saved is one way
+    /// between racks, there and back. Clients in different racks ask different replicas of a key. At
+    /// [`Consistency::One`](super::Consistency::One) one of them may therefore not see yet what another has just written,
+    /// and concurrent writes of one key meet later, as more siblings and more attempts of an
+    /// [update](super::TableHandle::update).
+    pub fn local_rack(mut self, rack: impl Into<String>) -> Self {
+        self.local_rack = rack.into();
+        self
+    }
+
     /// Who hears of every request and each of its attempts: see [`Observer`]. By default nobody.
     pub fn observer(mut self, observer: impl Observer) -> Self {
         self.observer = Some(Arc::new(observer));
@@ -108,8 +141,8 @@ impl ClientBuilder {
         Ok(Client::new(Session::start(connector, first, self.settings())?))
     }
 
-    /// A client of a cluster in memory, with these settings as far as they matter there: contact points, an identity and
-    /// connections do not.
+    /// A client of a cluster in memory, with these settings as far as they matter there: contact points, an identity,
+    /// racks and connections do not.
     #[cfg(feature = "mock")]
     pub fn build_mock(self, mock: &Mock) -> Client {
         Client::new(Session::of(self.settings(), Backend::Mock(mock.clone())))
@@ -117,7 +150,8 @@ impl ClientBuilder {
 
     fn settings(self) -> Settings {
         let profile = self.options.over(&Profile::new());
-        Settings { profile, in_flight_max: self.in_flight_max, observer: self.observer }
+        let Self { in_flight_max, local_rack, observer, .. } = self;
+        Settings { profile, in_flight_max, local_rack, observer }
     }
 
     /// Dials all contact points at once; the first that answers wins.

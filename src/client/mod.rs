@@ -18,6 +18,18 @@
 //! # }
 //! ```
 //!
+//! A request about a key goes to a replica of it that is connected and answers. In a cluster that spans racks, or zones
+//! of a cloud, a client that says in [which of them](ClientBuilder::local_rack) it is asks the replica there, for as long
+//! as that one is well.
+//!
+//! ```no_run
+//! # async fn example(identity: quorate::client::Identity) -> Result<(), Box<dyn std::error::Error>> {
+//! # use quorate::client::Client;
+//! let client = Client::builder().contact_points(["10.0.0.1:7000"]).tls(identity).local_rack("west").build().await?;
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! # Read and write
 //!
 //! Keys and values are bytes. A request is set up by its options and sent when it is awaited; each has a deadline, 5 s

@@ -10,13 +10,14 @@ use tokio::{
     sync::watch,
     time::{Instant, timeout_at},
 };
+use tracing::warn;
 
 use super::{
     BuildError, Cause,
     connection::Connection,
     errors::CallError,
     node::{Keeping, Node},
-    routing::{Map, Route},
+    routing::{Health, Map, Route},
 };
 use crate::{
     transport::{ClientConnection, Connector},
@@ -28,6 +29,8 @@ use crate::{
 pub(super) struct Nodes {
     /// The node that the contact points led to.
     contact: NodeId,
+    /// Where the client is; empty if nobody said.
+    local_rack: String,
     keeping: Keeping,
     cluster: RwLock<Arc<Cluster>>,
 }
@@ -45,8 +48,12 @@ impl Nodes {
         connector: Connector,
         (address, open): (String, ClientConnection),
         in_flight_max: usize,
+        local_rack: String,
     ) -> Result<Self, BuildError> {
-        let map = Map::new(&open.info)?;
+        let map = Map::new(&open.info, &local_rack)?;
+        if let Some(trouble) = map.trouble_with(&local_rack) {
+            warn!("{trouble}");
+        }
         let keeping = Keeping {
             connector,
             changes: watch::Sender::new(0),
@@ -58,7 +65,19 @@ impl Nodes {
         let contact = node.id();
         node.keep(&keeping, Some(open));
         let cluster = Cluster::new(map, &BTreeMap::from([(contact, node)]));
-        Ok(Self { contact, keeping, cluster: RwLock::new(Arc::new(cluster)) })
+        let nodes = Self { contact, local_rack, keeping, cluster: RwLock::new(Arc::new(cluster)) };
+        nodes.reach_out();
+        Ok(nodes)
+    }
+
+    /// A client in a rack asks nobody else for as long as it can, so that it would have nobody else to ask once it cannot: it
+    /// connects to all nodes beforehand.
+    fn reach_out(&self) {
+        if !self.local_rack.is_empty() {
+            for node in self.cluster().nodes.values() {
+                node.keep(&self.keeping, None);
+            }
+        }
     }
 
     /// The node that the contact points led to.
@@ -77,13 +96,16 @@ impl Nodes {
         let mut changes = self.keeping.changes.subscribe();
         loop {
             let cluster = self.cluster();
-            let up =
-                |id| cluster.nodes.get(&id)?.connection(&self.keeping).map(|connection| (id, connection));
-            let fresh = |id| if avoid.contains(&id) { None } else { up(id) };
-            let lively = |id| fresh(id).filter(|(_, connection)| !connection.is_silent());
-            let chosen = cluster.map.choose(route, lively).or_else(|| cluster.map.choose(route, fresh));
-            let chosen = chosen.or_else(|| cluster.map.choose(route, up));
-            if let Some(chosen) = chosen {
+            let look = |id| {
+                let connection = cluster.nodes.get(&id)?.connection(&self.keeping)?;
+                let health = match avoid.contains(&id) {
+                    true => Health::Tried,
+                    false if connection.is_silent() => Health::Silent,
+                    false => Health::Well,
+                };
+                Some((health, (id, connection)))
+            };
+            if let Some(chosen) = cluster.map.choose(route, look) {
                 return Ok(chosen);
             }
             // The sender lives here: a change or the deadline comes.
@@ -128,7 +150,7 @@ impl Nodes {
         if info.epoch <= cluster.map.epoch() {
             return;
         }
-        if let Ok(map) = Map::new(info) {
+        if let Ok(map) = Map::new(info, &self.local_rack) {
             let next = Cluster::new(map, &cluster.nodes);
             for (id, node) in &cluster.nodes {
                 if !next.nodes.contains_key(id) {
@@ -136,6 +158,8 @@ impl Nodes {
                 }
             }
             *cluster = Arc::new(next);
+            drop(cluster);
+            self.reach_out();
         }
     }
 }

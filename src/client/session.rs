@@ -40,6 +40,8 @@ pub(super) struct Settings {
     /// What holds where nothing else is said.
     pub(super) profile: Profile,
     pub(super) in_flight_max: usize,
+    /// Where the client is; empty if nobody said.
+    pub(super) local_rack: String,
     pub(super) observer: Option<Arc<dyn Observer>>,
 }
 
@@ -94,7 +96,7 @@ impl Session {
         first: (String, ClientConnection),
         settings: Settings,
     ) -> Result<Arc<Self>, BuildError> {
-        let nodes = Nodes::start(connector, first, settings.in_flight_max)?;
+        let nodes = Nodes::start(connector, first, settings.in_flight_max, settings.local_rack.clone())?;
         let news = nodes.news();
         let session = Self::of(settings, Backend::Nodes(Box::new(nodes)));
         tokio::spawn(follow(Arc::downgrade(&session), news));
