@@ -19,6 +19,7 @@ mod lost;
 mod nodes;
 mod output;
 mod promises;
+mod racks;
 #[allow(dead_code, reason = "the harness counts, and pins clients to nodes")]
 #[path = "../../jepsen/src/cluster/relay.rs"]
 mod relay;

@@ -23,6 +23,8 @@ pub(crate) struct Nodes {
     pub(crate) has_faults: bool,
     /// Whether nodes say where each request goes.
     pub(crate) follows_requests: bool,
+    /// The rack of each node; none if there are none.
+    pub(crate) racks: Vec<&'static str>,
     processes: Vec<Option<Child>>,
 }
 
@@ -49,6 +51,7 @@ impl Nodes {
             advertised: Vec::new(),
             has_faults: false,
             follows_requests: false,
+            racks: Vec::new(),
             processes: (0..count).map(|_| None).collect(),
         }
     }
@@ -227,8 +230,9 @@ impl Nodes {
     }
 
     fn configuration(&self, node: usize) -> String {
-        let founders: Vec<_> =
-            (0..).zip(self.addresses()).map(|(n, address)| format!("\"{}={address}\"", name(n))).collect();
+        let rack = |n: usize| self.racks.get(n).map_or_else(String::new, |rack| format!("@{rack}"));
+        let founder = |(n, address)| format!("\"{}={address}{}\"", name(n), rack(n));
+        let founders: Vec<_> = (0..).zip(self.addresses()).map(founder).collect();
         let name = name(node);
         let mut text = String::new();
         let _ = writeln!(text, "cluster = \"test\"\nnode = \"{name}\"\ndata_dir = \"{name}\"");
