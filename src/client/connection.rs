@@ -36,8 +36,8 @@ impl Connection {
         Self { node, sender, pending, permits, value_bytes_max }
     }
 
-    /// Sends a request and waits for its answer until `deadline`. Dropping the future frees its place; the
-    /// answer that comes then is ignored.
+    /// Sends a request and waits for its answer until `deadline`; sends nothing once that is over (rule Q11). Dropping the
+    /// future frees its place; the answer that comes then is ignored.
     ///
     /// # Errors
     /// Not applied before the request was queued, unknown after (rule Q10), unless the node ended its stream in order: then
@@ -55,9 +55,12 @@ impl Connection {
         let permit = time::timeout_at(deadline, self.permits.acquire()).await;
         let _permit =
             permit.map_err(|_| CallError::not_applied(Cause::TooManyInFlight { node: self.node }))?;
-        let mut ticket = self.pending.register().map_err(|reason| CallError::not_applied(lost(reason)))?;
-
+        // A permit that is free is given after the deadline, too.
         let left = deadline.saturating_duration_since(Deadline::now());
+        if left.is_zero() {
+            return Err(CallError::not_applied(Cause::TimedOut));
+        }
+        let mut ticket = self.pending.register().map_err(|reason| CallError::not_applied(lost(reason)))?;
         let header =
             Header { id: ticket.id, epoch, deadline: Instant::ZERO + left - left.min(MARGIN).min(left / 8) };
         self.sender.send(&Frame { header, message }, Instant::ZERO).map_err(|error| {

@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, fmt::Debug, time::Duration};
 
 use bytes::Bytes;
 use quorate::client::{
-    Client, Consistency, Context, Cursor, Failure, Mock, Read, TableHandle, TableKind, Union,
+    Client, Consistency, Context, Cursor, Failure, Mock, Profile, Read, TableHandle, TableKind, Union,
 };
 
 /// What was seen, line by line.
@@ -35,6 +35,11 @@ async fn the_mock_shows_what_it_should() {
     let expected = [
         "siblings: ([b\"a\", b\"b\"], 0, false, Quorum, true)",
         "resolved: ([b\"both\"], 0, false, Quorum, true)",
+        "no time to write: no answer before the deadline (not applied)",
+        "no time to delete: no answer before the deadline (not applied)",
+        "no time to read: no answer before the deadline",
+        "no node has time: no answer before the deadline (not applied)",
+        "nothing was written: ([], 0, false, Quorum, false)",
         "expired: ([], 0, false, Quorum, true)",
         "of another key: bad context: it comes from a read of another key (not applied): read the key again, and write \
          with the context of that read",
@@ -70,6 +75,7 @@ async fn seen(client: &Client, pass: impl AsyncFn(Duration)) -> Vec<String> {
     bounds(&carts, &mut seen).await;
     registers(&locks, &mut seen).await;
     levels(&carts, &locks, &mut seen).await;
+    deadlines(&carts, &mut seen).await;
     expiry(&carts, &locks, &mut seen, pass).await;
     scans(client, &mut seen).await;
     seen.0
@@ -202,6 +208,18 @@ async fn levels(carts: &TableHandle, locks: &TableHandle, seen: &mut Seen) {
     seen.refused("any", carts.get("k").consistency(Consistency::Any).await);
     carts.put("any", "v").consistency(Consistency::Any).await.unwrap();
     seen.read("any", &carts.get("any").consistency(Consistency::All).await.unwrap());
+}
+
+/// Nothing is sent that nobody would wait for.
+async fn deadlines(carts: &TableHandle, seen: &mut Seen) {
+    let over = Duration::ZERO;
+    seen.refused("no time to write", carts.put("late", "v").timeout(over).await);
+    seen.refused("no time to delete", carts.delete("late").timeout(over).await);
+    seen.refused("no time to read", carts.get("late").timeout(over).await);
+    seen.refused("no time for a page", carts.scan().timeout(over).next_page().await);
+    let brief = Profile::new().attempt_timeout(over);
+    seen.refused("no node has time", carts.put("late", "v").profile(&brief).await);
+    seen.read("nothing was written", &carts.get("late").await.unwrap());
 }
 
 async fn expiry(carts: &TableHandle, locks: &TableHandle, seen: &mut Seen, pass: impl AsyncFn(Duration)) {

@@ -139,6 +139,9 @@ impl Mock {
     ) -> Result<ClientMessage, CallError> {
         // As with a node in earnest, others get their turn meanwhile.
         yield_now().await;
+        if Instant::now() >= deadline {
+            return Err(CallError::not_applied(Cause::TimedOut));
+        }
         let lost = || Cause::ConnectionLost { node, reason: "so ordered of the mock".to_owned() };
         let fault = self.lock().next_fault(&message);
         match fault {
