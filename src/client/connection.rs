@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     transport::{ConnectionLost, FrameReceiver, FrameSender, SendError},
-    wire::{ClientMessage, Failure, Frame, Header, KEY_BYTES_MAX},
+    wire::{ClientMessage, Failure, Frame, Header, KEY_BYTES_MAX, Receipt},
 };
 
 /// Requests in, answers out, in any order. Whoever holds the receiving half calls [`Connection::receive`].
@@ -74,7 +74,10 @@ impl Connection {
             Ok(Ok(Ok(ClientMessage::RequestError(error)))) => {
                 Err(CallError { cause: Cause::Failed(error.failure), outcome: error.outcome })
             }
-            Ok(Ok(Ok(answer))) => Ok(answer),
+            Ok(Ok(Ok(mut answer))) => {
+                receipt_of(&mut answer).into_iter().for_each(|receipt| receipt.request_id = Some(ticket.id));
+                Ok(answer)
+            }
             Ok(Ok(Err(Lost { reason, in_order: true }))) => Err(CallError::not_applied(lost(reason))),
             Ok(Ok(Err(Lost { reason, in_order: false }))) => Err(CallError::unknown(lost(reason))),
             Ok(Err(_)) => Err(CallError::unknown(lost("closed by this client".to_owned()))),
@@ -112,6 +115,16 @@ impl Connection {
                 }
             }
         }
+    }
+}
+
+/// How an answer came about, if it says so.
+fn receipt_of(answer: &mut ClientMessage) -> Option<&mut Receipt> {
+    match answer {
+        ClientMessage::Got(got) => Some(&mut got.receipt),
+        ClientMessage::Written(written) => Some(&mut written.receipt),
+        ClientMessage::Scanned(scanned) => Some(&mut scanned.receipt),
+        _ => None,
     }
 }
 

@@ -229,7 +229,8 @@ pub use crate::{
     transport::{Identity, IdentityError},
     wire::{
         About, Agreed, BackupDescribed, BackupStage, BackupStatus, ClusterInfo, Draining, Failure,
-        HealingDescribed, Held, HeldVersion, HintsFor, NodeStatus, NodesDescribed, Outcome, Part, Progress,
-        Receipt, ReplicaRead, ReplicaReport, Scrubbing, Verdict, VersionedValue, Vitals,
+        HealingDescribed, Held, HeldVersion, HintsFor, NodeStatus, NodesDescribed, OperationId, Outcome,
+        Part, Progress, Receipt, ReplicaRead, ReplicaReport, RequestId, Scrubbing, Verdict, VersionedValue,
+        Vitals,
     },
 };

@@ -31,7 +31,7 @@ pub use health::Health;
 pub use operation::ReplicaAnswer;
 pub use quorum::{Tracker, Verdict};
 pub use refusal::Failed;
-pub use step::{OperationId, Step};
+pub use step::Step;
 
 use self::{
     admission::Admission,
@@ -48,8 +48,8 @@ use crate::node::Mutant;
 use crate::{
     node::{ClientId, Effect, Observation, Timers, Turn},
     wire::{
-        ClientMessage, Delete, Failure, Forward, Forwarded, Frame, Get, Header, PeerMessage, Put,
-        RequestError,
+        ClientMessage, Delete, Failure, Forward, Forwarded, Frame, Get, Header, OperationId, PeerMessage,
+        Put, RequestError,
     },
 };
 

@@ -432,6 +432,8 @@ impl Task {
             reports: Vec::new(),
             hinted: Vec::new(),
             forwarded_by: None,
+            operation: Some(self.id),
+            request_id: None,
         }
     }
 

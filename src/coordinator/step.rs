@@ -1,14 +1,8 @@
 //! Names of operations and their rounds, as requests to replicas carry them there and back.
 
-use std::fmt;
-
 use quorate_ring::Actor;
 
-use crate::wire::RequestId;
-
-/// Names an operation within a process.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct OperationId(u64);
+use crate::wire::{OperationId, RequestId};
 
 impl OperationId {
     /// Where a process starts to count.
@@ -28,12 +22,6 @@ impl OperationId {
     /// The next one.
     pub(super) fn next(self) -> Self {
         Self(self.0 + 1)
-    }
-}
-
-impl fmt::Display for OperationId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:014x}", self.0)
     }
 }
 

@@ -14,6 +14,7 @@ use quorate_storage::{
 
 use super::*;
 use crate::{
+    coordinator::Step,
     membership::{
         map::{Change, ChangeId, ClusterMap, MapRecord, NewTable, Settings, TableOptions},
         synod::Ballot,
@@ -272,7 +273,8 @@ fn a_receipt_of_a_write_says_what_each_replica_did() {
     handle(&mut node, says(2, request_to(2, &effects), Refused { refusal }));
     own_disk(&mut node, &effects);
     let later = NOW.mono + Duration::from_millis(3);
-    let stored = says(3, request_to(3, &effects), Stored { held: TAG, more: None });
+    let asked = request_to(3, &effects);
+    let stored = says(3, asked, Stored { held: TAG, more: None });
     let acknowledged = handle_at(&mut node, later, stored);
     let receipt = receipt_in(&acknowledged);
     let parts: Vec<_> =
@@ -284,6 +286,7 @@ fn a_receipt_of_a_write_says_what_each_replica_did() {
         "rule Q12"
     );
     assert_eq!((receipt.rounds, receipt.hinted.as_slice()), (2, [NodeId(2)].as_slice()));
+    assert_eq!(receipt.operation, Some(Step::from_request_id(asked).operation), "what replicas log");
 }
 
 fn forwards(effects: &[Effect]) -> usize {

@@ -2,7 +2,8 @@
 //!
 //! A client draws an id for each of its attempts, and its own log has it. The coordinator's line on the attempt has that id as
 //! `request`, and beside it `operation`, which every frame to and from replicas carries: their lines have it with the node
-//! that it came from. A write that was sent on by a node that is no replica has that node's operation in its id.
+//! that it came from. A write that was sent on by a node that is no replica has that node's operation in its id. The receipt of
+//! a request has both.
 
 use quorate_ring::NodeId;
 use tracing::{Level, debug, enabled};

@@ -151,6 +151,8 @@ mod tests {
             reports: Vec::new(),
             hinted: Vec::new(),
             forwarded_by: None,
+            operation: None,
+            request_id: None,
         };
         Read::new(Got { values: values.collect(), context: Bytes::from_static(&[0xc0]), receipt })
     }

@@ -81,7 +81,7 @@ mod tests {
     use quorate_ring::{Actor, Consistency, Epoch, Hlc, Tag};
 
     use super::*;
-    use crate::wire::ReplicaReport;
+    use crate::wire::{OperationId, ReplicaReport, RequestId};
 
     fn receipt() -> Receipt {
         let report = |node, latency_us, part, why: &str| {
@@ -106,6 +106,8 @@ mod tests {
             ],
             hinted: vec![NodeId(1)],
             forwarded_by: Some(NodeId(5)),
+            operation: Some(OperationId(0x2a)),
+            request_id: Some(RequestId(0x1f)),
         }
     }
 

@@ -19,6 +19,18 @@ impl fmt::Display for RequestId {
     }
 }
 
+/// Names a request within the node that coordinates it: every frame to its replicas and back carries it, and the logs of all of
+/// them have it as `operation`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct OperationId(pub u64);
+
+impl fmt::Display for OperationId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:014x}", self.0)
+    }
+}
+
 /// What every frame carries beside its message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Header {

@@ -25,7 +25,7 @@ pub use client::{
     AlterTable, ChangeName, ClientMessage, ClusterInfo, CreateTable, Delete, DescribeCluster, DropTable, Get,
     Got, ListTables, Put, TableChanged, TableCreated, Tables, TruncateTable, VersionedValue, Written,
 };
-pub use frame::{Frame, FrameError, Header, Message, RequestId, decode, encode, split};
+pub use frame::{Frame, FrameError, Header, Message, OperationId, RequestId, decode, encode, split};
 pub use handshake::{ClientHello, HandshakeMessage, HandshakeRefusal, PeerHello, PeerWelcome, Refusal};
 pub use healing::{
     Agreed, CompareNow, DescribeHealing, HealingDescribed, Held, HeldVersion, HintsFor, ReadReplica,
@@ -56,7 +56,7 @@ pub use scan::{Scan, Scanned, ScannedRow, cursor_token};
 
 /// The version of frames, header and bodies together. Peers and clients of another version are refused
 /// in the handshake.
-pub const PROTOCOL_VERSION: u16 = 1;
+pub const PROTOCOL_VERSION: u16 = 2;
 
 /// The longest key, in bytes: 64 KiB less what storage puts in front of it.
 pub const KEY_BYTES_MAX: usize = 65_519;

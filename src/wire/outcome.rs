@@ -5,6 +5,8 @@ use std::fmt;
 use quorate_ring::{Consistency, Epoch, NodeId, Tag};
 use serde::{Deserialize, Serialize};
 
+use super::{OperationId, RequestId};
+
 /// What is known of a write that ended in an error (rule Q10). No fourth answer exists, and none of the
 /// three is ever guessed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -55,6 +57,12 @@ pub struct Receipt {
     pub hinted: Vec<NodeId>,
     /// The node that the client asked, if that one had to forward the write (rule V5).
     pub forwarded_by: Option<NodeId>,
+    /// What the logs of the coordinator and of the replicas call it; none if no replica was asked.
+    pub operation: Option<OperationId>,
+    /// What the client's log and the coordinator's call it: the id that the client drew for the attempt. It does not travel: the
+    /// client that asked fills it in.
+    #[serde(skip)]
+    pub request_id: Option<RequestId>,
 }
 
 /// One replica's part in an answer.

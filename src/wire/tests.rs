@@ -1,4 +1,4 @@
-//! Golden bytes of protocol version 1, round trips, and hostile bytes.
+//! Golden bytes of protocol version 2, round trips, and hostile bytes.
 
 use bytes::{Bytes, BytesMut};
 use proptest::prelude::*;
@@ -103,16 +103,18 @@ fn golden_scan() {
         reports: Vec::new(),
         hinted: Vec::new(),
         forwarded_by: None,
+        operation: Some(OperationId(0x2a)),
+        request_id: None,
     };
     let scanned = Scanned { rows: vec![row], next: None, receipt };
     let messages: [(ClientMessage, u8, &str); 2] = [
         // [9, bin "c", 500, "Quorum", false]
         (scan.into(), 0x50, "9509c40163cd01f4a651756f72756dc2"),
-        // [[[bin "k", [[bin "v", [7, 2], nil]], bin "x"]], nil, [1, 3, "Quorum", [], [], nil, false, false, 1, [], [], nil]]
+        // [[[bin "k", [[bin "v", [7, 2], nil]], bin "x"]], nil, [1, 3, "Quorum", [], [], nil, false, false, 1, [], [], nil, 42]]
         (
             scanned.into(),
             0x70,
-            "939193c4016b9193c40176920702c0c40178c09c0103a651756f72756d9090c0c2c2019090c0",
+            "939193c4016b9193c40176920702c0c40178c09d0103a651756f72756d9090c0c2c2019090c02a",
         ),
     ];
     for (message, kind, golden) in messages {

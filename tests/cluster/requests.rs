@@ -23,9 +23,13 @@ async fn a_request_is_found_in_the_logs_of_its_coordinator_and_its_replicas() {
         tokio::time::sleep(PAUSE).await;
     }
     assert!(is_whole, "not all nodes are there: {}", nodes.log(0));
-    let mut requests = Vec::new();
+    let (mut requests, mut told) = (Vec::new(), Vec::new());
     for n in 0..5 {
-        table.put(format!("k{n}"), "v").consistency(Consistency::All).await.expect("written");
+        let written = table.put(format!("k{n}"), "v").consistency(Consistency::All).await.expect("written");
+        let receipt = written.receipt();
+        let request_id = receipt.request_id.expect("the client has drawn one");
+        let operation = receipt.operation.expect("replicas were asked");
+        told.push((request_id.to_string(), operation.to_string()));
     }
     for coordinator in 0..3 {
         let log = nodes.log(coordinator);
@@ -36,7 +40,7 @@ async fn a_request_is_found_in_the_logs_of_its_coordinator_and_its_replicas() {
             };
             assert_eq!(field("request").len(), 16, "{line}");
             assert_eq!((field("origin"), field("outcome")), ("\"client\"".into(), "\"ok\"".into()), "{line}");
-            requests.push(field("request"));
+            requests.push((field("request"), field("operation")));
             let operation = format!("operation={} ", field("operation"));
             let said = |node: usize, what: &str| {
                 let log = nodes.log(node);
@@ -55,6 +59,8 @@ async fn a_request_is_found_in_the_logs_of_its_coordinator_and_its_replicas() {
     }
     requests.sort_unstable();
     requests.dedup();
-    assert_eq!(requests.len(), 5, "each write has an id of its own: {requests:?}");
+    assert_eq!(requests.len(), 5, "each write has ids of its own: {requests:?}");
+    told.sort_unstable();
+    assert_eq!(requests, told, "receipts have the ids of the logs");
     nodes.stop();
 }

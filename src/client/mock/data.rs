@@ -246,6 +246,8 @@ fn receipt(
         reports: Vec::new(),
         hinted: Vec::new(),
         forwarded_by: None,
+        operation: None,
+        request_id: None,
     }
 }
 

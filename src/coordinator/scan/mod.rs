@@ -221,7 +221,7 @@ impl Coordinator {
             Err(failure) => return self.end_page(turn, id, page, Err(RequestError::not_applied(failure))),
         };
         if is_through {
-            let conclusion = page.conclude(turn);
+            let conclusion = page.conclude(turn, id);
             return self.end_page(turn, id, page, conclusion);
         }
         self.scans.timers.set(page.timer_at(), id);

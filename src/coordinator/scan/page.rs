@@ -162,8 +162,8 @@ impl Page {
     }
 
     /// The page as its client gets it: up to its end, or to the first key that could not be read.
-    pub(super) fn conclude(&mut self, turn: &Turn<'_>) -> Conclusion {
-        let mut receipt = self.receipt(turn);
+    pub(super) fn conclude(&mut self, turn: &Turn<'_>, id: OperationId) -> Conclusion {
+        let mut receipt = self.receipt(turn, id);
         let Some(Reading { end, rows, is_through, .. }) = self.reading.take() else {
             return Err(RequestError::not_applied(timeout(self.required, 0)));
         };
@@ -191,7 +191,7 @@ impl Page {
         Ok(Scanned { rows: scanned, next: place.as_ref().map(cursor::encode), receipt }.into())
     }
 
-    fn receipt(&self, turn: &Turn<'_>) -> Receipt {
+    fn receipt(&self, turn: &Turn<'_>, id: OperationId) -> Receipt {
         let mut replicas: Vec<_> = self.gathering.asks().iter().map(|ask| ask.node).collect();
         replicas.sort_unstable();
         replicas.dedup();
@@ -210,6 +210,8 @@ impl Page {
             reports: self.gathering.reports(),
             hinted: Vec::new(),
             forwarded_by: None,
+            operation: Some(id),
+            request_id: None,
         }
     }
 }
