@@ -7,7 +7,7 @@ use quorate_ring::{Consistency, Table, TableKind};
 use tokio::task::JoinSet;
 
 use super::{
-    Answer, Console,
+    Answer, Console, ShellError,
     answer::{resolution, term},
     clock::now,
     copy, copy_to, describe,
@@ -17,14 +17,11 @@ use super::{
     wait,
 };
 use crate::{
-    client::{
-        CatalogError, ChangeTableError, Client, CreateTableError, Read, ReadError, TableHandle, WriteError,
-    },
+    client::{CatalogError, ChangeTableError, Client, Read, TableHandle, WriteError},
     cql::{
-        AlterTable, Column, Describe, DropTable, Paging, Parameters, Plan, PlanError, ReadOptions,
-        SessionLevel, Statement, WriteOptions, plan,
+        AlterTable, Column, Describe, DropTable, Paging, Parameters, Plan, ReadOptions, SessionLevel,
+        Statement, WriteOptions, plan,
     },
-    units::duration_text,
     wire::{Failure, Outcome, Receipt},
 };
 
@@ -53,89 +50,6 @@ pub enum Flow {
     Continue,
     /// The end: EXIT.
     Exit,
-}
-
-/// Why a statement failed.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum ShellError {
-    /// The text is no statement; the message shows where.
-    #[error("{0}")]
-    Cql(String),
-    /// Parameters are for programs.
-    #[error("{0}: write the value itself, parameters are for programs")]
-    Plan(#[from] PlanError),
-    /// A read failed.
-    #[error("{0}")]
-    Read(#[from] ReadError),
-    /// A write failed.
-    #[error("{error}{}", hint.as_deref().map(|hint| format!("\n{hint}")).unwrap_or_default())]
-    Write {
-        /// Why.
-        error: WriteError,
-        /// What to do.
-        hint: Option<String>,
-    },
-    /// A table was not created.
-    #[error("{error}{}", hint.as_deref().map(|hint| format!("\n{hint}")).unwrap_or_default())]
-    CreateTable {
-        /// Why.
-        error: CreateTableError,
-        /// What to do.
-        hint: Option<String>,
-    },
-    /// A table was not altered, dropped or truncated.
-    #[error("{0}")]
-    ChangeTable(#[from] ChangeTableError),
-    /// A question about tables or the cluster failed.
-    #[error("{0}")]
-    Catalog(#[from] CatalogError),
-    /// WAIT gave up.
-    #[error("not within {}: {left}", duration_text(*timeout))]
-    StillWaiting {
-        /// After how long.
-        timeout: Duration,
-        /// What was waited for.
-        left: String,
-    },
-    /// A file cannot be used.
-    #[error("{file}: {reason}")]
-    File {
-        /// The file.
-        file: String,
-        /// Why.
-        reason: String,
-    },
-    /// COPY did not write every row.
-    #[error("COPY wrote {written} rows and rejected {rejected}{}: see {rejects}", if *stopped { ", then gave up" } else { "" })]
-    CopyRejected {
-        /// Rows written.
-        written: u64,
-        /// Rows not written, or not for certain.
-        rejected: u64,
-        /// It gave up at `maxerrors`.
-        stopped: bool,
-        /// Where they are, with reasons.
-        rejects: String,
-    },
-    /// Some keys of a backup were not restored.
-    #[error(
-        "{restored} keys were restored and {rejected} rejected{}: see {rejects}",
-        if *stopped { ", then it gave up" } else { "" }
-    )]
-    RestoreRejected {
-        /// Keys restored.
-        restored: u64,
-        /// Keys not restored, or not for certain.
-        rejected: u64,
-        /// It gave up at the most errors allowed.
-        stopped: bool,
-        /// Where they are, with reasons.
-        rejects: String,
-    },
-    /// Standard output or input is gone.
-    #[error("{0}")]
-    Console(#[from] io::Error),
 }
 
 impl Session {
