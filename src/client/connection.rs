@@ -71,20 +71,22 @@ impl Connection {
         })?;
 
         let answered = match time::timeout_at(deadline, &mut ticket.answer).await {
-            Ok(Ok(Ok(ClientMessage::RequestError(error)))) => {
-                Err(CallError { cause: Cause::Failed(error.failure), outcome: error.outcome })
-            }
             Ok(Ok(Ok(mut answer))) => {
                 receipt_of(&mut answer).into_iter().for_each(|receipt| receipt.request_id = Some(ticket.id));
-                Ok(answer)
+                match answer {
+                    ClientMessage::RequestError(error) => Err(CallError::from(error)),
+                    answer => Ok(answer),
+                }
             }
             Ok(Ok(Err(Lost { reason, in_order: true }))) => Err(CallError::not_applied(lost(reason))),
             Ok(Ok(Err(Lost { reason, in_order: false }))) => Err(CallError::unknown(lost(reason))),
             Ok(Err(_)) => Err(CallError::unknown(lost("closed by this client".to_owned()))),
             Err(_) => Err(CallError::unknown(Cause::TimedOut)),
         };
+        let answered = answered.map_err(|error| CallError { request_id: Some(ticket.id), ..error });
         // The node's log has the same id, and those of the replicas the operation that it names beside it.
-        let failure = answered.as_ref().err().map(tracing::field::debug);
+        let failure =
+            answered.as_ref().err().map(|error| tracing::field::debug((&error.cause, error.outcome)));
         debug!(target: "quorate::requests", request = %ticket.id, node = %self.node, failure, "request answered");
         answered
     }
@@ -124,6 +126,7 @@ fn receipt_of(answer: &mut ClientMessage) -> Option<&mut Receipt> {
         ClientMessage::Got(got) => Some(&mut got.receipt),
         ClientMessage::Written(written) => Some(&mut written.receipt),
         ClientMessage::Scanned(scanned) => Some(&mut scanned.receipt),
+        ClientMessage::RequestError(error) => error.receipt.as_deref_mut(),
         _ => None,
     }
 }

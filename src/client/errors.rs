@@ -7,7 +7,7 @@ use quorate_ring::NodeId;
 use super::{Context, DecodeError};
 use crate::{
     transport::ConnectError,
-    wire::{Failure, Outcome},
+    wire::{Failure, Outcome, Receipt, RequestError, RequestId},
 };
 
 /// Why a request failed, for retries to judge.
@@ -15,6 +15,10 @@ use crate::{
 pub(super) struct CallError {
     pub(super) cause: Cause,
     pub(super) outcome: Outcome,
+    /// How far it came, if a node says so.
+    pub(super) receipt: Option<Box<Receipt>>,
+    /// What the last attempt was sent under, if it was sent.
+    pub(super) request_id: Option<RequestId>,
 }
 
 /// Why an attempt, or a whole request, failed.
@@ -57,17 +61,23 @@ pub enum Cause {
 
 impl CallError {
     pub(super) fn not_applied(cause: Cause) -> Self {
-        Self { cause, outcome: Outcome::NotApplied }
+        Self { cause, outcome: Outcome::NotApplied, receipt: None, request_id: None }
     }
 
     pub(super) fn unknown(cause: Cause) -> Self {
-        Self { cause, outcome: Outcome::Unknown }
+        Self { outcome: Outcome::Unknown, ..Self::not_applied(cause) }
     }
 
     /// Whether nothing happened because the node does not know the table.
     pub(super) fn is_unknown_table(&self) -> bool {
         self.outcome == Outcome::NotApplied
             && matches!(self.cause, Cause::Failed(Failure::UnknownTable { .. }))
+    }
+}
+
+impl From<RequestError> for CallError {
+    fn from(RequestError { failure, outcome, receipt }: RequestError) -> Self {
+        Self { cause: Cause::Failed(failure), outcome, receipt, request_id: None }
     }
 }
 
@@ -85,11 +95,17 @@ macro_rules! operation_error {
                 failure: Failure,
                 /// What is known of the effect.
                 outcome: Outcome,
+                /// How far it came with the key's replicas, if it came to them.
+                receipt: Option<Box<Receipt>>,
+                /// What it was sent under.
+                request_id: Option<RequestId>,
             },
             /// No answer before the deadline.
             TimedOut {
                 /// What is known of the effect.
                 outcome: Outcome,
+                /// What it was sent under, if it was.
+                request_id: Option<RequestId>,
             },
             /// No node could be reached before the deadline. Check the network and that nodes are up.
             Unreachable {
@@ -106,6 +122,8 @@ macro_rules! operation_error {
                 reason: String,
                 /// What is known of the effect.
                 outcome: Outcome,
+                /// What it was sent under, if it was.
+                request_id: Option<RequestId>,
             },
             /// So many requests are on their way to the node that there was no room before the deadline.
             TooManyInFlight {
@@ -137,7 +155,7 @@ macro_rules! operation_error {
             pub fn outcome(&self) -> Outcome {
                 match self {
                     Self::Failed { outcome, .. }
-                    | Self::TimedOut { outcome }
+                    | Self::TimedOut { outcome, .. }
                     | Self::Unreachable { outcome, .. }
                     | Self::ConnectionLost { outcome, .. }
                     | Self::TooManyInFlight { outcome, .. }
@@ -150,6 +168,28 @@ macro_rules! operation_error {
             pub fn failure(&self) -> Option<&Failure> {
                 match self {
                     Self::Failed { failure, .. } => Some(failure),
+                    _ => None,
+                }
+            }
+        }
+
+        impl $name {
+            /// How far the last attempt came with the key's replicas: who answered, who did not, and why each failed
+            /// (rule Q12). `None` if no node says so: the request came to no replica, or no answer came from the node.
+            pub fn receipt(&self) -> Option<&Receipt> {
+                match self {
+                    Self::Failed { receipt, .. } => receipt.as_deref(),
+                    _ => None,
+                }
+            }
+
+            /// What the log of the node that was asked last, and this client's, call the last attempt; `None` if it was not
+            /// sent.
+            pub fn request_id(&self) -> Option<RequestId> {
+                match self {
+                    Self::Failed { request_id, .. }
+                    | Self::TimedOut { request_id, .. }
+                    | Self::ConnectionLost { request_id, .. } => *request_id,
                     _ => None,
                 }
             }
@@ -178,12 +218,14 @@ macro_rules! operation_error {
         impl std::error::Error for $name {}
 
         impl From<CallError> for $name {
-            fn from(CallError { cause, outcome }: CallError) -> Self {
+            fn from(CallError { cause, outcome, receipt, request_id }: CallError) -> Self {
                 match cause {
-                    Cause::Failed(failure) => Self::Failed { failure, outcome },
-                    Cause::TimedOut => Self::TimedOut { outcome },
+                    Cause::Failed(failure) => Self::Failed { failure, outcome, receipt, request_id },
+                    Cause::TimedOut => Self::TimedOut { outcome, request_id },
                     Cause::Unreachable { reason } => Self::Unreachable { reason, outcome },
-                    Cause::ConnectionLost { node, reason } => Self::ConnectionLost { node, reason, outcome },
+                    Cause::ConnectionLost { node, reason } => {
+                        Self::ConnectionLost { node, reason, outcome, request_id }
+                    }
                     Cause::TooManyInFlight { node } => Self::TooManyInFlight { node, outcome },
                     Cause::UnexpectedAnswer { node } => Self::UnexpectedAnswer { node, outcome },
                 }
@@ -264,6 +306,24 @@ impl UpdateError {
             Self::Write(error) => error.failure(),
         }
     }
+
+    /// How far the last attempt of the read or of the write came: see [`WriteError::receipt`].
+    pub fn receipt(&self) -> Option<&Receipt> {
+        match self {
+            Self::Read(error) => error.receipt(),
+            Self::Undecodable(_) => None,
+            Self::Write(error) => error.receipt(),
+        }
+    }
+
+    /// What the last attempt is called in logs: see [`WriteError::request_id`].
+    pub fn request_id(&self) -> Option<RequestId> {
+        match self {
+            Self::Read(error) => error.request_id(),
+            Self::Undecodable(_) => None,
+            Self::Write(error) => error.request_id(),
+        }
+    }
 }
 
 /// What to do next, where the failure's own words do not say it.
@@ -302,5 +362,42 @@ impl BuildError {
     /// Nothing was asked of the cluster yet.
     pub fn outcome(&self) -> Outcome {
         Outcome::NotApplied
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use quorate_ring::{Consistency, Epoch};
+
+    use super::*;
+
+    #[test]
+    fn errors_tell_how_far_the_attempt_came() {
+        let receipt = Receipt {
+            coordinator: NodeId(1),
+            epoch: Epoch(0),
+            consistency: Consistency::All,
+            replicas: vec![NodeId(1)],
+            answered: Vec::new(),
+            tag: None,
+            repaired: false,
+            monotone: false,
+            rounds: 1,
+            reports: Vec::new(),
+            hinted: Vec::new(),
+            forwarded_by: None,
+            operation: None,
+            request_id: None,
+        };
+        let failure = Failure::Timeout { required: 1, answered: 0 };
+        let error = CallError::from(RequestError::unknown(failure).with_receipt(receipt.clone()));
+        let error = CallError { request_id: Some(RequestId(5)), ..error };
+        assert_eq!(ReadError::from(error.clone()).receipt(), Some(&receipt));
+        let update = UpdateError::from(WriteError::from(error));
+        assert_eq!((update.receipt(), update.request_id()), (Some(&receipt), Some(RequestId(5))));
+
+        let silent = CallError { request_id: Some(RequestId(6)), ..CallError::unknown(Cause::TimedOut) };
+        let silent = WriteError::from(silent);
+        assert_eq!((silent.receipt(), silent.request_id()), (None, Some(RequestId(6))));
     }
 }

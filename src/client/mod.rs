@@ -119,6 +119,9 @@
 //! # }
 //! ```
 //!
+//! Errors, like answers, have a [receipt](WriteError::receipt) if the request came to the key's replicas: which of them answered,
+//! which did not, and why each failed. The [id](WriteError::request_id) of the attempt leads to the lines of the nodes' logs.
+//!
 //! # Scans
 //!
 //! [`TableHandle::scan`] reads a whole table, page by page, in the order of the keys' tokens. A [`Cursor`] is a place in

@@ -166,7 +166,7 @@ impl Session {
                 error.outcome = Outcome::NotApplied;
             }
             watch.iter().for_each(|watch| watch.attempt_failed(number, node, &error));
-            let CallError { cause, outcome } = &error;
+            let CallError { cause, outcome, .. } = &error;
             let next =
                 self.next(terms, &FailedAttempt { number, nature, cause, outcome: *outcome, is_cut_short });
             // An attempt that may have been applied is not undone by a later one that was not.

@@ -119,18 +119,22 @@ mod tests {
 
     #[test]
     fn merges_again_only_if_nothing_was_written_and_the_values_are_stale() {
-        let write = |failure, outcome| UpdateError::from(WriteError::Failed { failure, outcome });
+        let (receipt, request_id) = (None, None);
+        let write = |failure, outcome| {
+            UpdateError::from(WriteError::Failed { failure, outcome, receipt: None, request_id })
+        };
         let too_many = || Failure::TooManySiblings { siblings: 64, context: Bytes::new() };
         let stale = || Failure::BadContext("of another key".to_owned());
         assert!(is_worth_another(&write(too_many(), Outcome::NotApplied)));
         assert!(is_worth_another(&write(stale(), Outcome::NotApplied)));
         assert!(!is_worth_another(&write(stale(), Outcome::Unknown)));
         assert!(!is_worth_another(&write(Failure::Recovering, Outcome::NotApplied)));
-        let unknown = WriteError::TimedOut { outcome: Outcome::Unknown };
+        let unknown = WriteError::TimedOut { outcome: Outcome::Unknown, request_id };
         assert!(!is_worth_another(&unknown.into()));
 
         let failure = Failure::Contended { rounds: 3 };
-        let contended = UpdateError::from(ReadError::Failed { failure, outcome: Outcome::NotApplied });
+        let outcome = Outcome::NotApplied;
+        let contended = UpdateError::from(ReadError::Failed { failure, outcome, receipt, request_id });
         assert!(is_worth_another(&contended));
         assert!(contended.to_string().ends_with("(not applied)"), "{contended}");
     }

@@ -12,13 +12,16 @@
 //! only who has not been asked, after the last one said that it did not begin. The SDK does the same (rule Q10). So the
 //! simulator, which doubles single frames beyond what connections do, leaves these out (`once` in its network).
 
+use quorate_ring::{Duration, Instant};
+
 use super::{
     operation::{Conclusion, ReplicaAnswer, Task},
     quorum::{Places, Tracker},
+    receipt::{Effort, micros},
 };
 use crate::{
     node::Turn,
-    wire::{Forward, Outcome, RequestError},
+    wire::{Forward, Outcome, Part, RequestError},
 };
 
 /// A write that another node carries out.
@@ -29,14 +32,26 @@ pub(super) struct Forwarding {
     tried: Places,
     /// The one that is asked now.
     asked: Option<usize>,
+    /// When.
+    asked_at: Instant,
     /// How many were asked before it.
     round: u8,
     tracker: Tracker,
+    /// Those that have not carried it out, with what they took to say so.
+    refused: Vec<(usize, Duration)>,
 }
 
 impl Forwarding {
     pub(super) fn new(request: Forward) -> Self {
-        Self { request, tried: Places::default(), asked: None, round: 0, tracker: Tracker::new(0, 0) }
+        Self {
+            request,
+            tried: Places::default(),
+            asked: None,
+            asked_at: Instant::ZERO,
+            round: 0,
+            tracker: Tracker::new(0, 0),
+            refused: Vec::new(),
+        }
     }
 
     pub(super) fn name(&self) -> &'static str {
@@ -67,13 +82,21 @@ impl Forwarding {
                     written.receipt.forwarded_by = Some(turn.config.node);
                     Some(Ok(written.into()))
                 }
-                // It had no room or is not ready: another replica may be.
-                Err(error) if error.outcome == Outcome::NotApplied && error.failure.is_of_one_node() => {
-                    self.ask_next(task, turn, Some(error))
+                Err(mut error) => {
+                    self.refused(turn, place);
+                    task.failed(place, &error.failure.to_string());
+                    if let Some(receipt) = &mut error.receipt {
+                        receipt.forwarded_by = Some(turn.config.node);
+                    }
+                    // It had no room or is not ready: another replica may be.
+                    if error.outcome == Outcome::NotApplied && error.failure.is_of_one_node() {
+                        return self.ask_next(task, turn, Some(error));
+                    }
+                    Some(Err(error))
                 }
-                Err(error) => Some(Err(error)),
             },
             ReplicaAnswer::Failed(_) => {
+                self.refused(turn, place);
                 let error = RequestError::not_applied(task.replicas_failed(&self.tracker));
                 self.ask_next(task, turn, Some(error))
             }
@@ -82,9 +105,12 @@ impl Forwarding {
     }
 
     /// The peer that was asked is lost: nobody knows what it did before.
-    pub(super) fn peer_down(&self, task: &Task, place: usize) -> Option<Conclusion> {
-        let is_asked = self.asked == Some(place);
-        is_asked.then(|| Err(RequestError::unknown(task.replicas_failed(&self.tracker))))
+    pub(super) fn peer_down(&mut self, task: &Task, turn: &Turn<'_>, place: usize) -> Option<Conclusion> {
+        if self.asked != Some(place) {
+            return None;
+        }
+        self.refused(turn, place);
+        Some(Err(RequestError::unknown(task.replicas_failed(&self.tracker))))
     }
 
     pub(super) fn waits_for(&self, place: usize) -> bool {
@@ -93,6 +119,23 @@ impl Forwarding {
 
     pub(super) fn timeout(&self, task: &Task) -> RequestError {
         RequestError::unknown(task.timeout(&self.tracker))
+    }
+
+    /// How far it has come.
+    pub(super) fn effort(&self, now: Instant) -> Effort {
+        let heard = self.refused.iter().map(|(place, took)| (*place, micros(*took), Part::Answered));
+        Effort {
+            heard: heard.collect(),
+            awaited: self.asked.iter().map(|place| (*place, now.since(self.asked_at))).collect(),
+            rounds: self.tried.len() as u8,
+            ..Effort::default()
+        }
+    }
+
+    /// The one that was asked will not do it, or is lost.
+    fn refused(&mut self, turn: &Turn<'_>, place: usize) {
+        self.asked = None;
+        self.refused.push((place, turn.now.mono.since(self.asked_at)));
     }
 
     /// Asks the next replica that is up; gives up with `last` if there is none.
@@ -110,7 +153,7 @@ impl Forwarding {
         };
         self.round = self.tried.len() as u8;
         self.tried.insert(place);
-        self.asked = Some(place);
+        (self.asked, self.asked_at) = (Some(place), turn.now.mono);
         task.forward(turn, place, self.round, self.request.clone());
         None
     }

@@ -11,13 +11,13 @@ use crate::{node::Turn, wire::RequestError};
 impl Operation {
     /// A peer is lost: whatever it was asked in the present round fails.
     pub(super) fn peer_down(&mut self, turn: &mut Turn<'_>, peer: NodeId) -> Option<Conclusion> {
-        let round = match &self.work {
+        let round = match &mut self.work {
             Work::Read(read) => read.round(),
             Work::Write(write) => write.round(),
             Work::Forward(forwarding) => {
                 let place = self.task.plan.place(peer)?;
                 self.task.failed(place, CONNECTION_LOST);
-                return forwarding.peer_down(&self.task, place);
+                return forwarding.peer_down(&self.task, turn, place);
             }
         };
         let step = Step { operation: self.task.id, round };

@@ -15,6 +15,7 @@ mod operation;
 mod plan;
 mod quorum;
 mod read;
+mod receipt;
 mod record;
 mod refusal;
 mod scan;
@@ -306,11 +307,16 @@ impl Coordinator {
         };
         let (origin, header) = (operation.origin(), operation.header());
         self.admission.ended(turn.now.mono, operation.task.admitted, conclusion.is_ok());
+        let hints_before = turn.hints.len();
+        self.leave_hints(turn, id, &operation, conclusion.is_ok());
+        let conclusion = conclusion.map_err(|error| {
+            let hinted = turn.hints[hints_before..].iter().map(|hint| hint.target);
+            operation.explain(turn, error, hinted)
+        });
         match origin {
             Origin::Scan(page) => self.row_read(turn, page, id, conclusion),
             Origin::Client(_) | Origin::Peer(_) => {
                 turn.effects.push(Effect::Observe(operation.observation(turn.now.mono, &conclusion)));
-                self.leave_hints(turn, id, &operation, conclusion.is_ok());
                 conclude(turn, origin, header, conclusion);
             }
         }

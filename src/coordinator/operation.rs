@@ -10,7 +10,7 @@ use super::{
     context,
     forward::Forwarding,
     plan::Plan,
-    quorum::{Places, Tracker},
+    quorum::Tracker,
     read::{Comparing, Read},
     reason,
     stragglers::Refused,
@@ -23,7 +23,7 @@ use crate::{
     replica,
     wire::{
         Advance, Advanced, ClientMessage, Failure, Fetch, Fetched, Forward, Forwarded, Frame, Header,
-        KeepHint, Outcome, PageFetched, PeerMessage, Receipt, RequestError, Store, Stored, Want,
+        KeepHint, Outcome, PageFetched, PeerMessage, RequestError, Store, Stored, Want,
     },
 };
 
@@ -409,32 +409,6 @@ impl Task {
             .filter(|place| !alive.contains(*place))
             .for_each(|place| tracker.fail(place));
         tracker
-    }
-
-    /// How the answer came about (rule Q12).
-    pub(super) fn receipt(
-        &self,
-        turn: &Turn<'_>,
-        answered: Places,
-        tag: Option<Tag>,
-        repaired: bool,
-    ) -> Receipt {
-        Receipt {
-            coordinator: turn.config.node,
-            epoch: turn.epoch,
-            consistency: self.plan.consistency,
-            replicas: self.plan.replicas.clone(),
-            answered: answered.iter().map(|place| self.plan.replicas[place]).collect(),
-            tag,
-            repaired,
-            monotone: false,
-            rounds: 1,
-            reports: Vec::new(),
-            hinted: Vec::new(),
-            forwarded_by: None,
-            operation: Some(self.id),
-            request_id: None,
-        }
     }
 
     /// The replica at `place` did not do what it was asked.

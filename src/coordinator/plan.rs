@@ -4,7 +4,7 @@ use bytes::Bytes;
 use quorate_ring::{Consistency, ConsistencyError, NodeId, TableId, TableKind, token_of};
 use quorate_storage::{Row, VersionVector};
 
-use super::{context, count, quorum::Places};
+use super::{context, quorum::Places};
 #[cfg(feature = "mutants")]
 use crate::node::Mutant;
 use crate::{
@@ -133,15 +133,10 @@ impl Plan {
 
     /// Refuses at once what cannot be reached (rule Q3), before anything is sent.
     pub(super) fn check_alive(&self, turn: &Turn<'_>) -> Result<(), RequestError> {
-        let alive = self.alive(turn).len();
-        if alive >= self.required {
-            return Ok(());
+        if self.alive(turn).len() < self.required {
+            return Err(self.unavailable(turn));
         }
-        Err(RequestError::not_applied(Failure::Unavailable {
-            consistency: self.consistency,
-            required: count(self.required),
-            alive: count(alive),
-        }))
+        Ok(())
     }
 }
 

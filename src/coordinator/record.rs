@@ -5,12 +5,14 @@ use quorate_ring::{Duration, Instant};
 use super::{
     operation::Task,
     quorum::{Places, Tracker},
+    receipt::{DOWN, micros},
 };
 use crate::wire::{Part, ReplicaReport};
 
 /// When replicas were asked, and how long they took.
 ///
-/// Events: [`asked`](Self::asked), [`heard`](Self::heard). Looking: [`waited`](Self::waited), [`reports`](Self::reports).
+/// Events: [`asked`](Self::asked), [`heard`](Self::heard). Looking: [`waited`](Self::waited), [`awaited`](Self::awaited),
+/// [`by_time`](Self::by_time), [`reports`](Self::reports).
 #[derive(Debug, Default)]
 pub(super) struct Record {
     /// By place.
@@ -19,12 +21,15 @@ pub(super) struct Record {
     slowest_us: [u32; Places::MAX],
     /// In the order in which they were heard of last.
     heard: Vec<u8>,
+    /// Of whom nothing was heard since they were asked last.
+    awaited: Places,
 }
 
 impl Record {
     /// The replica at `place` is asked or told something.
     pub(super) fn asked(&mut self, now: Instant, place: usize) {
         self.asked_at[place] = now;
+        self.awaited.insert(place);
     }
 
     /// How long ago the replica at `place` was asked.
@@ -34,10 +39,21 @@ impl Record {
 
     /// Something came back from the replica at `place`, be it a failure.
     pub(super) fn heard(&mut self, now: Instant, place: usize) {
-        let waited_us = u32::try_from(self.waited(now, place).as_micros()).unwrap_or(u32::MAX);
-        self.slowest_us[place] = self.slowest_us[place].max(waited_us);
+        self.slowest_us[place] = self.slowest_us[place].max(micros(self.waited(now, place)));
+        self.awaited.remove(place);
         self.heard.retain(|heard| usize::from(*heard) != place);
         self.heard.push(place as u8);
+    }
+
+    /// Those that have been asked and are still to answer.
+    pub(super) fn awaited(&self) -> Places {
+        self.awaited
+    }
+
+    /// Everyone of whom something was heard, in the order in which they were heard of last: the place and the slowest answer
+    /// in microseconds.
+    pub(super) fn by_time(&self) -> impl Iterator<Item = (usize, u32)> {
+        self.heard.iter().map(|place| (usize::from(*place), self.slowest_us[usize::from(*place)]))
     }
 
     /// The parts of those that have stored the write or failed to, as `tracker` knows them; after those that
@@ -62,6 +78,3 @@ impl Record {
         heard.chain(unheard).filter(|place| !tracker.is_outstanding(*place)).map(report).collect()
     }
 }
-
-/// Of a replica that was not asked.
-const DOWN: &str = "is down";

@@ -32,6 +32,7 @@ mod bounds;
 mod conflict;
 mod conflict_found;
 mod contended;
+mod failures;
 mod memory;
 mod scans;
 

@@ -239,7 +239,8 @@ mod tests {
         let shown = raw(&key(&ring, &table, &bytes, &both));
         assert!(shown.contains(&format!("db{}\tno_version\ttrue\t\t\t\t\t{tag}\t", first.0)), "{shown}");
         assert!(shown.contains(&format!("db{}\tdamaged\tfalse\t\t\t\t\t\t", second.0)), "{shown}");
-        let silent = || Err(crate::client::CatalogError::TimedOut { outcome: Outcome::NotApplied });
+        let silent =
+            || Err(crate::client::CatalogError::TimedOut { outcome: Outcome::NotApplied, request_id: None });
         let none = BTreeMap::from([(*first, silent()), (*second, silent())]);
         let shown = raw(&key(&ring, &table, &bytes, &none));
         assert_eq!(shown.matches("no_answer").count(), 2, "{shown}");

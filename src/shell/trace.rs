@@ -27,6 +27,8 @@ pub(super) fn receipt_table(what: &str, receipt: &Receipt) -> String {
             Some((Part::Agreed, _)) => "agreed".to_owned(),
             Some((Part::Repaired, _)) => "repaired".to_owned(),
             Some((Part::KeptHint, _)) => "kept a hint".to_owned(),
+            Some((Part::Answered, _)) => "answered".to_owned(),
+            Some((Part::NoAnswer, _)) => "no answer".to_owned(),
             Some((Part::Failed, "")) => "failed".to_owned(),
             Some((Part::Failed, why)) => format!("failed: {why}"),
             None if receipt.answered.contains(replica) => "answered".to_owned(),

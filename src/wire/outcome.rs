@@ -30,30 +30,34 @@ impl fmt::Display for Outcome {
     }
 }
 
-/// How an answer came about (rule Q12).
+/// How an answer came about, or how far a request that failed has come (rule Q12).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Receipt {
-    /// The node that coordinated.
+    /// The node that coordinated; of a forwarded write of which that one has said nothing, the node that forwarded it.
     pub coordinator: NodeId,
     /// The cluster map it went by.
     pub epoch: Epoch,
-    /// The level asked for and reached.
+    /// The level asked for, and reached unless the request failed.
     pub consistency: Consistency,
     /// The key's replicas, in preference order.
     pub replicas: Vec<NodeId>,
-    /// Those whose answer or acknowledgement counted.
+    /// Those whose answer or acknowledgement counted; of a request that failed, in its last round.
     pub answered: Vec<NodeId>,
-    /// The version read or written; none for an absent key.
+    /// The version read or written; none for an absent key. Of a write that failed, the one that replicas were sent, if it came
+    /// to that: whether any of them has it, the outcome says. None for a read that failed.
     pub tag: Option<Tag>,
-    /// Whether replicas disagreed and were brought together.
+    /// Whether replicas disagreed and were brought together; false for a read that failed.
     pub repaired: bool,
     /// Whether the read settled for less than linearizable, as its request allowed (rule Q5).
     pub monotone: bool,
-    /// How often replicas were asked or told something, one round after the other.
+    /// How often replicas were asked or told something, one round after the other; 0 if too few were up to ask any.
     pub rounds: u8,
-    /// What each replica did, in the order in which they were heard; none of those that were not waited for.
+    /// What each replica did, in the order in which they were heard; none of those that were not waited for. Of a request that
+    /// failed, after them those that were asked and have not answered, and those that are down; none of those that were not
+    /// asked.
     pub reports: Vec<ReplicaReport>,
-    /// Replicas for which a hint was left, because they did not confirm the write (rule H1).
+    /// Replicas for which a hint was left, because they did not confirm the write (rule H1). Of a write that failed before its
+    /// deadline, those that had refused it or were down: whoever is silent until then is left one later.
     pub hinted: Vec<NodeId>,
     /// The node that the client asked, if that one had to forward the write (rule V5).
     pub forwarded_by: Option<NodeId>,
@@ -70,7 +74,8 @@ pub struct Receipt {
 pub struct ReplicaReport {
     /// The replica.
     pub node: NodeId,
-    /// Its slowest answer, in microseconds since it was asked; 0 if it was not asked, because it was down.
+    /// Its slowest answer, in microseconds since it was asked; for how long it was waited for, if it has not answered; 0 if it
+    /// was not asked, because it was down.
     pub latency_us: u32,
     /// What it did.
     pub part: Part,
@@ -89,6 +94,10 @@ pub enum Part {
     Failed,
     /// It is no replica of the key, and keeps a hint for one that is down (rule Q2, sloppy and ANY writes).
     KeptHint,
+    /// It said what it was asked for, and the request failed all the same. It was sent no write, or none that counts.
+    Answered,
+    /// It was asked and had not answered when the request failed.
+    NoAnswer,
 }
 
 /// Why a request failed, and what is known of its effect.
@@ -99,17 +108,31 @@ pub struct RequestError {
     pub failure: Failure,
     /// What is known of the effect; always [`Outcome::NotApplied`] for reads.
     pub outcome: Outcome,
+    /// How far it came with the key's replicas; none if it did not come to them: the table is unknown, say, or the node
+    /// overloaded.
+    pub receipt: Option<Box<Receipt>>,
 }
 
 impl RequestError {
     /// A failure before anything was sent to a replica.
     pub const fn not_applied(failure: Failure) -> Self {
-        Self { failure, outcome: Outcome::NotApplied }
+        Self::of(failure, Outcome::NotApplied)
     }
 
     /// A failure after a replica may have stored the write.
     pub const fn unknown(failure: Failure) -> Self {
-        Self { failure, outcome: Outcome::Unknown }
+        Self::of(failure, Outcome::Unknown)
+    }
+
+    /// A failure with what is known of the effect.
+    pub const fn of(failure: Failure, outcome: Outcome) -> Self {
+        Self { failure, outcome, receipt: None }
+    }
+
+    /// The same with how far it came.
+    #[must_use]
+    pub fn with_receipt(self, receipt: Receipt) -> Self {
+        Self { receipt: Some(Box::new(receipt)), ..self }
     }
 }
 

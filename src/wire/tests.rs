@@ -127,6 +127,51 @@ fn golden_scan() {
     }
 }
 
+#[test]
+fn golden_errors() {
+    let failure = || Failure::Timeout { required: 2, answered: 1 };
+    let report = |node, latency_us, part| {
+        let (node, why) = (quorate_ring::NodeId(node), String::new());
+        ReplicaReport { node, latency_us, part, why }
+    };
+    let receipt = Receipt {
+        coordinator: quorate_ring::NodeId(1),
+        epoch: Epoch(3),
+        consistency: Consistency::Quorum,
+        replicas: [1, 2].map(quorate_ring::NodeId).to_vec(),
+        answered: vec![quorate_ring::NodeId(1)],
+        tag: None,
+        repaired: false,
+        monotone: false,
+        rounds: 2,
+        reports: vec![report(1, 310, Part::Agreed), report(2, 250_000, Part::NoAnswer)],
+        hinted: vec![quorate_ring::NodeId(2)],
+        forwarded_by: None,
+        operation: Some(OperationId(0x2a)),
+        request_id: None,
+    };
+    let errors = [
+        // [{"Timeout": [2, 1]}, "Unknown", nil]
+        (RequestError::unknown(failure()), "9381a754696d656f7574920201a7556e6b6e6f776ec0".to_owned()),
+        (
+            RequestError::unknown(failure()).with_receipt(receipt),
+            format!("9381a754696d656f7574920201a7556e6b6e6f776e{RECEIPT}"),
+        ),
+    ];
+    for (error, golden) in errors {
+        let frame = frame(ClientMessage::RequestError(error));
+        let bytes = encoded(&frame);
+        assert_eq!(bytes[4], 0x7f, "{frame:?}");
+        let hex: String = bytes[25..].iter().map(|b| format!("{b:02x}")).collect();
+        assert_eq!(hex, golden, "{frame:?}");
+        assert_eq!(decoded::<ClientMessage>(bytes), frame);
+    }
+}
+
+/// [1, 3, "Quorum", [1, 2], [1], nil, false, false, 2, [[1, 310, "Agreed", ""], [2, 250000, "NoAnswer", ""]], [2], nil, 42]
+const RECEIPT: &str = "9d0103a651756f72756d9201029101c0c2c202929401cd0136a6416772656564a09402ce0003d090\
+    a84e6f416e73776572a09102c02a";
+
 /// [[3, 9], "t", "Register", nil, "Quorum", "Quorum"]
 const CREATE: &str = "96920309a174a85265676973746572c0a651756f72756da651756f72756d";
 

@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, future::IntoFuture, time::Duration};
 
 use bytes::Bytes;
 use quorate::{
-    client::{BuildError, Client, Consistency, Cursor, Failure, Outcome, TableHandle, TableKind},
+    client::{BuildError, Client, Consistency, Cursor, Failure, Outcome, Part, TableHandle, TableKind},
     ring::token_of,
     runtime::{DemoCluster, demo_cluster},
 };
@@ -236,6 +236,11 @@ async fn a_node_that_stops_is_not_noticed() {
     let error = table.put("k", "v").consistency(Consistency::All).await.unwrap_err();
     assert_eq!(error.outcome(), Outcome::NotApplied);
     assert!(matches!(error.failure(), Some(Failure::Unavailable { required: 3, alive: 2, .. })), "{error}");
+    let receipt = error.receipt().expect("the replicas are known");
+    let reports: Vec<_> = receipt.reports.iter().map(|report| (report.part, report.why.as_str())).collect();
+    assert_eq!(reports, [(Part::Failed, "is down")], "rule Q12");
+    assert!(error.request_id().is_some());
+    assert_eq!(receipt.request_id, error.request_id(), "what the logs call it");
     drop(cluster);
 }
 

@@ -52,6 +52,7 @@ async fn every_fault_does_what_it_says() {
         let key = format!("{fault:?}");
         let error = table.put(key.clone(), "v").timeout(Duration::from_millis(50)).await.unwrap_err();
         assert_eq!(error.outcome(), outcome, "{fault:?}: {error}");
+        assert_eq!((error.receipt(), error.request_id()), (None, None), "there are no replicas and no logs");
         assert_eq!(table.get(key).await.unwrap().values().len(), usize::from(applied), "{fault:?}");
     }
     mock.fail_next_write(Fault::UnknownApplied);
@@ -138,7 +139,7 @@ async fn a_read_leaves_a_node_that_takes_too_long() {
 
     mock.fail_next_write(Fault::Silence);
     let error = table.put("k", "w").profile(&quick).await.unwrap_err();
-    assert!(matches!(error, WriteError::TimedOut { outcome: Outcome::Unknown }), "{error}");
+    assert!(matches!(error, WriteError::TimedOut { outcome: Outcome::Unknown, .. }), "{error}");
     mock.fail_next_write(Fault::Silence);
     table.put("k", "w").profile(&quick).idempotent(true).await.unwrap();
 }

@@ -30,7 +30,7 @@ use crate::wire::{
 /// Tables, siblings and contexts, registers, bounds, levels, scans with cursors, and what is refused are as they are in a
 /// cluster: writes are merged by the storage that nodes have. Time stands still but for [`advance`](Self::advance). What
 /// goes wrong goes wrong on order: [`fail_next_write`](Self::fail_next_write), [`fail_next_read`](Self::fail_next_read).
-/// There are no replicas to differ, nodes to fail or hints to give away.
+/// There are no replicas to differ, nodes to fail or hints to give away: errors have no receipts.
 ///
 /// ```
 /// use quorate::client::{Fault, Mock, Outcome, TableHandle, WriteError};
@@ -160,7 +160,7 @@ impl Mock {
 
     fn carry_out(&self, node: NodeId, message: ClientMessage) -> Result<ClientMessage, CallError> {
         let done = self.lock().carry_out(node, message);
-        done.map_err(|RequestError { failure, outcome }| CallError { cause: Cause::Failed(failure), outcome })
+        done.map_err(CallError::from)
     }
 
     fn lock(&self) -> MutexGuard<'_, Cluster> {

@@ -1,6 +1,6 @@
 //! How a read ends: which of its values have expired, what the client hears, who is repaired.
 
-use quorate_ring::{Hlc, TableKind};
+use quorate_ring::{Hlc, Instant, TableKind};
 use quorate_storage::{State, VersionVector};
 
 use super::{
@@ -16,6 +16,7 @@ use crate::{
         Verdict, context,
         operation::{Conclusion, Task},
         quorum::{Places, Tracker},
+        receipt::Effort,
     },
     node::{Effect, Observation, Turn},
     wire::{Got, Part, ReplicaReport, RequestError, VersionedValue},
@@ -265,6 +266,24 @@ impl Read {
             && (self.mended.is_empty() || Some(&joined) != state)
         {
             self.mended = mend(task, turn, &self.replies, &joined);
+        }
+    }
+
+    /// How far it has come.
+    pub(in crate::coordinator) fn effort(&self, task: &Task, now: Instant) -> Effort {
+        let (tracker, is_first) = (self.tracker(), matches!(self.phase, Phase::Asking(_)));
+        // Later rounds ask everyone whom they wait for.
+        let is_awaited =
+            |place: &usize| tracker.is_outstanding(*place) && (!is_first || self.asked.contains(*place));
+        let part = |place| if self.mended.contains(place) { Part::Repaired } else { Part::Answered };
+        let awaited = (0..task.plan.replicas.len()).filter(is_awaited);
+        let heard = self.replies.by_time().map(|(place, latency_us, _)| (place, latency_us, part(place)));
+        Effort {
+            answered: tracker.succeeded(),
+            heard: heard.collect(),
+            awaited: awaited.map(|place| (place, self.replies.waited(now, place))).collect(),
+            tag: None,
+            rounds: self.round.saturating_add(1),
         }
     }
 

@@ -5,7 +5,7 @@ use quorate_storage::Row;
 
 use super::span::{self, Stretch};
 use crate::{
-    coordinator::read::replies::Said,
+    coordinator::{read::replies::Said, receipt::micros},
     node::Turn,
     wire::{Answer, FetchPage, PageFetched, Part, ReplicaReport, Want},
 };
@@ -168,6 +168,13 @@ impl Gathering {
         true
     }
 
+    /// What `node` has said holds no more, for this reason.
+    pub(super) fn disown(&mut self, node: NodeId, why: &str) {
+        for ask in self.asks.iter_mut().filter(|ask| ask.node == node) {
+            ask.said = Word::Failed(why.to_owned());
+        }
+    }
+
     /// The asks that `node` has not answered.
     pub(super) fn unanswered(&self, node: NodeId) -> Vec<u8> {
         let numbered = (0..).zip(&self.asks);
@@ -250,23 +257,25 @@ impl Gathering {
         )
     }
 
-    /// Replicas of the first stretch that serve it.
-    pub(super) fn alive(&self, turn: &Turn<'_>) -> usize {
-        self.stretches.first().map_or(0, |stretch| nearest_first(turn, self.table, stretch).len())
+    /// The replicas of the first stretch, and those of them that serve it.
+    pub(super) fn first_replicas(&self, turn: &Turn<'_>) -> (Vec<NodeId>, Vec<NodeId>) {
+        let of = |stretch: &Stretch| (stretch.replicas.clone(), nearest_first(turn, self.table, stretch));
+        self.stretches.first().map(of).unwrap_or_default()
     }
 
     /// What each replica did.
     pub(super) fn reports(&self) -> Vec<ReplicaReport> {
         let answered = self.asks.iter().filter(|ask| !matches!(ask.said, Word::None));
-        let report = |ask: &Ask| {
-            let (part, why) = match &ask.said {
-                Word::Failed(why) => (Part::Failed, why.clone()),
-                _ => (Part::Agreed, String::new()),
-            };
-            let latency_us = u32::try_from(ask.took.as_micros()).unwrap_or(u32::MAX);
-            ReplicaReport { node: ask.node, latency_us, part, why }
+        answered.map(|ask| ask.report(Part::Agreed, ask.took)).collect()
+    }
+
+    /// The same of a page that failed: those that have not answered, too.
+    pub(super) fn reports_of_failure(&self, now: Instant) -> Vec<ReplicaReport> {
+        let report = |ask: &Ask| match ask.said {
+            Word::None => ask.report(Part::NoAnswer, now.since(ask.at)),
+            _ => ask.report(Part::Answered, ask.took),
         };
-        answered.map(report).collect()
+        self.asks.iter().map(report).collect()
     }
 
     fn of(&self, stretch: usize) -> impl Iterator<Item = &Ask> {
@@ -280,6 +289,15 @@ impl Gathering {
 }
 
 impl Ask {
+    /// What its replica did, which is `part` unless it failed.
+    fn report(&self, part: Part, took: Duration) -> ReplicaReport {
+        let (part, why) = match &self.said {
+            Word::Failed(why) => (Part::Failed, why.clone()),
+            Word::None | Word::Page(_) => (part, String::new()),
+        };
+        ReplicaReport { node: self.node, latency_us: micros(took), part, why }
+    }
+
     /// Its page, if that is here.
     pub(super) fn page(&self) -> Option<&Heard> {
         match &self.said {

@@ -47,7 +47,9 @@ use super::{
     operation::{Conclusion, Operation, Origin, Work},
     plan,
     read::Read,
-    reason, refuse, timeout,
+    reason,
+    receipt::unavailable,
+    refuse, timeout,
 };
 #[cfg(feature = "mutants")]
 use crate::node::Mutant;
@@ -73,19 +75,20 @@ impl Coordinator {
         let header = Header { deadline, ..header };
         let begun = begin(turn, &request).and_then(|(required, gathering)| {
             if self.scans.under_way.len() >= SCANS_MAX {
-                return Err(Failure::Overloaded { retry_after_ms: RETRY_AFTER_MS });
+                let retry_after_ms = RETRY_AFTER_MS;
+                return Err(RequestError::not_applied(Failure::Overloaded { retry_after_ms }));
             }
             let origin = Origin::Client(client);
-            let admitted = self.admission.admit(turn.config, origin, turn.now.mono, deadline)?;
-            Ok((required, gathering, admitted))
+            let admitted = self.admission.admit(turn.config, origin, turn.now.mono, deadline);
+            Ok((required, gathering, admitted.map_err(RequestError::not_applied)?))
         });
         let (required, gathering, admitted) = match begun {
             Ok(begun) => begun,
-            Err(failure) => {
-                if matches!(failure, Failure::Overloaded { .. }) {
+            Err(error) => {
+                if matches!(error.failure, Failure::Overloaded { .. }) {
                     turn.effects.push(Effect::Observe(Observation::Overloaded));
                 }
-                return refuse(turn, client, header, RequestError::not_applied(failure));
+                return refuse(turn, client, header, error);
             }
         };
         let rows_max = (request.rows_max as usize).clamp(1, ROWS_MAX);
@@ -158,8 +161,9 @@ impl Coordinator {
     pub(super) fn pages_disown(&mut self, turn: &mut Turn<'_>, peer: NodeId) {
         for id in self.scans.ids() {
             if self.scans.under_way[&id].gathering.concerns(peer)
-                && let Some(page) = self.scans.remove(id)
+                && let Some(mut page) = self.scans.remove(id)
             {
+                page.gathering.disown(peer, STATE_LOST);
                 let reason = reason(peer, &STATE_LOST);
                 let failure = Failure::ReplicasFailed {
                     required: count(page.required),
@@ -272,6 +276,7 @@ impl Coordinator {
     }
 
     fn end_page(&mut self, turn: &mut Turn<'_>, id: OperationId, page: Page, conclusion: Conclusion) {
+        let conclusion = conclusion.map_err(|error| page.explain(turn, id, error));
         // It took as long as its keys did: that says nothing of how long a request takes.
         self.admission.ended(turn.now.mono, page.admitted, false);
         let nanos = turn.now.mono.since(page.admitted.at()).as_nanos();
@@ -317,14 +322,15 @@ impl Scans {
 }
 
 /// Plans a page: how many replicas of each key must answer, and whom it concerns.
-fn begin(turn: &Turn<'_>, request: &wire::Scan) -> Result<(usize, Gathering), Failure> {
+fn begin(turn: &Turn<'_>, request: &wire::Scan) -> Result<(usize, Gathering), RequestError> {
+    let refuse = RequestError::not_applied;
     let Some(table) = turn.catalog.table(request.table) else {
-        return Err(Failure::UnknownTable { name: request.table.to_string() });
+        return Err(refuse(Failure::UnknownTable { name: request.table.to_string() }));
     };
     let required = request.consistency.required_reads(table.replication);
-    let required = required.map_err(|why| Failure::BadRequest(why.to_string()))?;
+    let required = required.map_err(|why| refuse(Failure::BadRequest(why.to_string())))?;
     let from = match &request.after {
-        Some(cursor) => cursor::decode(table.id, cursor.clone())?,
+        Some(cursor) => cursor::decode(table.id, cursor.clone()).map_err(refuse)?,
         None => span::start(table.id),
     };
     let stretches = span::behind(turn.ring, table, from.token);
@@ -335,10 +341,10 @@ fn begin(turn: &Turn<'_>, request: &wire::Scan) -> Result<(usize, Gathering), Fa
         _ => required,
     };
     let gathering = Gathering::new(from, stretches, required, !is_strict);
-    let alive = gathering.alive(turn);
-    if alive < required {
-        let (required, alive) = (count(required), count(alive));
-        return Err(Failure::Unavailable { consistency: request.consistency, required, alive });
+    let (replicas, alive) = gathering.first_replicas(turn);
+    if alive.len() < required {
+        let is_down = |place: usize| !alive.contains(&replicas[place]);
+        return Err(unavailable(turn, request.consistency, required, &replicas, is_down));
     }
     Ok((required, gathering))
 }

@@ -19,6 +19,7 @@ use crate::{
         count,
         operation::Conclusion,
         read::{FirstWord, replies::Said},
+        receipt::blank,
         timeout,
     },
     node::{ClientId, Effect, Turn},
@@ -198,21 +199,21 @@ impl Page {
         let has_answered =
             |node: &NodeId| self.gathering.asks().iter().any(|ask| ask.node == *node && ask.page().is_some());
         Receipt {
-            coordinator: turn.config.node,
-            epoch: turn.epoch,
-            consistency: self.request.consistency,
             answered: replicas.iter().copied().filter(has_answered).collect(),
-            replicas,
-            tag: None,
-            repaired: false,
-            monotone: false,
             rounds: 1,
             reports: self.gathering.reports(),
-            hinted: Vec::new(),
-            forwarded_by: None,
             operation: Some(id),
-            request_id: None,
+            ..blank(turn, self.request.consistency, replicas)
         }
+    }
+
+    /// The error in which it ends, with how far it has come; that of a key that could not be read says more of it.
+    pub(super) fn explain(&self, turn: &Turn<'_>, id: OperationId, error: RequestError) -> RequestError {
+        if error.receipt.is_some() {
+            return error;
+        }
+        let reports = self.gathering.reports_of_failure(turn.now.mono);
+        error.with_receipt(Receipt { reports, ..self.receipt(turn, id) })
     }
 }
 

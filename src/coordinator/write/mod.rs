@@ -18,6 +18,7 @@
 //! Once a store or a mint was sent, the outcome of a failure is unknown: a replica may have it. Only if every replica that
 //! it was sent to has said that it certainly stored nothing is it known not to be applied, see `refusal`.
 
+mod effort;
 mod knowledge;
 mod minting;
 

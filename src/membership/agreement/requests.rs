@@ -141,7 +141,7 @@ impl Agreement {
             let silent = self.keeper.newest().members().filter(|member| !informed.contains(member));
             let name = waiting.name.clone();
             let failure = Failure::NotInForce { name, reason: names("silent", silent) };
-            let error = RequestError { failure, outcome: crate::wire::Outcome::Applied };
+            let error = RequestError::of(failure, crate::wire::Outcome::Applied);
             return self.end(turn, id, &ClientMessage::RequestError(error));
         }
         self.keeper.expire(id, &mut self.todo);
@@ -250,7 +250,7 @@ fn applied(waiting: &Waiting, newest: &ClusterMap) -> Result<ClientMessage, Requ
         (_, Some(table)) => Ok(TableChanged { table: Some(table) }.into()),
         (_, None) => {
             let failure = Failure::UnknownTable { name: waiting.name.clone() };
-            Err(RequestError { failure, outcome: crate::wire::Outcome::Applied })
+            Err(RequestError::of(failure, crate::wire::Outcome::Applied))
         }
     }
 }
