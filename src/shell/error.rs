@@ -19,18 +19,25 @@ pub enum ShellError {
     #[error("{0}: write the value itself, parameters are for programs")]
     Plan(#[from] PlanError),
     /// A read failed.
-    #[error("{0}")]
-    Read(#[from] ReadError),
+    #[error("{error}{}", beneath(trace))]
+    Read {
+        /// Why.
+        error: ReadError,
+        /// What its replicas did, with TRACING.
+        trace: Option<String>,
+    },
     /// A write failed.
-    #[error("{error}{}", hint.as_deref().map(|hint| format!("\n{hint}")).unwrap_or_default())]
+    #[error("{error}{}{}", beneath(hint), beneath(trace))]
     Write {
         /// Why.
         error: WriteError,
         /// What to do.
         hint: Option<String>,
+        /// What its replicas did, with TRACING.
+        trace: Option<String>,
     },
     /// A table was not created.
-    #[error("{error}{}", hint.as_deref().map(|hint| format!("\n{hint}")).unwrap_or_default())]
+    #[error("{error}{}", beneath(hint))]
     CreateTable {
         /// Why.
         error: CreateTableError,
@@ -89,4 +96,15 @@ pub enum ShellError {
     /// Standard output or input is gone.
     #[error("{0}")]
     Console(#[from] io::Error),
+}
+
+impl From<ReadError> for ShellError {
+    fn from(error: ReadError) -> Self {
+        Self::Read { error, trace: None }
+    }
+}
+
+/// What stands beneath an error, if there is anything.
+fn beneath(text: &Option<String>) -> String {
+    text.iter().map(|text| format!("\n{text}")).collect()
 }

@@ -33,7 +33,7 @@ that replaces them all. DELETE and INSERT take WITH CONTEXT '..' too; CONTEXT(va
 Commands end with their line.
 
   CONSISTENCY [level|DEFAULT]                    the level of statements that name none; DEFAULT: the table's
-  TRACING [ON|OFF]                               print the receipt of each request
+  TRACING [ON|OFF]                               print what each replica did for each request, failed or not
   TIMING [ON|OFF]                                print how long each statement took
   EXPAND [ON|OFF]                                print each row by itself, a column a line
   PAGING [n|OFF]                                 after how many rows of a scan to ask whether to go on

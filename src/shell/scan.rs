@@ -4,7 +4,11 @@ use std::{io, time::Duration};
 
 use rustyline::{DefaultEditor, error::ReadlineError};
 
-use super::{Answer, Console, ShellError, clock::now, trace::receipt_table};
+use super::{
+    Answer, Console, ShellError,
+    clock::now,
+    trace::{not_read, receipt_table},
+};
 use crate::{
     client::TableHandle,
     cql::{Column, Paging, ReadOptions, render::Parts},
@@ -48,7 +52,9 @@ pub(super) async fn select_all(
     loop {
         let rows = asks_after.unwrap_or(PAGE_ROWS).min(PAGE_ROWS);
         scan = scan.page_rows(u32::try_from(left).unwrap_or(u32::MAX).min(rows));
-        let Some(page) = scan.next_page().await? else { break };
+        let what = format_args!("a page of {}", definition.name);
+        let page = scan.next_page().await.map_err(|error| not_read(&what, wish.tracing, error))?;
+        let Some(page) = page else { break };
         let mut part = answer();
         page.rows.iter().take(usize::try_from(left).unwrap_or(usize::MAX)).for_each(|row| part.push_row(row));
         left = left.saturating_sub(page.rows.len() as u64);
@@ -61,7 +67,7 @@ pub(super) async fn select_all(
             }
         }
         if wish.tracing {
-            console.note(receipt_table(&format!("a page of {}", definition.name), &page.receipt));
+            console.note(receipt_table(&what.to_string(), &page.receipt));
         }
         if left == 0 || page.cursor.is_none() {
             break;

@@ -13,7 +13,7 @@ use super::{
     copy, copy_to, describe,
     help::HELP,
     scan, script,
-    trace::receipt_table,
+    trace::{failure_trace, not_read, receipt_table},
     wait,
 };
 use crate::{
@@ -244,7 +244,7 @@ impl Session {
         if let Some(context) = context {
             put = put.context(context);
         }
-        let written = put.await.map_err(|error| not_written(table, &key, error))?;
+        let written = put.await.map_err(|error| self.not_written(table, &key, error))?;
         self.done("written", &key, written.receipt());
         Ok(())
     }
@@ -258,7 +258,7 @@ impl Session {
         if let Some(context) = context {
             delete = delete.context(context);
         }
-        let written = delete.await.map_err(|error| not_written(table, &key, error))?;
+        let written = delete.await.map_err(|error| self.not_written(table, &key, error))?;
         self.done("deleted", &key, written.receipt());
         Ok(())
     }
@@ -274,7 +274,7 @@ impl Session {
         let mut answer = Answer::new(name, table.definition().kind, columns, self.console.format());
         let mut receipts = Vec::new();
         for keys in keys.chunks(READS_AT_ONCE) {
-            for (key, read) in keys.iter().zip(read_all(&table, keys, options).await?) {
+            for (key, read) in keys.iter().zip(self.read_all(&table, keys, options).await?) {
                 answer.push(key, &read);
                 if self.tracing {
                     receipts.push((key, read.receipt().clone()));
@@ -343,6 +343,41 @@ impl Session {
             self.console.note(receipt_table(&term(key).to_string(), receipt));
         }
     }
+
+    /// The error of a write, with the statement that makes room where there are too many siblings.
+    fn not_written(&self, table: &str, key: &Bytes, error: WriteError) -> ShellError {
+        let hint = error.context().map(|context| resolution(table, key, &context));
+        let trace = || failure_trace(&term(key).to_string(), error.receipt(), error.request_id());
+        let trace = self.tracing.then(trace).flatten();
+        ShellError::Write { error, hint, trace }
+    }
+
+    /// Reads keys side by side and gives the answers in their order.
+    async fn read_all(
+        &self,
+        table: &TableHandle,
+        keys: &[Bytes],
+        options: ReadOptions,
+    ) -> Result<Vec<Read>, ShellError> {
+        let mut reads = JoinSet::new();
+        for (index, key) in keys.iter().enumerate() {
+            let mut get = table.get(key.clone());
+            if let Some(consistency) = options.consistency {
+                get = get.consistency(consistency);
+            }
+            if options.monotone {
+                get = get.monotone();
+            }
+            reads.spawn(async move { (index, get.await) });
+        }
+        let mut answers = Vec::with_capacity(keys.len());
+        while let Some(answer) = reads.join_next().await {
+            let (index, read) = answer.map_err(io::Error::other)?;
+            answers.push((index, read.map_err(|error| not_read(&term(&keys[index]), self.tracing, error))?));
+        }
+        answers.sort_unstable_by_key(|(index, _)| *index);
+        Ok(answers.into_iter().map(|(_, read)| read).collect())
+    }
 }
 
 /// A table as `CREATE TABLE` asks for it; what is none has a default.
@@ -369,38 +404,6 @@ fn properties(table: &Table) -> String {
     format!(
         "kind '{kind}', replication {replication}, reads at {read_consistency}, writes at {write_consistency}"
     )
-}
-
-/// The error of a write, with the statement that makes room where there are too many siblings.
-fn not_written(table: &str, key: &Bytes, error: WriteError) -> ShellError {
-    let hint = error.context().map(|context| resolution(table, key, &context));
-    ShellError::Write { error, hint }
-}
-
-/// Reads keys side by side and gives the answers in their order.
-async fn read_all(
-    table: &TableHandle,
-    keys: &[Bytes],
-    options: ReadOptions,
-) -> Result<Vec<Read>, ShellError> {
-    let mut reads = JoinSet::new();
-    for (index, key) in keys.iter().enumerate() {
-        let mut get = table.get(key.clone());
-        if let Some(consistency) = options.consistency {
-            get = get.consistency(consistency);
-        }
-        if options.monotone {
-            get = get.monotone();
-        }
-        reads.spawn(async move { (index, get.await) });
-    }
-    let mut answers = Vec::with_capacity(keys.len());
-    while let Some(answer) = reads.join_next().await {
-        let (index, read) = answer.map_err(io::Error::other)?;
-        answers.push((index, read?));
-    }
-    answers.sort_unstable_by_key(|(index, _)| *index);
-    Ok(answers.into_iter().map(|(_, read)| read).collect())
 }
 
 const READS_AT_ONCE: usize = 64;

@@ -44,6 +44,41 @@ async fn tracing_shows_hints_that_are_left_and_replicas_that_are_repaired() {
     nodes.stop();
 }
 
+/// Whether the others know of the death yet or not: a write that waits for the dead node says so.
+#[tokio::test]
+async fn tracing_names_the_node_that_a_failed_write_wanted() {
+    let mut nodes = Nodes::start(3);
+    let client = nodes.client().await;
+    create_table(&client, "t").await;
+    let insert = "INSERT INTO t (key, value) VALUES ('k', 'v') USING CONSISTENCY ALL";
+    let whole = traced(&nodes, insert).await.requests.swap_remove(0);
+    assert!(whole.contains(": level ALL, coordinated by n"), "{whole}");
+    nodes.kill(2);
+    let mut complaints = Vec::new();
+    for _ in 0..ATTEMPTS {
+        let failed = nodes.shell(&format!("TRACING ON; {insert}")).wait_with_output().expect("it ends");
+        assert!(!failed.status.success(), "n3 is dead");
+        let said = String::from_utf8_lossy(&failed.stderr).into_owned();
+        let is_refused = said.contains("error: unavailable(required 3, alive 2)");
+        if is_refused || said.contains(" of the required 3 replicas ") {
+            assert!(said.contains("\n'k': level ALL asked for, coordinated by n"), "{said}");
+            let part = part(&said, "n3");
+            assert!(part.starts_with("failed: ") || part == "no answer", "{said}");
+        }
+        complaints.push(said);
+        if is_refused {
+            break;
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+    let last = complaints.last().expect("there was an attempt");
+    assert_eq!(part(last, "n3"), "failed: is down", "{complaints:#?}");
+    for other in ["n1", "n2"] {
+        assert!(part(last, other).starts_with("not asked"), "{last}");
+    }
+    nodes.stop();
+}
+
 /// Writes while n3 is down, each once it is known to be.
 async fn insert_with_hints(nodes: &Nodes, keys: &[String]) {
     for key in keys {
