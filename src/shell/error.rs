@@ -1,6 +1,6 @@
 //! Why a statement failed.
 
-use std::{io, time::Duration};
+use std::{fmt, io, time::Duration};
 
 use crate::{
     client::{CatalogError, ChangeTableError, CreateTableError, ReadError, WriteError},
@@ -32,9 +32,9 @@ pub enum ShellError {
         /// Why.
         error: WriteError,
         /// What to do.
-        hint: Option<String>,
+        hint: Option<Box<str>>,
         /// What its replicas did, with TRACING.
-        trace: Option<String>,
+        trace: Option<Box<str>>,
     },
     /// A table was not created.
     #[error("{error}{}", beneath(hint))]
@@ -105,6 +105,6 @@ impl From<ReadError> for ShellError {
 }
 
 /// What stands beneath an error, if there is anything.
-fn beneath(text: &Option<String>) -> String {
+fn beneath(text: &Option<impl fmt::Display>) -> String {
     text.iter().map(|text| format!("\n{text}")).collect()
 }

@@ -349,7 +349,7 @@ impl Session {
         let hint = error.context().map(|context| resolution(table, key, &context));
         let trace = || failure_trace(&term(key).to_string(), error.receipt(), error.request_id());
         let trace = self.tracing.then(trace).flatten();
-        ShellError::Write { error, hint, trace }
+        ShellError::Write { error, hint: hint.map(Box::from), trace: trace.map(Box::from) }
     }
 
     /// Reads keys side by side and gives the answers in their order.
