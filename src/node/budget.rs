@@ -34,7 +34,7 @@ pub struct Pace {
 }
 
 impl Pace {
-    /// A pace at which so many hints are given in time. It is kept until they are: with one that follows what is left
+    /// A pace at which so many hints are given in time. It is kept for a pass over them: with one that follows what is left
     /// the last of them would take for ever.
     pub fn for_hints(hints: u64) -> Self {
         let rate = i64::try_from(hints / HINTS_WITHIN.as_secs()).unwrap_or(i64::MAX);

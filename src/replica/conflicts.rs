@@ -16,9 +16,9 @@
 //! it was found at first, the key is served: nobody knows better. For the same reason every replica that has one of
 //! the contents comes to know, and not only the first that met the other.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
-use quorate_ring::{TableId, Tag, Token};
+use quorate_ring::{Actor, Hlc, TableId, Tag, Token};
 use quorate_storage::{Row, State};
 
 /// The versions in question, by where their keys are: a token stands for its key, because a state counts only if it has
@@ -26,57 +26,61 @@ use quorate_storage::{Row, State};
 ///
 /// Events: [`found`](Self::found), [`changed`](Self::changed), [`read`](Self::read). The rest only looks.
 #[derive(Debug, Default)]
-pub struct Conflicts(BTreeMap<(TableId, Token), Tag>);
+pub struct Conflicts(BTreeSet<(TableId, Token, Tag)>);
 
 impl Conflicts {
-    /// Keys remembered, in a few megabytes. Beyond that one is forgotten, until it is found again.
-    pub const KEYS_MAX: usize = 65_536;
+    /// Versions remembered, in a few megabytes. Beyond that one is forgotten, until it is found again.
+    pub const VERSIONS_MAX: usize = 65_536;
 
     /// What this replica holds of `row` under `tag`, if anything, is not what somebody else holds under it.
     pub fn found(&mut self, row: &Row, tag: Tag) {
-        if self.0.len() >= Self::KEYS_MAX {
+        if self.0.len() >= Self::VERSIONS_MAX {
             self.0.pop_first();
         }
-        self.0.insert(place(row), tag);
+        self.0.insert((row.table, row.token, tag));
     }
 
     /// This replica holds `state` of `row` from now on, durably.
     pub fn changed(&mut self, row: &Row, state: Option<&State>) {
-        if !self.0.is_empty() && state.is_none_or(|state| self.within(row, state).is_none()) {
-            self.0.remove(&place(row));
-        }
+        self.keep(row, |tag| state.is_some_and(|state| has(state, tag)));
     }
 
     /// A read of this replica has found `state`. It may come late, so what it lacks does not end a conflict; a version
     /// that was replaced by then does not come back.
     pub fn read(&mut self, row: &Row, state: &State) {
-        if let Some(tag) = self.of(row)
-            && state.version().covers(tag)
-            && self.within(row, state).is_none()
-        {
-            self.0.remove(&place(row));
-        }
+        self.keep(row, |tag| has(state, tag) || !state.version().covers(tag));
     }
 
-    /// The version in question of `row`.
-    pub fn of(&self, row: &Row) -> Option<Tag> {
-        self.0.get(&place(row)).copied()
+    /// The versions in question of `row`.
+    pub fn of(&self, row: &Row) -> impl Iterator<Item = Tag> {
+        let of = |hlc, actor| (row.table, row.token, Tag { hlc, actor });
+        let all = of(Hlc(0), Actor(0))..=of(Hlc(u64::MAX), Actor(u64::MAX));
+        self.0.range(all).map(|(_, _, tag)| *tag)
     }
 
-    /// The version in question of `row`, if `state` has a content of it.
+    /// A version in question of `row` of which `state` has a content.
     pub fn within(&self, row: &Row, state: &State) -> Option<Tag> {
-        self.of(row).filter(|tag| state.contents().any(|(held, _)| held == *tag))
+        if self.0.is_empty() { None } else { self.of(row).find(|tag| has(state, *tag)) }
+    }
+
+    fn keep(&mut self, row: &Row, is_open: impl Fn(Tag) -> bool) {
+        if self.0.is_empty() {
+            return;
+        }
+        let over: Vec<_> = self.of(row).filter(|tag| !is_open(*tag)).collect();
+        for tag in over {
+            self.0.remove(&(row.table, row.token, tag));
+        }
     }
 }
 
-fn place(row: &Row) -> (TableId, Token) {
-    (row.table, row.token)
+fn has(state: &State, tag: Tag) -> bool {
+    state.contents().any(|(held, _)| held == tag)
 }
 
 #[cfg(test)]
 mod tests {
     use bytes::Bytes;
-    use quorate_ring::{Actor, Hlc};
     use quorate_storage::{Content, Siblings, VersionVector};
 
     use super::*;
@@ -87,6 +91,24 @@ mod tests {
 
     fn row(token: i64) -> Row {
         Row::new(Token(token), TableId(1), "k")
+    }
+
+    fn first(conflicts: &Conflicts) -> Option<Tag> {
+        conflicts.of(&row(1)).next()
+    }
+
+    /// A read that is late may find an older one.
+    #[test]
+    fn one_key_may_have_two() {
+        let value = || Content::Value(Bytes::from_static(b"v"));
+        let old = Siblings::first(tag(5), &VersionVector::new(), value());
+        let new = State::Siblings(old.written(tag(6), old.vector(), value()));
+        let mut conflicts = Conflicts::default();
+        conflicts.found(&row(1), tag(6));
+        conflicts.found(&row(1), tag(5));
+        conflicts.read(&row(1), &new);
+        assert_eq!(conflicts.within(&row(1), &new), Some(tag(6)));
+        assert_eq!(conflicts.of(&row(1)).count(), 1);
     }
 
     #[test]
@@ -103,9 +125,9 @@ mod tests {
         assert_eq!(conflicts.within(&row(1), &beside), Some(tag(5)), "a sibling changes nothing");
         assert_eq!(conflicts.within(&row(2), &beside), None, "another key");
         let above = State::Siblings(above);
-        assert_eq!((conflicts.of(&row(1)), conflicts.within(&row(1), &above)), (Some(tag(5)), None));
+        assert_eq!((first(&conflicts), conflicts.within(&row(1), &above)), (Some(tag(5)), None));
         conflicts.changed(&row(1), Some(&above));
-        assert_eq!(conflicts.of(&row(1)), None);
+        assert_eq!(first(&conflicts), None);
     }
 
     /// The conflict may be found by a read that is over late.
@@ -118,19 +140,19 @@ mod tests {
         let mut conflicts = Conflicts::default();
         conflicts.found(&row(1), tag(5));
         conflicts.read(&row(1), &State::Siblings(disputed));
-        assert_eq!(conflicts.of(&row(1)), Some(tag(5)), "it is there");
+        assert_eq!(first(&conflicts), Some(tag(5)), "it is there");
         conflicts.read(&row(1), &State::Siblings(other));
-        assert_eq!(conflicts.of(&row(1)), Some(tag(5)), "an older state, read late");
+        assert_eq!(first(&conflicts), Some(tag(5)), "an older state, read late");
         conflicts.read(&row(1), &above);
-        assert_eq!(conflicts.of(&row(1)), None);
+        assert_eq!(first(&conflicts), None);
     }
 
     #[test]
     fn no_more_are_remembered_than_may_be() {
         let mut conflicts = Conflicts::default();
-        let last = Conflicts::KEYS_MAX as i64 + 5;
+        let last = Conflicts::VERSIONS_MAX as i64 + 5;
         (0..=last).for_each(|token| conflicts.found(&row(token), tag(1)));
-        assert_eq!(conflicts.0.len(), Conflicts::KEYS_MAX);
-        assert!(conflicts.of(&row(last)).is_some());
+        assert_eq!(conflicts.0.len(), Conflicts::VERSIONS_MAX);
+        assert!(conflicts.of(&row(last)).next().is_some());
     }
 }

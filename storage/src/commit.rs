@@ -263,7 +263,8 @@ impl Stage<'_> {
         let merged = match merge(slot.state.as_ref(), state) {
             Ok(Merged::Held) => return Ok(Written::Hints(HintChange::default())),
             Ok(Merged::Joined(joined)) => joined,
-            // What cannot be merged came from different lives of a table: the later word is kept.
+            Err(error @ MergeError::EqualTagDifferentBytes(_)) => return Err(error.into()),
+            // What else cannot be merged came from different lives of a table: the later word is kept.
             Ok(Merged::Incoming) | Err(_) => state.clone(),
         };
         let bytes = key.len() + record::encode(&key, &merged).len();

@@ -141,7 +141,8 @@ mod tests {
 
     use super::*;
     use crate::{
-        Committer, Content, MemoryEngine, Recovered, Register, Write, WriteResult, Written, recover,
+        Committer, Content, MemoryEngine, Recovered, Register, Write, WriteError, WriteResult, Written,
+        recover,
     };
 
     const TARGET: NodeId = NodeId(7);
@@ -164,6 +165,19 @@ mod tests {
             Ok(Written::Hints(change)) => *change,
             other => panic!("{other:?}"),
         }
+    }
+
+    /// Rule V4.
+    #[test]
+    fn a_hint_that_contradicts_another_is_refused() {
+        let engine = MemoryEngine::new();
+        let mut committer = Committer::new(&Recovered::default());
+        let tag = Tag { hlc: Hlc(5), actor: Actor(1) };
+        let state = State::Register(Register { tag, content: Content::Tombstone });
+        let other = Write::Hint { target: TARGET, row: row(1), state };
+        let written = committer.run(&engine, &[hint(TARGET, 1, 5), other]);
+        assert!(matches!(written[..], [Ok(Written::Hints(_)), Err(WriteError::Merge(_))]), "{written:?}");
+        assert_eq!(read_hints(&engine, TARGET, None, 1 << 20).unwrap().hints, [(row(1), self::state(5))]);
     }
 
     #[test]

@@ -51,6 +51,10 @@ impl Read {
             && let Some(state) = self.replies.state_of(group)
             && (state.is_some() || self.replies.holding().is_empty())
         {
+            // They may all hold a content to which somebody else has another, beside what else that one holds.
+            if group.len() < self.replies.speakers().len() {
+                self.replies.check()?;
+            }
             self.learn_who_is_behind(task, turn, state.as_ref(), group);
             return Ok(self.settle(task, turn, Settled { state, holders: group, monotone: false }));
         }
@@ -66,8 +70,12 @@ impl Read {
     /// Below QUORUM: as many replies as the level names are enough, and their merge is the answer.
     fn judge_weak(&mut self, task: &mut Task, turn: &mut Turn<'_>) -> Result<Option<Conclusion>, Conflict> {
         match self.tracker().verdict() {
-            Verdict::Pending => return Ok(None),
-            Verdict::Impossible => return Ok(Some(Err(self.too_few(task)))),
+            Verdict::Pending if matches!(self.phase, Phase::Asking(_)) => return Ok(None),
+            Verdict::Pending => return self.replies.check().map(|()| None),
+            Verdict::Impossible => {
+                self.replies.check()?;
+                return Ok(Some(Err(self.too_few(task))));
+            }
             Verdict::Reached if self.awaits_own(task) => return Ok(None),
             Verdict::Reached => {}
         }

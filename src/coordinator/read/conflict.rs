@@ -5,21 +5,25 @@
 //! states before it refuses, as after any disagreement, and then sends each content to a replica that holds the other.
 //! Their merges refuse it, and from then on they tell neither (`replica/conflicts.rs`).
 
+use quorate_ring::Tag;
+use quorate_storage::State;
+
 use super::{
     Phase, Read,
     finish::NOBODY_WAITS,
     replies::{Conflict, Replies},
 };
 use crate::{
-    coordinator::{count, operation::Task},
+    coordinator::{Verdict, count, operation::Task},
     node::{Alarm, Effect, Turn},
     wire::{Failure, RequestError},
 };
 
 impl Read {
-    /// Whether states are on their way that may tell what a conflict is about.
+    /// Whether states are on their way that may tell what a conflict is about, and the read can still succeed.
     pub(super) fn awaits_states(&self) -> bool {
-        matches!(&self.phase, Phase::Consulting { tracker, patient: true } if tracker.outstanding() > 0)
+        matches!(&self.phase, Phase::Consulting { tracker, patient: true }
+            if tracker.outstanding() > 0 && tracker.verdict() != Verdict::Impossible)
     }
 
     /// Ends the read, and has the key served no more.
@@ -44,14 +48,24 @@ pub(in crate::coordinator) fn raise_conflict(
     Conflict(tag): Conflict,
 ) {
     let row = &task.plan.row;
-    if let Some(tag) = tag
-        && task.plan.own.is_some()
+    // Where it cannot be told which of its siblings is concerned, the newest stands for all of them.
+    let own = task.plan.own;
+    if let Some(concerned) = tag.or_else(|| own.and_then(|own| replies.newest_in_question(own)))
+        && own.is_some()
+        && !turn.cache.get(row).is_some_and(|held| is_over(held.as_ref(), concerned))
     {
-        turn.conflicts.found(row, tag);
+        turn.conflicts.found(row, concerned);
     }
     let (table, key, node) = (row.table, row.key.clone(), turn.config.node);
     turn.effects.push(Effect::Alarm(Alarm::TagConflict { table, key, node, tag }));
-    for (place, other) in replies.contradicted().filter(|(place, _)| task.plan.own != Some(*place)) {
+    for (place, other) in replies.contradicted().filter(|(place, _)| own != Some(*place)) {
         task.store(turn, place, NOBODY_WAITS, other);
     }
+}
+
+/// Whether a later write has replaced the content meanwhile.
+fn is_over(held: Option<&State>, tag: Tag) -> bool {
+    held.is_some_and(|held| {
+        held.version().covers(tag) && !held.contents().any(|(content_tag, _)| content_tag == tag)
+    })
 }

@@ -82,17 +82,23 @@ impl Said {
             }
             _ => return Ok(false),
         };
-        if alike { Ok(true) } else { Err(Conflict(self.tag_in_question(other))) }
+        let tag = || match (self, other) {
+            (said, Self::State(Some(state))) | (Self::State(Some(state)), said) => {
+                said.tag_in_question(state)
+            }
+            (Self::Digest(Some((Version::Tag(tag), _))), _) => Some(*tag),
+            _ => None,
+        };
+        if alike { Ok(true) } else { Err(Conflict(tag())) }
     }
 
-    /// Of two that differ under one version, the tag with two contents, if it can be told.
-    fn tag_in_question(&self, other: &Self) -> Option<Tag> {
-        match (self, other) {
-            (Self::State(Some(State::Register(register))), _) => Some(register.tag),
-            (Self::Digest(Some((Version::Tag(tag), _))), _) => Some(*tag),
-            (Self::State(Some(one)), Self::State(Some(other))) => {
-                merge(Some(one), other).err().and_then(|error| Conflict::from(error).0)
+    /// If it contradicts `state`, the tag with two contents, if that can be told.
+    fn tag_in_question(&self, state: &State) -> Option<Tag> {
+        match (self, state) {
+            (Self::State(Some(held)), _) => {
+                merge(Some(held), state).err().and_then(|error| Conflict::from(error).0)
             }
+            (Self::Digest(_), State::Register(register)) => Some(register.tag),
             _ => None,
         }
     }
@@ -238,6 +244,28 @@ impl Replies {
             });
             Some((place, other?))
         })
+    }
+
+    /// # Errors
+    /// A version of which two contents are known.
+    pub(in crate::coordinator) fn check(&self) -> Result<(), Conflict> {
+        match self.contradicted().next() {
+            None => Ok(()),
+            Some((place, other)) => {
+                let said = self.of[place].said.as_ref();
+                Err(Conflict(said.and_then(|said| said.tag_in_question(other))))
+            }
+        }
+    }
+
+    /// The newest content in the state of the replica at `place`, if somebody's word contradicts that.
+    pub(in crate::coordinator) fn newest_in_question(&self, place: usize) -> Option<Tag> {
+        let Some(Said::State(Some(state))) = &self.of[place].said else {
+            return None;
+        };
+        let contradicts = |reply: &Reply| reply.said.as_ref().is_some_and(|said| said.contradicts(state));
+        let tags = state.contents().map(|(tag, _)| tag);
+        self.of.iter().any(contradicts).then(|| tags.max()).flatten()
     }
 
     /// A state that one of `places` sent; `None` if none of them did.

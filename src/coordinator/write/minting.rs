@@ -149,11 +149,9 @@ impl Write {
 /// the new state would carry it on (rule V4).
 fn in_conflict(task: &mut Task, turn: &Turn<'_>, heard: &Knowledge) -> Option<RequestError> {
     let own = task.plan.own.filter(|_| task.plan.kind == TableKind::Siblings)?;
-    let tag = turn.conflicts.of(&task.plan.row)?;
     // Who says nothing of what was seen replaces all that is durable here.
-    if heard.seen.as_ref().is_none_or(|seen| seen.covers(tag)) {
-        return None;
-    }
+    let seen = heard.seen.as_ref()?;
+    let tag = turn.conflicts.of(&task.plan.row).find(|tag| !seen.covers(*tag))?;
     task.failed(own, &replica::in_conflict(tag).to_string());
     let mut tracker = task.tracker(turn, task.plan.required);
     tracker.fail(own);

@@ -1,5 +1,7 @@
 //! One version with two contents, met by a read (rule V4): whoever holds one of them hears of it.
 
+use std::collections::VecDeque;
+
 use super::*;
 use crate::wire::{Failure, RequestError, Want};
 
@@ -35,6 +37,8 @@ struct Replicas {
     hold: [State; 3],
     /// Whether the peers answer when they are asked for a state.
     send_states: bool,
+    /// A peer that is lost after all others have said what they say.
+    lost: Option<NodeId>,
 }
 
 impl Replicas {
@@ -44,16 +48,17 @@ impl Replicas {
             Header { id: RequestId(1), epoch: Epoch(1), deadline: NOW.mono + Duration::from_secs(1) };
         let input = Input::Client { client: ClientId(1), frame: Frame { header, message: get.into() } };
         let mut came = Came::default();
-        let mut inputs = vec![input];
+        let mut inputs = VecDeque::from([input]);
         // Twice: what does not come is late.
         for after in [Duration::ZERO, Duration::from_millis(500)] {
             let mono = NOW.mono + after;
-            while let Some(input) = inputs.pop() {
+            while let Some(input) = inputs.pop_front() {
                 for effect in handle_at(node, mono, input) {
                     inputs.extend(self.follows(&mut came, effect));
                 }
             }
-            inputs.push(Input::Tick);
+            inputs.extend(self.lost.map(Input::PeerDown));
+            inputs.push_back(Input::Tick);
         }
         came
     }
@@ -100,12 +105,51 @@ fn is_refused(came: &Came) -> bool {
         )
 }
 
+/// With a further write, which the others lack.
+fn more(text: &'static str) -> State {
+    let State::Siblings(held) = siblings(text) else { unreachable!() };
+    let tag = Tag { hlc: Hlc(6), actor: Actor(3) };
+    State::Siblings(held.written(tag, &VersionVector::new(), value("more")))
+}
+
+fn replicas(hold: [State; 3]) -> Replicas {
+    Replicas { hold, send_states: true, lost: None }
+}
+
+/// As many as the level needs are identical, but what another holds beside its own contradicts them.
+#[test]
+fn a_quorum_does_not_outvote_another_content() {
+    let mut refused = 0;
+    for hold in [["v", "+w", "v"], ["v", "v", "+w"], ["+w", "v", "v"]] {
+        let state = |text: &'static str| text.strip_prefix('+').map_or_else(|| siblings(text), more);
+        let mut node = node_with(TableKind::Siblings);
+        let came = replicas(hold.map(state)).read(&mut node, Consistency::Quorum);
+        assert!(came.answered || is_refused(&came), "{came:?}");
+        assert_eq!(came.alarms.is_empty(), came.answered, "nobody who has seen both serves one: {came:?}");
+        refused += u32::from(is_refused(&came));
+    }
+    assert_eq!(refused, 2, "one of the three does not come to know of it");
+}
+
+/// There is no hope of the level any more while states are under way.
+#[test]
+fn a_conflict_is_told_although_a_peer_is_lost() {
+    for state in [register, siblings] {
+        let hold = ["v", "w", "w"].map(state);
+        let replicas = Replicas { send_states: false, lost: Some(NodeId(3)), ..replicas(hold) };
+        let mut node = node_with(replicas.hold[0].kind());
+        let came = replicas.read(&mut node, Consistency::All);
+        assert!(is_refused(&came), "{came:?}");
+        assert_eq!(came.alarms.len(), 1, "{came:?}");
+    }
+}
+
 /// Whichever replicas hold one of the contents, and however many were asked at first.
 #[test]
 fn a_read_that_finds_two_contents_tells_all_who_hold_them() {
     for state in [register, siblings] {
         for hold in [["v", "w", "v"], ["v", "w", "w"], ["v", "v", "w"]] {
-            let (own, replicas) = (state(hold[0]), Replicas { hold: hold.map(state), send_states: true });
+            let (own, replicas) = (state(hold[0]), replicas(hold.map(state)));
             let mut node = node_with(own.kind());
             let came = replicas.read(&mut node, Consistency::All);
             assert!(is_refused(&came), "nothing is picked: {came:?}");
@@ -125,13 +169,15 @@ fn a_read_that_finds_two_contents_tells_all_who_hold_them() {
 #[test]
 fn a_conflict_is_told_to_a_replica_that_does_not_send_its_state() {
     for state in [register, siblings] {
-        let replicas = Replicas { hold: ["v", "w", "w"].map(state), send_states: false };
+        let replicas = Replicas { send_states: false, ..replicas(["v", "w", "w"].map(state)) };
         let mut node = node_with(replicas.hold[0].kind());
         let came = replicas.read(&mut node, Consistency::Quorum);
         assert!(is_refused(&came), "{came:?}");
         let own = replicas.hold[0].clone();
         assert!(came.sent.iter().any(|(peer, sent)| *peer < 4 && *sent == own), "{came:?}");
         assert_eq!(came.alarms.len(), 1);
+        let own = replicas.read(&mut node, Consistency::One);
+        assert!(!own.answered, "it is not served here any more: {own:?}");
     }
 }
 
@@ -139,7 +185,7 @@ fn a_conflict_is_told_to_a_replica_that_does_not_send_its_state() {
 #[test]
 fn a_comparison_finds_two_contents() {
     for state in [register, siblings] {
-        let replicas = Replicas { hold: ["v", "v", "w"].map(state), send_states: true };
+        let replicas = replicas(["v", "v", "w"].map(state));
         let mut config = NodeConfig::new(NodeId(1), Actor(1), "test");
         config.compare_one_in = 1;
         let mut node = configured_node(replicas.hold[0].kind(), 3, config);

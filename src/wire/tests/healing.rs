@@ -90,7 +90,7 @@ fn golden_nodes() {
         unreachable: None,
         vitals: None,
     };
-    let layout = Layout::found("test", &[Founder::new("n1", "a")]).unwrap();
+    let layout = Layout::found("test", &[Founder::new("n1", "127.0.0.1:1")]).unwrap();
     let cluster = ClusterInfo {
         protocol: PROTOCOL_VERSION,
         cluster_name: "test".to_owned(),
