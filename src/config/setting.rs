@@ -112,8 +112,9 @@ pub(super) const SETTINGS: &[Setting] = &[
     },
     Setting {
         key: "state_cache_bytes",
-        help: "Memory for what keys that were read lately hold, as in `128MiB`; 0 for none",
-        more: "Too little and hot reads, and the first half of writes without a context, wait for another thread and the disk",
+        help: "Memory for what keys that were read lately hold, and as much for those written lately, as in `128MiB`; 0 for none",
+        more: "Too little and hot reads, and the first half of writes without a context, wait for another thread and the disk, \
+               and a write reads the disk for what it is merged with",
         field: Field::Bytes(|p| &mut p.state_cache_bytes, 0..=TIB),
     },
     Setting {

@@ -55,7 +55,7 @@ pub(super) fn open(path: &Path, owner: &Owner<'_>, settings: &ProcessSettings) -
         disk_free_min: settings.disk_free_min,
         ..usual
     };
-    let directory = Directory { path, owner, options };
+    let directory = Directory { path, owner, options, remembered_bytes: settings.state_cache_bytes };
     directory.open().map_err(|reason| StartError::DataDirectory { path: path.to_owned(), reason })
 }
 
@@ -63,6 +63,8 @@ struct Directory<'a> {
     path: &'a Path,
     owner: &'a Owner<'a>,
     options: FjallOptions,
+    /// What the committer may remember of what it wrote.
+    remembered_bytes: u64,
 }
 
 /// What a directory turns out to be.
@@ -135,7 +137,7 @@ impl Directory<'_> {
                 "its database is not the one that its high-water mark is of".to_owned(),
             ));
         }
-        let committer = Committer::new(&recovered);
+        let committer = Committer::new(&recovered).remembering(self.remembered_bytes);
         let opened = Opened { engine: Arc::new(engine), committer, recovered, mark };
         Ok(Verdict::Sound(Box::new(opened)))
     }
@@ -188,7 +190,7 @@ impl Directory<'_> {
         let engine = FjallEngine::open(self.database(), &self.options).map_err(|e| explain(&e))?;
         sync_directory(self.path).map_err(unwritten)?;
         let recovered = recover(&engine).map_err(|e| e.to_string())?;
-        let committer = Committer::new(&recovered);
+        let committer = Committer::new(&recovered).remembering(self.remembered_bytes);
         info!(path = %self.path.display(), %incarnation, "fresh data directory");
         Ok(Opened { engine: Arc::new(engine), committer, recovered, mark })
     }

@@ -46,8 +46,9 @@ pub struct ClusterSettings {
 pub struct ProcessSettings {
     /// Memory for blocks read from disk, in bytes. Too little and hot reads go to the disk.
     pub cache_bytes: u64,
-    /// Memory for the durable states of keys that were read lately, in bytes; 0 for none. Too little and hot reads wait for
-    /// the read thread and the disk.
+    /// Memory for the durable states of keys that were read lately, and as much for those written lately, in bytes; 0 for
+    /// none. Values that both hold are there once. Too little and hot reads wait for the read thread and the disk, and
+    /// commits read what they merge with.
     pub state_cache_bytes: u64,
     /// Size at which writes kept in memory are written out as a table, in bytes; a few such buffers may wait.
     /// Too little and the disk writes more often; too much and a restart replays longer.

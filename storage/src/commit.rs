@@ -4,6 +4,7 @@
 //! the merge happens here, against the newest state of the key, and nowhere else.
 
 mod damage;
+mod recent;
 mod write;
 
 use std::{collections::BTreeMap, sync::Arc};
@@ -18,6 +19,7 @@ use crate::{
     meta, record,
 };
 
+use recent::{Recent, Remembered};
 pub use write::{Horizon, Seen, StoreTerms, Write, WriteError, WriteResult, Written};
 
 /// Turns writes into batches, one at a time: [`stage`](Self::stage), then commit the batch, then
@@ -31,6 +33,8 @@ pub struct Committer {
     sequence: u64,
     /// What the durable records add up to (rule A1).
     digests: Digests,
+    /// Durable records that need not be read to be merged with.
+    recent: Recent,
 }
 
 /// Writes on their way to the disk.
@@ -47,6 +51,8 @@ pub struct Staged {
     /// What becomes of the digests then.
     digests: Pending,
     changes: Vec<Changed>,
+    /// What is held then under each key that was written to; `None` of those whose damaged record goes.
+    records: Vec<(Bytes, Option<Remembered>)>,
 }
 
 /// What is held under a row once a batch is durable. Nothing: the record was damaged, and nobody has another one.
@@ -68,7 +74,14 @@ impl Committer {
     /// The committer of a process that found `recovered`. It knows no digests before it is [told](Self::keep).
     pub fn new(recovered: &Recovered) -> Self {
         let digests = Digests::unknown(Arc::default());
-        Self { hlc_bound: recovered.hlc_bound, sequence: recovered.sequence, digests }
+        Self { hlc_bound: recovered.hlc_bound, sequence: recovered.sequence, digests, recent: Recent::new(0) }
+    }
+
+    /// Remembers up to `bytes_max` bytes of what it writes, so that stores of the same keys need not read the disk.
+    /// Without it, nothing is remembered.
+    #[must_use]
+    pub fn remembering(self, bytes_max: u64) -> Self {
+        Self { recent: Recent::new(bytes_max), ..self }
     }
 
     /// Keeps `digests` up to date from now on (rule A1). They are of the same records, and nothing was stored since
@@ -89,6 +102,7 @@ impl Committer {
         let mut stage = Stage {
             engine,
             digests: &mut self.digests,
+            recent: &mut self.recent,
             slots: BTreeMap::new(),
             hints: BTreeMap::new(),
             batch: Batch::new(),
@@ -103,12 +117,19 @@ impl Committer {
         self.hlc_bound = self.hlc_bound.max(staged.hlc_bound);
         self.sequence = staged.sequence;
         self.digests.committed(staged.digests);
+        for (key, record) in staged.records {
+            match record {
+                Some(record) => self.recent.put(key, record),
+                None => self.recent.forget(&key),
+            }
+        }
         staged.results
     }
 
     /// The batch of `staged` was not committed: every write failed with it, those that looked covered too,
     /// because what covers them may be another write of the batch.
     pub fn failed(&mut self, staged: Staged, error: &EngineError) -> Vec<WriteResult> {
+        staged.records.iter().for_each(|(key, _)| self.recent.forget(key));
         staged.results.into_iter().map(|_| Err(error.clone().into())).collect()
     }
 
@@ -145,6 +166,7 @@ impl Committer {
 struct Stage<'a> {
     engine: &'a dyn Engine,
     digests: &'a mut Digests,
+    recent: &'a mut Recent,
     /// The newest state of every key touched.
     slots: BTreeMap<Bytes, Slot>,
     /// The newest hint under every key touched.
@@ -305,11 +327,10 @@ impl Stage<'_> {
         match self.slots.entry(row.to_storage_key()) {
             Entry::Occupied(slot) => Ok(slot.into_mut()),
             Entry::Vacant(vacant) => {
-                let record = self.engine.get(Space::Data, vacant.key())?;
-                let state = record.clone().map(|bytes| record::decode(vacant.key(), bytes)).transpose();
-                let state = state.map_err(WriteError::Corrupt)?;
-                // Only now is it known to be what was written (rule S3).
-                let hash = record.map_or(0, |record| merkle::hash(vacant.key(), &record));
+                let (state, hash) = match self.recent.get(vacant.key()) {
+                    Some(record) => (Some(record.state.clone()), record.hash),
+                    None => durable(self.engine, vacant.key())?,
+                };
                 let durable = match &state {
                     Some(State::Siblings(held)) => held.vector().clone(),
                     _ => VersionVector::new(),
@@ -322,19 +343,23 @@ impl Stage<'_> {
     fn finish(mut self, results: Vec<WriteResult>, (hlc_bound, mut sequence): (Hlc, u64)) -> Staged {
         let mut changes = Vec::with_capacity(self.slots.len());
         let mut changed = Vec::with_capacity(self.slots.len());
+        let mut records = Vec::with_capacity(self.slots.len());
         for (key, slot) in self.slots {
             match slot.state {
                 _ if !slot.dirty => {}
                 Some(state) => {
                     let record = record::encode(&key, &state);
-                    changes.extend(self.digests.change(&key, slot.hash, &record));
-                    changed.extend(Row::from_storage_key(&key).map(|row| (row, Some(state))));
+                    let hash = merkle::hash(&key, &record);
+                    changes.extend(self.digests.change(&key, slot.hash, hash));
+                    changed.extend(Row::from_storage_key(&key).map(|row| (row, Some(state.clone()))));
+                    records.push((key.clone(), Some(Remembered { state, hash })));
                     self.batch.put(Space::Data, key, record);
                 }
                 // A damaged record goes: what it had been counted as nobody knows.
                 None => {
-                    changes.extend(self.digests.change(&key, None, &[]));
+                    changes.extend(self.digests.change(&key, None, 0));
                     changed.extend(Row::from_storage_key(&key).map(|row| (row, None)));
+                    records.push((key.clone(), None));
                     self.batch.remove(Space::Data, key);
                 }
             }
@@ -356,8 +381,26 @@ impl Stage<'_> {
             sequence += 1;
             meta::put_sequence(&mut self.batch, sequence);
         }
-        Staged { batch: self.batch, results, hlc_bound: self.hlc_bound, sequence, digests, changes: changed }
+        Staged {
+            batch: self.batch,
+            results,
+            hlc_bound: self.hlc_bound,
+            sequence,
+            digests,
+            changes: changed,
+            records,
+        }
     }
+}
+
+/// What the disk holds under `key`, and its hash, 0 of nothing: known to be what was written only if the record is sound
+/// (rule S3).
+fn durable(engine: &dyn Engine, key: &Bytes) -> Result<(Option<State>, u64), WriteError> {
+    let Some(record) = engine.get(Space::Data, key)? else {
+        return Ok((None, 0));
+    };
+    let state = record::decode(key, record.clone()).map_err(WriteError::Corrupt)?;
+    Ok((Some(state), merkle::hash(key, &record)))
 }
 
 /// Concurrent writes are bounded in number and in bytes: only growth is refused, so that what merges of

@@ -6,12 +6,17 @@ use super::{Horizon, Slot, Stage, WriteError, WriteResult, Written, check_state}
 use crate::{Row, Space, State, StoreTerms, VersionVector, quarantine, record};
 
 impl Stage<'_> {
-    /// Copies the record of `row` into the quarantine, if it is damaged and not there yet.
+    /// Copies the record of `row` into the quarantine, if it is damaged and not there yet. From here on writes meet what
+    /// is on the disk, those of this batch too: whoever asks for the quarantine counts on it that this replica takes no
+    /// store before the record was restored.
     pub(super) fn quarantine(&mut self, row: &Row) -> WriteResult {
         let key = row.to_storage_key();
-        if self.slots.contains_key(&key) {
+        if self.slots.get(&key).is_some_and(|slot| slot.dirty) {
+            // The batch puts a sound record in its place.
             return Ok(Written::Sound);
         }
+        self.slots.remove(&key);
+        self.recent.forget(&key);
         let Some(found) = self.engine.get(Space::Data, &key)? else {
             return Ok(Written::Sound);
         };
@@ -28,6 +33,7 @@ impl Stage<'_> {
     /// which the copy in quarantine stays: nobody else has what it held.
     pub(super) fn restore(&mut self, row: &Row, state: Option<&State>, clocks: Hlc) -> WriteResult {
         let horizon = Horizon { clocks, lead: None };
+        self.recent.forget(&row.to_storage_key());
         match self.slot(row).map(drop) {
             Err(WriteError::Corrupt(_)) => {}
             Err(error) => return Err(error),

@@ -1,5 +1,6 @@
 mod damage;
 mod mint;
+mod recent;
 mod terms;
 
 use proptest::prelude::*;

@@ -193,14 +193,14 @@ impl Digests {
 
     /// The change that `record` under the storage key `key` makes, where a record with the hash `old` was; none if nobody
     /// needs to know.
-    pub(crate) fn change(&self, key: &Bytes, old: Option<u64>, record: &[u8]) -> Option<Change> {
+    pub(crate) fn change(&self, key: &Bytes, old: Option<u64>, new: u64) -> Option<Change> {
         let (table, cell) = self.place(key)?;
         let walks = self.scrub.iter().chain([&self.rebuild]);
         // A page with a dirty cell has no record, or one that goes with this batch.
         if self.dirty.contains(cell) && walks.into_iter().all(|walk| walk.cell() != cell) {
             return None;
         }
-        Some(Change { table, cell, key: key.clone(), xor: old.map(|old| old ^ hash(key, record)) })
+        Some(Change { table, cell, key: key.clone(), xor: old.map(|old| old ^ new) })
     }
 
     /// Does a piece of work, between two batches; what it leads to goes into the batch in the making.

@@ -61,9 +61,12 @@ fn slicing(fine: bool) -> Arc<Slicing> {
     Arc::new(if fine { Slicing::new(4, [Token(-2), Token(0), Token(1)]) } else { Slicing::new(3, []) })
 }
 
+/// Room for some of the records.
+const REMEMBERED_BYTES: u64 = 700;
+
 fn start(engine: &MemoryEngine, slicing: &Arc<Slicing>) -> Committer {
     let digests = Digests::load(engine, Arc::clone(slicing)).unwrap();
-    let mut committer = Committer::new(&recover(engine).unwrap());
+    let mut committer = Committer::new(&recover(engine).unwrap()).remembering(REMEMBERED_BYTES);
     committer.keep(digests);
     committer
 }

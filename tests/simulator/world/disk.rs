@@ -1,6 +1,9 @@
 //! A node's disk: the memory engine, and one commit at a time, as in production.
 
-use std::{collections::VecDeque, sync::Arc};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::Arc,
+};
 
 use quorate::{
     node::{DiskOperation, DiskRequest, DiskResult, Scan, Ticket},
@@ -49,6 +52,10 @@ pub(crate) struct Disk {
     /// commits that follow.
     reports: VecDeque<Vec<(Ticket, DiskResult)>>,
     options: DiskOptions,
+    /// What the committer may remember of what it wrote.
+    remembered_bytes: u64,
+    /// What this process made durable last, by row: what it may still know where the disk has forgotten.
+    written: BTreeMap<Row, State>,
     pub(crate) slowness: u64,
     /// The sync under way, or the next one, fails.
     pub(crate) next_sync_fails: bool,
@@ -103,6 +110,8 @@ impl Disk {
             syncing: None,
             reports: VecDeque::new(),
             options: options.disk.clone(),
+            remembered_bytes: options.state_cache_bytes,
+            written: BTreeMap::new(),
             slowness: 1,
             next_sync_fails: false,
             mutant: options.mutant,
@@ -114,7 +123,8 @@ impl Disk {
     /// What a process that starts now finds, its start counted; `None` if there is no room to count it.
     pub(crate) fn begin(&mut self, fresh: impl FnOnce() -> Identity) -> Result<Option<Recovered>, String> {
         let mut recovered = recover(&self.engine).map_err(|error| error.to_string())?;
-        self.committer = Committer::new(&recovered);
+        self.committer = Committer::new(&recovered).remembering(self.remembered_bytes);
+        self.written.clear();
         let digests = Digests::load(&self.engine, Arc::clone(&self.slicing));
         self.committer.keep(digests.map_err(|error| error.to_string())?);
         let writes: Vec<_> = recovered.begin(fresh).into_iter().map(Write::Meta).collect();
@@ -242,6 +252,12 @@ impl Disk {
                     let results = self.committer.committed(staged);
                     before.into_iter().for_each(|digests| self.committer.keep(digests));
                     let results = mistakes::results(&writes, mistaken.as_ref(), results);
+                    for (row, state) in &changes {
+                        match state {
+                            Some(state) => drop(self.written.insert(row.clone(), state.clone())),
+                            None => drop(self.written.remove(row)),
+                        }
+                    }
                     self.report(&mut progress, done(changes, tickets, results));
                 }
                 progress.durable = writes;
@@ -336,9 +352,11 @@ impl Disk {
         let Write::Mint { row, dot, seen, content, .. } = write else {
             return None;
         };
-        let seen = match (seen, self.durable(row)) {
+        // It was made, so a damaged record was remembered.
+        let held = self.durable(row).unwrap_or_else(|_| self.written.get(row).cloned());
+        let seen = match (seen, held) {
             (Seen::Context(context), _) => context.clone(),
-            (Seen::Durable, Ok(Some(State::Siblings(held)))) => held.vector().clone(),
+            (Seen::Durable, Some(State::Siblings(held))) => held.vector().clone(),
             (Seen::Durable, _) => VersionVector::new(),
         };
         Some(Minted { row: row.clone(), dot: *dot, seen, content: content.clone() })
