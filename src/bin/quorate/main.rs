@@ -17,6 +17,12 @@ use quorate::shell::{Console, ShellError};
 
 use args::{Arguments, Command};
 
+/// A memtable that was written out is freed in hundreds of thousands of small pieces, by another thread than the one that
+/// made them. The C library's allocator merges all of those at the commit thread's next larger request, with its lock
+/// held: some 50 ms in which nothing is committed.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 fn main() -> ExitCode {
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
