@@ -50,13 +50,24 @@ pub(super) fn open(path: &Path, owner: &Owner<'_>, settings: &ProcessSettings) -
     let usual = FjallOptions::default();
     let options = FjallOptions {
         cache_bytes: settings.cache_bytes,
-        write_buffer_bytes: settings.write_buffer_bytes,
+        write_buffer_bytes: staggered(settings.write_buffer_bytes, owner.node),
         journal_bytes_max: usual.journal_bytes_max.max(settings.write_buffer_bytes.saturating_mul(8)),
         disk_free_min: settings.disk_free_min,
         ..usual
     };
     let directory = Directory { path, owner, options, remembered_bytes: settings.state_cache_bytes };
     directory.open().map_err(|reason| StartError::DataDirectory { path: path.to_owned(), reason })
+}
+
+/// The write buffer of one of many nodes: between three quarters and the whole of `bytes`, the nodes spread evenly.
+///
+/// The replicas of a key take the same writes. With buffers of one size all of them would write theirs out at the same
+/// moment, and a quorum would wait for the slowest two of that; so a quorum has the others meanwhile.
+fn staggered(bytes: u64, node: NodeId) -> u64 {
+    // Multiples of the golden ratio, modulo 1, lie apart however many there are.
+    let place = f64::from(node.0) * 0.618_033_988_749_895 % 1.0;
+    let less = (bytes as f64 / 4.0 * place) as u64;
+    (bytes - less).max(FjallOptions::WRITE_BUFFER_BYTES_MIN)
 }
 
 struct Directory<'a> {

@@ -197,3 +197,21 @@ fn what_is_anothers_is_left_alone() {
     fs::write(journal(&directory), whole).unwrap();
     assert_eq!(reopen(&directory).mark.promise().incarnation, incarnation);
 }
+
+/// However many nodes there are, and whichever of them hold a key, their buffers are full at different times.
+#[test]
+fn replicas_write_their_buffers_out_at_different_times() {
+    let bytes = 16 << 20;
+    let buffers: Vec<_> = (0..12).map(|node| staggered(bytes, NodeId(node))).collect();
+    assert!(buffers.iter().all(|buffer| (bytes / 4 * 3..=bytes).contains(buffer)), "{buffers:?}");
+    for nodes in 3..=12 {
+        let mut sorted = buffers[..nodes].to_vec();
+        sorted.sort();
+        let least = sorted.windows(2).map(|pair| pair[1] - pair[0]).min().unwrap();
+        assert!(least > bytes / 4 / nodes as u64 / 3, "{nodes} nodes, {least} bytes apart: {sorted:?}");
+    }
+    assert_eq!(
+        staggered(FjallOptions::WRITE_BUFFER_BYTES_MIN, NodeId(1)),
+        FjallOptions::WRITE_BUFFER_BYTES_MIN
+    );
+}

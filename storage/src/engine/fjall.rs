@@ -59,11 +59,13 @@ pub struct FjallOptions {
 impl FjallOptions {
     /// The least fjall accepts for [`FjallOptions::journal_bytes_max`].
     pub const JOURNAL_BYTES_MIN: u64 = 64 * MIB;
+    /// The least that is accepted for [`FjallOptions::write_buffer_bytes`].
+    pub const WRITE_BUFFER_BYTES_MIN: u64 = MIB;
 
     fn validate(&self) -> Result<(), EngineError> {
         let check = |ok: bool, what: &str| ok.then_some(()).ok_or_else(|| EngineError::Refused(what.into()));
         check(self.journal_bytes_max >= Self::JOURNAL_BYTES_MIN, "journal_bytes_max is below 64 MiB")?;
-        check(self.write_buffer_bytes >= MIB, "write_buffer_bytes is below 1 MiB")?;
+        check(self.write_buffer_bytes >= Self::WRITE_BUFFER_BYTES_MIN, "write_buffer_bytes is below 1 MiB")?;
         check(self.workers >= 1, "workers is 0")
     }
 }
