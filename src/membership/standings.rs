@@ -27,7 +27,7 @@ impl Standings {
     /// A peer has come up.
     pub fn peer_up(&mut self, turn: &mut Turn<'_>, peer: NodeId) {
         self.has_said.insert(peer, false);
-        send_standing(turn, peer);
+        send_standing(turn, peer, NO_REQUEST);
     }
 
     /// A peer is lost.
@@ -59,7 +59,7 @@ impl Standings {
         while self.timers.pop_due(turn.now.mono).is_some() {
             let open = self.has_said.iter().filter(|(peer, said)| is_open(turn, **peer, **said));
             for peer in open.map(|(peer, _)| *peer).collect::<Vec<_>>() {
-                send(turn, peer, AskStanding {}.into());
+                send(turn, peer, NO_REQUEST, AskStanding {}.into());
             }
         }
         self.watch(turn);
@@ -73,25 +73,27 @@ impl Standings {
     /// Tells every peer that is up how far this node has come.
     pub fn publish(&self, turn: &mut Turn<'_>) {
         for peer in self.has_said.keys() {
-            send_standing(turn, *peer);
+            send_standing(turn, *peer, NO_REQUEST);
         }
     }
 }
 
-/// Answers a peer that asked.
-pub fn send_standing(turn: &mut Turn<'_>, peer: NodeId) {
+/// Answers a peer that asked by the name of `id`.
+pub fn send_standing(turn: &mut Turn<'_>, peer: NodeId, id: RequestId) {
     let standing = Standing { serves: turn.serves, recovering: turn.catalog.left(), wall: turn.now.wall };
-    send(turn, peer, standing.into());
+    send(turn, peer, id, standing.into());
 }
 
 fn is_open(turn: &Turn<'_>, peer: NodeId, has_said: bool) -> bool {
     !has_said || turn.up.is_absent(peer) || turn.up.is_recovering(peer)
 }
 
-fn send(turn: &mut Turn<'_>, peer: NodeId, message: PeerMessage) {
+fn send(turn: &mut Turn<'_>, peer: NodeId, id: RequestId, message: PeerMessage) {
     let deadline = turn.now.mono + turn.config.request_timeout_max;
-    let header = Header { id: RequestId(0), epoch: turn.epoch, deadline };
+    let header = Header { id, epoch: turn.epoch, deadline };
     turn.effects.push(Effect::ToPeer { peer, frame: Frame { header, message } });
 }
 
+/// Whatever comes as an answer to it says all there is to know.
+const NO_REQUEST: RequestId = RequestId(0);
 const ASK_EVERY: Duration = Duration::from_millis(500);

@@ -6,7 +6,9 @@ use quorate_ring::{Duration, Epoch, Hlc, Instant, NodeId, Now, Ring};
 use quorate_storage::{HintBacklog, Life, Recovered, WriteError};
 
 use super::{
-    ClientId, DiskResult, Effect, Effects, Input, NodeConfig, Readiness, Ticket, backup, healing,
+    ClientId, ClockOffset, DiskResult, Effect, Effects, Input, NodeConfig, Readiness, Ticket, backup,
+    clock_offsets::ClockOffsets,
+    healing,
     held::{Held, HeldFrame},
     turn::{Surroundings, Turn},
 };
@@ -33,6 +35,7 @@ pub struct Node {
     pub(super) agreement: Agreement,
     pub(super) detector: Detector,
     pub(super) standings: Standings,
+    pub(super) clock_offsets: ClockOffsets,
     pub(super) held: Held,
     pub(super) recovery: Recovery,
     pub(super) source: Source,
@@ -69,6 +72,7 @@ impl Node {
             agreement,
             detector: Detector::default(),
             standings: Standings::default(),
+            clock_offsets: ClockOffsets::new(config.actor),
             held: Held::default(),
             handoff: Handoff::new(config.actor, std::mem::take(&mut recovered.hints)),
             recovery: Recovery::new(config.actor),
@@ -133,6 +137,7 @@ impl Node {
         self.handoff.fire_timers(turn);
         self.arrivals.fire_timers(turn);
         self.standings.fire_timers(turn);
+        self.clock_offsets.fire_timers(turn);
         self.recovery.fire_timers(turn);
         self.repair.fire_timers(turn, |peer| self.handoff.gives_much(peer));
         self.refuse_overdue(now, effects);
@@ -142,13 +147,14 @@ impl Node {
     /// When [`Input::Tick`] is due, unless something else happens before; ask after each pass.
     pub fn next_timer(&self) -> Option<Instant> {
         let Self { coordinator, arrivals, agreement, detector, standings, held, .. } = self;
-        let Self { recovery, handoff, repair, .. } = self;
+        let Self { clock_offsets, recovery, handoff, repair, .. } = self;
         let timers = [
             coordinator.next_timer(),
             arrivals.next_timer(),
             agreement.next_timer(),
             detector.next_timer(),
             standings.next_timer(),
+            clock_offsets.next_timer(),
             held.next_timer(),
             recovery.next_timer(),
             handoff.next_timer(),
@@ -190,6 +196,12 @@ impl Node {
     /// most, or as it was itself before it stepped back.
     pub fn clock_lead(&self, now: Now) -> Duration {
         Duration::from_micros(self.surroundings.clock.last().wall().0.saturating_sub(now.wall.0))
+    }
+
+    /// How far the wall clock of a peer was ahead of this node's when they were last compared; `None` before, and while the
+    /// peer is not up.
+    pub fn clock_offset(&self, peer: NodeId) -> Option<ClockOffset> {
+        self.clock_offsets.of(peer)
     }
 
     /// What a client needs to know to route by itself.

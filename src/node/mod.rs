@@ -10,6 +10,7 @@
 mod backup;
 mod budget;
 mod clock;
+mod clock_offsets;
 mod config;
 mod effect;
 mod healing;
@@ -28,6 +29,7 @@ mod turn;
 pub use backup::{BackupAsked, BackupOrder, BackupWork};
 pub use budget::{Budget, Pace};
 pub use clock::Clock;
+pub use clock_offsets::ClockOffset;
 pub use config::NodeConfig;
 pub use effect::{Alarm, Effect, Effects, Observation};
 pub use healing::Inspection;

@@ -52,6 +52,7 @@ impl Node {
         self.surroundings.up.remove(peer);
         self.arrivals.lost(peer);
         self.standings.peer_down(peer);
+        self.clock_offsets.peer_down(peer);
         self.held.peer_down(peer);
         let turn = &mut self.surroundings.turn(now, effects);
         self.coordinator.peer_down(turn, peer);
@@ -116,8 +117,8 @@ impl Node {
             | PeerMessage::MapFetched(_)
             | PeerMessage::MapInstalled(_) => self.agreement.handle(turn, from, header, message),
             PeerMessage::Gossip(gossip) => self.detector.stream(turn, from, &gossip.packet),
-            PeerMessage::AskStanding(_) => send_standing(turn, from),
-            PeerMessage::Standing(standing) => self.standing(now, from, standing, effects),
+            PeerMessage::AskStanding(_) => send_standing(turn, from, header.id),
+            PeerMessage::Standing(standing) => self.standing(now, from, header.id, standing, effects),
             PeerMessage::Pull(pull) => self.source.pull(turn, from, header, pull),
             PeerMessage::Pulled(pulled) => self.recovery.pulled(turn, from, header, pulled),
             PeerMessage::RolledBack(RolledBack { said, known }) => {
@@ -187,6 +188,7 @@ impl Node {
         self.handoff.peer_up(turn, peer);
         self.repair.peer_up(turn, peer);
         self.standings.peer_up(turn, peer);
+        self.clock_offsets.peer_up(now, peer);
         self.standings.watch(turn);
         self.recovery.look(turn);
     }
@@ -229,9 +231,10 @@ impl Node {
         }
     }
 
-    /// A peer says how far it has come.
-    fn standing(&mut self, now: Now, from: NodeId, standing: Standing, effects: &mut Effects) {
-        let Standing { serves, recovering, .. } = standing;
+    /// A peer says how far it has come, and what its clock shows.
+    fn standing(&mut self, now: Now, from: NodeId, id: RequestId, standing: Standing, effects: &mut Effects) {
+        let Standing { serves, recovering, wall } = standing;
+        self.clock_offsets.heard(now, from, id, wall);
         self.surroundings.up.acts_as_member(from, serves);
         self.surroundings.up.recovers(from, recovering);
         self.standings.heard(from);

@@ -1,12 +1,12 @@
 //! What a running node says of itself when it is asked: how it is at that moment.
 
-use std::rc::Rc;
+use std::{collections::BTreeMap, rc::Rc};
 
 use quorate_ring::{Duration, NodeId};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::{
-    node::Readiness,
+    node::{ClockOffset, Readiness},
     transport::{Host, Link},
 };
 
@@ -23,6 +23,8 @@ pub(super) struct NodeReport {
     pub(super) clients: usize,
     /// See [`Node::clock_lead`](crate::node::Node::clock_lead).
     pub(super) clock_lead: Duration,
+    /// How far the peers' clocks are ahead of its own, as far as it is known.
+    pub(super) clock_offsets: BTreeMap<NodeId, ClockOffset>,
 }
 
 /// Asks a node how it is.
@@ -62,9 +64,13 @@ pub(super) async fn answer_questions(host: Rc<Host>, mut questions: Questions) {
 fn report(host: &Host) -> NodeReport {
     let node = host.node.borrow();
     let own = host.hello.node;
+    let peers: Vec<_> =
+        node.ring().members().iter().map(|member| member.id).filter(|id| *id != own).collect();
+    let offset = |peer: &NodeId| Some((*peer, node.clock_offset(*peer)?));
     NodeReport {
         readiness: node.readiness(),
-        peers: node.ring().members().iter().map(|member| member.id).filter(|id| *id != own).collect(),
+        clock_offsets: peers.iter().filter_map(offset).collect(),
+        peers,
         links: host.switchboard.links(),
         clients: host.switchboard.client_count(),
         clock_lead: node.clock_lead(host.clock.now()),

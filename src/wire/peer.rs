@@ -174,7 +174,7 @@ pub enum PeerRefusal {
     Full,
 }
 
-/// Asks how far the receiver has come since it started.
+/// Asks how far the receiver has come since it started, and what its wall clock shows.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AskStanding {}
 

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use quorate::ring::Consistency;
 
-use super::{create_table, nodes::Nodes, put, read};
+use super::{ATTEMPTS, PAUSE, create_table, nodes::Nodes, put, read};
 
 #[tokio::test]
 async fn a_node_is_ready_once_it_serves_and_says_why_it_is_not() {
@@ -80,6 +80,41 @@ async fn metrics_are_those_of_the_reference_and_say_what_happened() {
     nodes.stop();
 }
 
+/// One of three clocks is a fifth of a second ahead: its node finds both others behind, and each of these finds it alone ahead.
+#[tokio::test]
+async fn metrics_say_how_far_the_clocks_of_peers_are_off() {
+    let mut nodes = Nodes::prepare(tempfile::tempdir().expect("a directory"), 3);
+    nodes.has_faults = true;
+    nodes.set_clock(1, 200_000);
+    let listen = nodes.listen().iter().map(ToString::to_string).collect();
+    nodes.begin(listen, "");
+    for (node, peer, expected) in [(0, "n2", 0.2), (0, "n3", 0.0), (1, "n1", -0.2), (2, "n2", 0.2)] {
+        let (offset, error) = until_compared(&nodes, node, peer).await;
+        let wrong_by = (offset - expected).abs();
+        assert!(wrong_by <= error, "n{} finds {peer} {offset} s ahead, give or take {error}", node + 1);
+    }
+    nodes.stop();
+}
+
+/// How far a node finds a peer's clock ahead, and how wrong that may be, once it is not by much.
+async fn until_compared(nodes: &Nodes, node: usize, peer: &str) -> (f64, f64) {
+    let mut last = (f64::NAN, f64::NAN);
+    for _ in 0..ATTEMPTS * 2 {
+        let text = nodes.http(node, "GET /metrics").expect("an answer");
+        let value = |name: &str| {
+            let series = format!("{name}{{peer=\"{peer}\"}} ");
+            let value = text.lines().find_map(|line| line.strip_prefix(&series)).expect("one for each peer");
+            value.parse::<f64>().expect("a number")
+        };
+        last = (value("quorate_clock_offset_seconds"), value("quorate_clock_offset_error_seconds"));
+        if last.1 < 0.05 {
+            return last;
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+    panic!("n{} does not know how far {peer}'s clock is ahead: {last:?}", node + 1);
+}
+
 /// Label names of every metric, from the reference.
 fn reference() -> BTreeMap<String, Vec<String>> {
     let page = include_str!("../../src/runtime/METRICS.md");
@@ -109,7 +144,7 @@ fn ready(nodes: &Nodes, node: usize) -> (bool, String) {
 }
 
 pub(super) async fn until_ready(nodes: &Nodes, node: usize) {
-    for _ in 0..super::ATTEMPTS {
+    for _ in 0..ATTEMPTS {
         if ready(nodes, node).0 {
             return;
         }

@@ -102,6 +102,19 @@ pub(super) const METRICS: &[Metric] = &[
          of it, or it stepped back itself",
     )
     .seconds(),
+    gauge(
+        "quorate_clock_offset_seconds",
+        &["peer"],
+        "how far the peer's wall clock was ahead of this node's when it was last asked, less than 0 if it was behind; NaN \
+         before that, and while the peer is not up",
+    )
+    .seconds(),
+    gauge(
+        "quorate_clock_offset_error_seconds",
+        &["peer"],
+        "how much more or less that may have been: half of the time from the question to the answer",
+    )
+    .seconds(),
     // The disk.
     histogram(
         "quorate_commit_seconds",

@@ -9,7 +9,7 @@ use crate::{node::Readiness, runtime::report::NodeReport};
 /// A node says this of itself now.
 #[cfg(feature = "cli")]
 pub(in crate::runtime) fn sample(report: &NodeReport) {
-    let NodeReport { readiness, peers, links, clients, clock_lead } = report;
+    let NodeReport { readiness, peers, links, clients, clock_lead, clock_offsets } = report;
     gauge!("quorate_ready").set(f64::from(u8::from(*readiness == Readiness::Ready)));
     gauge!("quorate_clients").set(*clients as f64);
     gauge!("quorate_clock_lead_seconds").set(clock_lead.as_secs_f64());
@@ -17,6 +17,11 @@ pub(in crate::runtime) fn sample(report: &NodeReport) {
         let link = links.iter().find(|link| link.peer == *peer);
         let labels = [("peer", peer.to_string())];
         gauge!("quorate_peer_connected", &labels).set(f64::from(u8::from(link.is_some())));
+        let offset = clock_offsets.get(peer);
+        let ahead = offset.map_or(f64::NAN, |offset| offset.ahead_us as f64 / 1e6);
+        gauge!("quorate_clock_offset_seconds", &labels).set(ahead);
+        let error = offset.map_or(f64::NAN, |offset| offset.error.as_secs_f64());
+        gauge!("quorate_clock_offset_error_seconds", &labels).set(error);
         let round_trip = link.map_or(f64::NAN, |link| link.round_trip.as_secs_f64());
         gauge!("quorate_peer_round_trip_seconds", &labels).set(round_trip);
         gauge!("quorate_peer_waiting_bytes", &labels).set(link.map_or(0.0, |link| link.waiting_bytes as f64));
