@@ -165,6 +165,12 @@ impl Tally {
         self.nodes_cpu as f64 / self.served.len().max(1) as f64
     }
 
+    /// The latency in milliseconds, since it was due, that this share of what was served in time did not exceed.
+    pub(crate) fn millis(&self, share: f64) -> f64 {
+        let place = (self.served.len().saturating_sub(1)) as f64 * share;
+        self.served.get(place as usize).map_or(0.0, |micros| f64::from(*micros) / 1e3)
+    }
+
     fn count(&mut self, what: &'static str) {
         *self.failed.entry(what).or_default() += 1;
     }
@@ -186,18 +192,14 @@ impl Tally {
     }
 
     fn print(&self, name: &str) {
-        let at = |share: f64| {
-            let place = (self.served.len().saturating_sub(1)) as f64 * share;
-            self.served.get(place as usize).map_or(0.0, |micros| f64::from(*micros) / 1e3)
-        };
         println!(
             "{name}: {:.0}/s asked, {:.0} ms late at most; {:.0}/s served, p50 {:.0} ms, p99 {:.0} ms; no answer {}, \
              {:?}; nodes' CPU {:.0} us each, {:.2} s a second, the asker's {:.2}",
             self.asked as f64 / self.seconds,
             self.asked_late.as_secs_f64() * 1e3,
             self.rate(),
-            at(0.5),
-            at(0.99),
+            self.millis(0.5),
+            self.millis(0.99),
             self.open.len(),
             self.failed,
             self.cpu_us(),

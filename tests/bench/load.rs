@@ -6,7 +6,9 @@
 //! - `repair`: QUORUM reads that agree, and reads each of which must repair a replica;
 //! - `hot-key`: `--puts N` blind QUORUM writes of one siblings key from 16 clients; neither memory nor siblings may grow;
 //! - `overload`: `--factor 2` times as many writes a second, whatever becomes of them, as are done when 256 are always under way;
-//!   those and these in turns, `--rounds 5` times: what is still served.
+//!   those and these in turns, `--rounds 5` times: what is still served;
+//! - `curve`: from 10 to 200 % of that peak asked for, whatever becomes of it: what is served in time, and when. The peak is
+//!   measured anew before each.
 
 #![expect(clippy::disallowed_methods, clippy::print_stdout, reason = "a bench reads the clock and prints")]
 
@@ -54,9 +56,12 @@ async fn main() {
     if wants("overload") {
         overload(seconds, number("--rounds").unwrap_or(5), number("--factor").unwrap_or(2) as f64).await;
     }
+    if wants("curve") {
+        curve(seconds).await;
+    }
 }
 
-const SCENARIOS: [&str; 5] = ["register", "siblings", "repair", "hot-key", "overload"];
+const SCENARIOS: [&str; 6] = ["register", "siblings", "repair", "hot-key", "overload", "curve"];
 
 async fn register(seconds: Duration) {
     let (nodes, table) = start(TableKind::Register, "").await;
@@ -190,6 +195,31 @@ async fn overload(seconds: Duration, rounds: u64, factor: f64) {
     println!("served at {factor} times the peak, in % of it, sorted: {shares:.0?}");
     // What asks has the nodes' cores, and the more the more it asks.
     println!("the same for each second of the nodes' CPU: {per_cpu:.0?}");
+    nodes.stop();
+}
+
+/// What is served in time, and how fast, at so much of the peak.
+async fn curve(seconds: Duration) {
+    let (nodes, _) = start(TableKind::Register, "").await;
+    let flood = Flood::start(&nodes, KEYS).await;
+    let peak = Pace::InFlight(256);
+    flood.run("warm up", peak, seconds).await;
+    let mut rows = Vec::new();
+    for percent in [10, 25, 50, 75, 90, 100, 110, 125, 150, 200] {
+        let full = flood.run("peak, 256 in flight", peak, seconds).await.rate();
+        let asked = Pace::PerSecond(full * f64::from(percent) / 100.0);
+        let tally = flood.run(&format!("{percent} %"), asked, seconds).await;
+        let served = 100.0 * tally.rate() / full;
+        rows.push(format!(
+            "| {percent} | {served:.0} | {:.1} | {:.1} | {:.0} |",
+            tally.millis(0.5),
+            tally.millis(0.99),
+            tally.cpu_us()
+        ));
+    }
+    println!("| asked, % of the peak | served, % of the peak | p50 ms | p99 ms | nodes' CPU, us each |");
+    println!("|---|---|---|---|---|");
+    rows.iter().for_each(|row| println!("{row}"));
     nodes.stop();
 }
 
