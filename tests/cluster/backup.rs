@@ -75,6 +75,39 @@ async fn what_was_backed_up_under_writes_comes_back_in_another_cluster() {
     nodes.stop();
 }
 
+/// The others are backed up, the one that is down is named with the reason, and what is said to help does.
+#[tokio::test]
+async fn a_node_that_is_down_keeps_no_other_from_its_backup() {
+    let mut nodes = Nodes::start(3);
+    let table = create_table(&nodes.client().await, "t").await;
+    put(&table, "k", "v", Consistency::All).await;
+    nodes.kill(1);
+    let done = nodes.run(&["admin", "backup", "nightly", "--all", "--output", "json"]);
+    assert_eq!(done.status.code(), Some(2), "{}", error(&done));
+    let rows: Vec<serde_json::Value> = serde_json::from_slice(&done.stdout).expect("an array");
+    let told = |field: &str| rows.iter().map(|row| row[field].to_string()).collect::<Vec<_>>().join(" ");
+    assert_eq!(told("name"), r#""n1" "n2" "n3""#);
+    assert_eq!(told("stage"), r#""done" "not_begun" "done""#);
+    assert!(rows[1]["directory"].is_null() && rows[1]["error"].is_string(), "{rows:?}");
+    for said in ["no whole backup 'nightly' on 1 of 3 nodes:", "n2, not_begun: no node can be reached"] {
+        assert!(error(&done).contains(said), "{said}: {}", error(&done));
+    }
+    let table = nodes.run(&["admin", "backup", "weekly", "--all", "--output", "table"]);
+    assert!(text(&table.stdout).contains("not_begun"), "{}", text(&table.stdout));
+    for node in [0, 2] {
+        let backup = nodes.data_dir(node).join("backups/nightly");
+        let check = nodes.run(&["restore", backup.to_str().expect("text"), "--check"]);
+        assert_eq!(check.status.code(), Some(0), "{}", error(&check));
+    }
+
+    nodes.restart(1);
+    let advice = "admin backup nightly --node n2";
+    assert!(error(&done).contains(&format!("`quorate {advice}`")), "{}", error(&done));
+    let done = nodes.run(&advice.split(' ').collect::<Vec<_>>());
+    assert_eq!(done.status.code(), Some(0), "{}", error(&done));
+    nodes.stop();
+}
+
 /// Rows that cannot be written are set aside, and a restore that gave up goes on where it was.
 #[tokio::test]
 async fn a_restore_that_gave_up_goes_on() {
