@@ -266,6 +266,8 @@ pub enum CopyOption {
     MaxErrors(u64),
     /// `resume = true`: go on where an interrupted copy of the file had come to.
     Resume(bool),
+    /// `progress = 'file'`: where it is kept how far it has come; by default beside the CSV file.
+    Progress(String),
 }
 
 /// `COPY table TO 'file' [WITH option = value AND ..]`.

@@ -168,6 +168,7 @@ impl fmt::Display for CopyOption {
             }
             Self::InFlight(rows) => write!(f, "inflight = {rows}"),
             Self::Resume(resume) => write!(f, "resume = {resume}"),
+            Self::Progress(file) => write!(f, "progress = {}", Quoted(file)),
             Self::MaxErrors(rows) => write!(f, "maxerrors = {rows}"),
         }
     }

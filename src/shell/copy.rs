@@ -1,6 +1,6 @@
 //! COPY .. FROM: rows of a CSV file into a table.
 //!
-//! How far it has come stands in a file beside the CSV file, which goes when the copy is whole: of the rows before that place
+//! How far it has come stands in a file, beside the CSV file by default, which goes when the copy is whole: of the rows before that place
 //! each was written or set aside. An interrupted copy goes on there if it is told to; the few rows behind it that were
 //! written already are written once more.
 
@@ -50,7 +50,7 @@ pub(super) async fn copy_from(
     let mut copy = Copy {
         table: table.clone(),
         level,
-        rejects: Rejects::new(format!("{}.rejects.csv", request.file), REJECTS_HEADER, from.is_some()),
+        rejects: Rejects::new(progress.rejects(), REJECTS_HEADER, from.is_some()),
         in_flight: JoinSet::new(),
         keys: BTreeSet::new(),
         open: BTreeSet::new(),
@@ -99,15 +99,18 @@ fn go_on(
     options: &Options,
     console: &Console,
 ) -> Result<Option<Place>, ShellError> {
-    let Some(place) = progress.read::<Place>()? else { return Ok(None) };
-    let line = place.line;
+    progress.try_out("progress = 'FILE' keeps it elsewhere")?;
     if options.resume {
-        console.note(format_args!("COPY goes on at line {line}"));
+        let place: Place =
+            progress.known("COPY of this file as it is into this table", "without resume it begins")?;
+        console.note(format_args!("COPY goes on at line {}", place.line));
         return Ok(Some(place));
     }
-    console.note(format_args!(
-        "an earlier COPY of this file had come to line {line}; WITH resume = true goes on there"
-    ));
+    if let Some(Place { line, .. }) = progress.read()? {
+        console.note(format_args!(
+            "an earlier COPY of this file had come to line {line}; WITH resume = true goes on there"
+        ));
+    }
     Ok(None)
 }
 
@@ -118,12 +121,20 @@ pub(super) struct Options {
     in_flight: usize,
     errors_max: u64,
     resume: bool,
+    /// Where it is kept how far it has come, if not beside the file.
+    pub(super) progress: Option<String>,
 }
 
 impl Options {
     pub(super) fn new(options: &[CopyOption]) -> Self {
-        let mut all =
-            Self { header: false, delimiter: b',', in_flight: 128, errors_max: 1000, resume: false };
+        let mut all = Self {
+            header: false,
+            delimiter: b',',
+            in_flight: 128,
+            errors_max: 1000,
+            resume: false,
+            progress: None,
+        };
         for option in options {
             match option {
                 CopyOption::Header(header) => all.header = *header,
@@ -131,6 +142,7 @@ impl Options {
                 CopyOption::InFlight(rows) => all.in_flight = usize::from(*rows),
                 CopyOption::MaxErrors(rows) => all.errors_max = *rows,
                 CopyOption::Resume(resume) => all.resume = *resume,
+                CopyOption::Progress(file) => all.progress = Some(file.clone()),
             }
         }
         all

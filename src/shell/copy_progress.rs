@@ -1,4 +1,4 @@
-//! How far a COPY .. FROM has come, in a file beside the CSV file.
+//! How far a COPY .. FROM has come, in a file beside the CSV file unless another one is named.
 
 use std::{fs, io, time::UNIX_EPOCH};
 
@@ -45,7 +45,8 @@ impl ProgressFile<Copied> {
             file_bytes: metadata.len(),
             file_modified_ns: u64::try_from(modified.as_nanos()).unwrap_or(u64::MAX),
         };
-        Ok(Self::new(format!("{}.progress", request.file).into(), of))
+        let path = options.progress.clone().unwrap_or_else(|| format!("{}.progress", request.file));
+        Ok(Self::new(path.into(), of))
     }
 }
 

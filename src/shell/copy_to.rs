@@ -72,7 +72,10 @@ impl Output {
             match option {
                 CopyOption::Header(named) => header = *named,
                 CopyOption::Delimiter(byte) => delimiter = *byte,
-                CopyOption::InFlight(_) | CopyOption::MaxErrors(_) | CopyOption::Resume(_) => {}
+                CopyOption::InFlight(_)
+                | CopyOption::MaxErrors(_)
+                | CopyOption::Resume(_)
+                | CopyOption::Progress(_) => {}
             }
         }
         let dir = Path::new(&request.file).parent().filter(|dir| !dir.as_os_str().is_empty());

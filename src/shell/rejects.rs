@@ -1,12 +1,12 @@
 //! What was not written, with the reason, in a file beside what it comes from.
 
-use std::fs::File;
+use std::{fs::File, path::PathBuf};
 
 use super::ShellError;
 
 /// A CSV file of what was rejected, made when the first row is.
 pub(super) struct Rejects {
-    path: String,
+    path: PathBuf,
     header: &'static [&'static str],
     /// Whether it goes on with the file of an interrupted run.
     appends: bool,
@@ -15,7 +15,7 @@ pub(super) struct Rejects {
 }
 
 impl Rejects {
-    pub(super) fn new(path: String, header: &'static [&'static str], appends: bool) -> Self {
+    pub(super) fn new(path: PathBuf, header: &'static [&'static str], appends: bool) -> Self {
         Self { path, header, appends, file: None, count: 0 }
     }
 
@@ -27,7 +27,7 @@ impl Rejects {
     /// Adds one: a field for each of the header.
     pub(super) fn write<const N: usize>(&mut self, row: [&[u8]; N]) -> Result<(), ShellError> {
         let fail = |error: &dyn std::fmt::Display| ShellError::File {
-            file: self.path.clone(),
+            file: self.path.display().to_string(),
             reason: error.to_string(),
         };
         self.count += 1;
@@ -44,7 +44,8 @@ impl Rejects {
         }
         let Some(file) = &mut self.file else { return Ok(()) };
         let written = file.write_record(row);
-        written.map_err(|error| ShellError::File { file: self.path.clone(), reason: error.to_string() })
+        let (file, fail) = (self.path.display(), |error: csv::Error| error.to_string());
+        written.map_err(|error| ShellError::File { file: file.to_string(), reason: fail(error) })
     }
 
     pub(super) fn flush(&mut self) -> Result<(), ShellError> {
@@ -54,7 +55,7 @@ impl Rejects {
     /// How many there were, and where they are.
     pub(super) fn finish(mut self) -> Result<(u64, String), ShellError> {
         self.flush()?;
-        Ok((self.count, self.path))
+        Ok((self.count, self.path.to_string_lossy().into_owned()))
     }
 }
 
@@ -65,7 +66,7 @@ mod tests {
     #[test]
     fn the_rejects_file_keeps_rows_and_reasons() {
         let dir = tempfile::tempdir().expect("a directory");
-        let path = dir.path().join("x.rejects.csv").to_string_lossy().into_owned();
+        let path = dir.path().join("x.rejects.csv");
         let header = &["line", "key", "reason"];
         for (appends, expected) in [
             (false, "line,key,reason\n7,k,no value\n"),
@@ -73,7 +74,7 @@ mod tests {
         ] {
             let mut rejects = Rejects::new(path.clone(), header, appends);
             rejects.write([b"7", b"k", b"no value"]).expect("written");
-            assert_eq!(rejects.finish().expect("written"), (1, path.clone()));
+            assert_eq!(rejects.finish().expect("written"), (1, path.display().to_string()));
             #[expect(clippy::disallowed_methods, reason = "the file is looked at")]
             let text = std::fs::read(&path).expect("a file");
             assert_eq!(String::from_utf8(text).expect("text"), expected);

@@ -143,7 +143,60 @@ async fn a_restore_that_gave_up_goes_on() {
     assert_eq!(went_on.status.code(), Some(0), "{}", error(&went_on));
     assert!(error(&went_on).contains("the restore goes on at token"), "{}", error(&went_on));
     assert!(!Path::new(&format!("{backup}.progress")).exists());
+    // The same elsewhere.
+    let progress = kept.path().join("elsewhere.progress");
+    let elsewhere = ["--progress", progress.to_str().expect("text")];
+    assert_eq!(restore(&[&elsewhere[..], &["--max-errors", "1"]].concat()).status.code(), Some(2));
+    assert!(progress.exists() && kept.path().join("elsewhere.rejects.csv").exists());
+    assert!(!Path::new(&format!("{backup}.progress")).exists());
+    assert_eq!(restore(&[&elsewhere[..], &["--resume"]].concat()).status.code(), Some(0));
+    assert!(!progress.exists());
     assert_scans(&client.table("u").await.expect("u"), &expected).await;
+    nodes.stop();
+}
+
+/// Where nothing can be written beside the backup, and where nothing is known of an earlier restore, nothing is done.
+#[tokio::test]
+async fn a_restore_says_beforehand_that_it_cannot_go_on_or_not_keep_how_far_it_is() {
+    let (kept, elsewhere) =
+        (tempfile::tempdir().expect("a directory"), tempfile::tempdir().expect("a directory"));
+    let nodes = Nodes::start(1);
+    let client = nodes.client().await;
+    let table = create_table(&client, "t").await;
+    for key in ["a", "b", "c"] {
+        put(&table, key, "v", Consistency::Quorum).await;
+    }
+    assert_eq!(nodes.run(&["admin", "backup", "b"]).status.code(), Some(0));
+    let backup = keep(&nodes.data_dir(0).join("backups/b"), kept.path(), 0);
+    let backup = backup.to_str().expect("text");
+    let restore = |more: &[&str]| {
+        nodes.run(&[&["restore", backup, "--table", "t", "--into", "u", "--inflight", "1"], more].concat())
+    };
+    let refused = |more: &[&str], why: &str| {
+        let done = restore(more);
+        assert!(done.status.code() == Some(2) && error(&done).contains(why), "{why}: {}", error(&done));
+        let tables = nodes.run(&["admin", "tables"]);
+        assert!(!text(&tables.stdout).contains("\nu\t"), "no table was made: {}", text(&tables.stdout));
+    };
+    refused(&["--resume"], "nothing is known of an earlier restore of this");
+    // Permissions do not stop a test that runs as root: a directory in the file's place does.
+    fs::create_dir(format!("{backup}.progress.new")).expect("made");
+    refused(&[], "nothing was done, for it cannot be kept here how far that has come");
+    refused(&[], "--progress FILE keeps it elsewhere");
+    let mine = elsewhere.path().join("mine");
+    fs::write(&mine, "data").expect("written");
+    let mine = mine.to_str().expect("text");
+    refused(&["--progress", mine], "name another file");
+    assert_eq!(fs::read(mine).expect("it is there"), b"data");
+
+    let progress = elsewhere.path().join("r.progress");
+    let progress = ["--progress", progress.to_str().expect("text")];
+    let done = restore(&progress);
+    assert_eq!(done.status.code(), Some(0), "{}", error(&done));
+    let expected = ["a", "b", "c"].map(|key| (key.to_owned(), "v".to_owned())).into();
+    assert_scans(&client.table("u").await.expect("u"), &expected).await;
+    let again = restore(&[&progress[..], &["--resume"]].concat());
+    assert!(error(&again).contains("there is no such file"), "it is over: {}", error(&again));
     nodes.stop();
 }
 

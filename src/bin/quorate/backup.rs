@@ -70,6 +70,7 @@ pub(crate) async fn restore(arguments: Restore, console: Console) -> Result<(), 
         errors_max: arguments.max_errors,
         skip_existing: arguments.skip_existing,
         resume: arguments.resume,
+        progress: arguments.progress,
     };
     Ok(restore_backups(&client, &backups, &options, &console).await?)
 }

@@ -52,6 +52,7 @@ impl Parser<'_> {
                 "HEADER" => CopyOption::Header(parser.one_of(&["TRUE", "FALSE"])?.0 == "TRUE"),
                 "DELIMITER" => CopyOption::Delimiter(parser.delimiter()?),
                 "RESUME" => CopyOption::Resume(parser.one_of(&["TRUE", "FALSE"])?.0 == "TRUE"),
+                "PROGRESS" => CopyOption::Progress(parser.text("a file's name in quotes")?.0),
                 "INFLIGHT" => CopyOption::InFlight(parser.bounded("inflight", 1, IN_FLIGHT_MAX)? as u16),
                 _ => CopyOption::MaxErrors(parser.bounded("maxerrors", 1, u64::MAX)?),
             });
@@ -137,5 +138,5 @@ impl Parser<'_> {
 const TABLE_OPTIONS: &[&str] = &["KIND", "REPLICATION", "READ_CONSISTENCY", "WRITE_CONSISTENCY"];
 const ALTERABLE: &[&str] = &["READ_CONSISTENCY", "WRITE_CONSISTENCY"];
 const COPY_TO_OPTIONS: &[&str] = &["HEADER", "DELIMITER"];
-const COPY_FROM_OPTIONS: &[&str] = &["HEADER", "DELIMITER", "INFLIGHT", "MAXERRORS", "RESUME"];
+const COPY_FROM_OPTIONS: &[&str] = &["HEADER", "DELIMITER", "INFLIGHT", "MAXERRORS", "RESUME", "PROGRESS"];
 const IN_FLIGHT_MAX: u64 = 4096;

@@ -403,6 +403,7 @@ fn statement() -> impl Strategy<Value = Statement> {
                 CopyOption::Header(header),
                 CopyOption::Delimiter(b'\''),
                 CopyOption::Resume(!header),
+                CopyOption::Progress("it's".to_owned()),
             ];
             if in_flight % 2 == 0 {
                 return Statement::CopyTo(CopyTo { table, file, options: options[1..3].to_vec() });

@@ -5,7 +5,7 @@
 //! back by another. Then the key's values are written over what the cluster holds of it. Doing it twice, or again after it was
 //! interrupted, ends in the same, but for what others wrote in between.
 //!
-//! How far it has come stands in a file beside the backup, as with COPY .. FROM.
+//! How far it has come stands in a file, beside the backup by default, as with COPY .. FROM.
 
 mod key;
 mod source;
@@ -13,6 +13,7 @@ mod source;
 use std::{
     collections::{BTreeMap, BTreeSet},
     io,
+    path::PathBuf,
     time::Duration,
 };
 
@@ -48,14 +49,17 @@ pub struct RestoreOptions {
     pub skip_existing: bool,
     /// Go on where an interrupted restore had come to.
     pub resume: bool,
+    /// Where it is kept how far it has come, if not beside the first backup.
+    pub progress: Option<PathBuf>,
 }
 
 /// Restores `backups` with new writes, creating tables that are missing, and says what became of each table's keys. Keys
-/// that cannot be written go with the reason into a file beside the backup.
+/// that cannot be written go with the reason into a file beside that of the progress.
 ///
 /// # Errors
 /// [`ShellError::RestoreRejected`] if there were such keys; a table of another kind is in the way, or a table cannot be
-/// created; a backup cannot be read any more.
+/// created; a backup cannot be read any more. Nothing was done yet if the progress cannot be kept, or is to be gone on with
+/// and is not known.
 pub async fn restore(
     client: &Client,
     backups: &BackupSet,
@@ -64,20 +68,20 @@ pub async fn restore(
 ) -> Result<(), ShellError> {
     let tables = chosen(backups, options)?;
     let cluster = client.cluster_info().await?;
-    let targets = targets(client, tables, options, cluster.layout.members.len(), console).await?;
+    let members = cluster.layout.members.len();
     let of = Scope {
         backups: backups.digests(),
         cluster: quorate_ring::Ring::new(cluster.layout).map_err(io::Error::other)?.cluster_id(),
         table: options.table.clone(),
         into: options.into.clone(),
     };
-    let progress = ProgressFile::new(backups.beside("progress"), of);
+    let path = options.progress.clone().unwrap_or_else(|| backups.beside("progress"));
+    let progress = ProgressFile::new(path, of);
     let from = go_on(&progress, options, console)?;
-    let path = backups.beside("rejects.csv").to_string_lossy().into_owned();
     let mut run = Run {
-        targets,
+        targets: targets(client, tables, options, members, console).await?,
         options,
-        rejects: Rejects::new(path, &["table", "key", "reason"], from.is_some()),
+        rejects: Rejects::new(progress.rejects(), &["table", "key", "reason"], from.is_some()),
         in_flight: JoinSet::new(),
         open: BTreeSet::new(),
     };
@@ -162,12 +166,16 @@ fn go_on(
     options: &RestoreOptions,
     console: &Console,
 ) -> Result<Option<Row>, ShellError> {
-    let Some(place) = progress.read::<Row>()? else { return Ok(None) };
+    progress.try_out("--progress FILE keeps it elsewhere")?;
     if options.resume {
+        let place: Row =
+            progress.known("restore of this, or it has come to its end", "without --resume it begins")?;
         console.note(format_args!("the restore goes on at token {}", place.token));
         return Ok(Some(place));
     }
-    console.note("an earlier restore of this was interrupted: --resume goes on where it had come to");
+    if progress.read::<Row>()?.is_some() {
+        console.note("an earlier restore of this was interrupted: --resume goes on where it had come to");
+    }
     Ok(None)
 }
 

@@ -54,6 +54,10 @@ pub(crate) struct Restore {
     /// Go on where an interrupted restore had come to
     #[arg(long)]
     pub(crate) resume: bool,
+    /// Keep how far it has come in this file, and beside it the keys that could not be written: by default both lie beside the
+    /// first DIR, and it may not be possible to write there
+    #[arg(long, value_name = "FILE")]
+    pub(crate) progress: Option<PathBuf>,
     /// Verify the backups and say what is in them, and write nothing
     #[arg(long)]
     pub(crate) check: bool,

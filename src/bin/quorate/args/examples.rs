@@ -79,7 +79,8 @@ Every byte is verified before anything is written. Tables that are missing are c
 anew: it replaces what the key holds, keeps what is left of its time, and concurrent values stay side by side. What was
 deleted or has expired is not brought back, and keys that are in no backup are left alone. Doing it twice replaces
 what clients wrote in between, unless --skip-existing keeps it. Keys that could not be written are in
-DIR.rejects.csv with the reason, and how far it has come stands in DIR.progress.
+DIR.rejects.csv with the reason, and how far it has come stands in DIR.progress; with --progress x.progress in
+x.rejects.csv and x.progress, for a backup that lies where nothing can be written.
 
 A node's backup has the keys that it holds. Give the backups of several nodes at once where tables have fewer
 replicas than the cluster has nodes, or where every write that QUORUM had acknowledged matters: of M nodes and Q replicas
@@ -89,7 +90,8 @@ Examples:
   quorate restore n1/backups/nightly --check
   quorate restore n1/backups/nightly n2/backups/nightly --connect 10.0.0.1:7000 --certs ./certs
   quorate restore nightly --table carts --into carts_of_yesterday
-  quorate restore nightly --skip-existing --resume";
+  quorate restore nightly --skip-existing --resume
+  quorate restore /mnt/readonly/nightly --progress ./nightly.progress";
 
 pub(super) const SERVE_EXAMPLES: &str = "\
 Every setting of the file is also a flag and a variable QUORATE_*; flags win over the environment, the
