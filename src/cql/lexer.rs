@@ -45,34 +45,6 @@ impl TokenKind {
     }
 }
 
-/// Whether `source` can be carried out as it stands: it ends in `;`, or in a command that needs none, and
-/// leaves no quote or comment open. A blank source is complete.
-pub fn is_complete(source: &str) -> bool {
-    let mut lexer = Lexer::new(source);
-    let mut first = None;
-    let mut open = false;
-    loop {
-        match lexer.next_token() {
-            Ok(token) => match token.kind {
-                TokenKind::End => {
-                    let line_command = |word: &String| LINE_COMMANDS.contains(&word.as_str());
-                    return !open || first.as_ref().is_some_and(line_command);
-                }
-                TokenKind::Symbol(';') => (first, open) = (None, false),
-                kind => {
-                    if let (false, TokenKind::Word(word)) = (open, kind) {
-                        first = Some(word.to_ascii_uppercase());
-                    }
-                    open = true;
-                }
-            },
-            Err(_) if lexer.left_open => return false,
-            // Broken beyond repair: more lines do not help, the parser will say what is wrong.
-            Err(_) => return true,
-        }
-    }
-}
-
 pub(super) struct Lexer<'s> {
     source: &'s str,
     at: usize,
@@ -264,20 +236,3 @@ fn shorten(text: &str) -> String {
 }
 
 const SHOWN_CHARS_MAX: usize = 40;
-
-/// Commands that end with their line.
-const LINE_COMMANDS: [&str; 13] = [
-    "CONSISTENCY",
-    "TRACING",
-    "WAIT",
-    "SOURCE",
-    "HELP",
-    "EXIT",
-    "QUIT",
-    "DESCRIBE",
-    "DESC",
-    "EXPAND",
-    "TIMING",
-    "PAGING",
-    "CLEAR",
-];

@@ -20,6 +20,5 @@ pub use ast::{
     Insert, Paging, ReadOptions, Select, SessionLevel, Statement, Term, Update, Wait, WaitFor, WriteOptions,
 };
 pub use error::{CqlError, CqlErrorKind, Span};
-pub use lexer::is_complete;
-pub use parser::{Class, Expected, Highlight, Script, expected, highlights, parse_one};
+pub use parser::{Class, Expected, Highlight, Script, expected, highlights, is_complete, parse_one};
 pub use plan::{Parameters, Plan, PlanError, plan};

@@ -5,7 +5,7 @@ mod clauses;
 mod options;
 mod statements;
 
-pub use self::assist::{Class, Expected, Highlight, expected, highlights};
+pub use self::assist::{Class, Expected, Highlight, expected, highlights, is_complete};
 
 use quorate_ring::{Consistency, Table};
 

@@ -47,7 +47,7 @@ pub async fn run_interactive(session: &mut Session) -> Result<(), ShellError> {
                     // A history that cannot be kept is no reason to stop.
                     let _ = editor.add_history_entry(chunk.trim());
                 }
-                if carry_out(session, &chunk).await == Flow::Exit {
+                if leaves(&chunk) || carry_out(session, &chunk).await == Flow::Exit {
                     break;
                 }
             }
@@ -60,6 +60,12 @@ pub async fn run_interactive(session: &mut Session) -> Result<(), ShellError> {
         let _ = editor.save_history(file);
     }
     Ok(())
+}
+
+/// Whether that is how one leaves another shell. EXIT and QUIT are statements.
+fn leaves(chunk: &str) -> bool {
+    let typed = chunk.trim().trim_end_matches(';').trim_end();
+    LEAVING.iter().any(|word| word.eq_ignore_ascii_case(typed))
 }
 
 async fn carry_out(session: &mut Session, chunk: &str) -> Flow {
@@ -99,4 +105,28 @@ fn history_file() -> Option<PathBuf> {
 
 fn terminal(error: ReadlineError) -> ShellError {
     ShellError::Console(io::Error::other(format!("terminal: {error}")))
+}
+
+const LEAVING: &[&str] = &["\\q", ":q", "q", ".exit", ".quit", "exit()", "quit()", "bye", "logout"];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cql::{Statement, is_complete, parse_one};
+
+    #[test]
+    fn what_leaves_leaves_at_once() {
+        for typed in LEAVING {
+            assert!(
+                leaves(typed) && leaves(&format!(" {};\n", typed.to_uppercase())) && is_complete(typed),
+                "{typed}"
+            );
+            assert!(parse_one(typed).is_err(), "{typed} is no statement");
+        }
+        for typed in ["exit", "QUIT", "quit;"] {
+            assert!(is_complete(typed), "{typed}");
+            assert_eq!(parse_one(typed), Ok(Statement::Exit), "{typed}");
+        }
+        assert!(!leaves("") && !leaves(";") && !leaves("SELECT 'q';"));
+    }
 }

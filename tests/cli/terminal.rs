@@ -77,6 +77,23 @@ fn a_whole_statement_comes_back_from_the_history_of_an_earlier_shell() {
 }
 
 #[test]
+fn what_begins_no_statement_is_refused_at_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut terminal = Terminal::with_shell(dir.path(), &[]);
+    for (typed, meant) in [("SELEC", "did you mean SELECT?"), ("exot", "did you mean EXIT?"), ("}", "")] {
+        terminal.types(&format!("{typed}\r"));
+        let carets = "^".repeat(typed.len());
+        terminal.shows(&format!("at line 1, column 1:\r\n    {typed}\r\n    {carets}\r\n{meant}"));
+        terminal.prompts();
+    }
+    // Nothing of it is left; and within a text there may be anything.
+    terminal.asks(&format!("{CREATE}\r"), "table t created");
+    terminal.asks("INSERT INTO t (key, value) VALUES ('a', '\rexot\rSELEC\r');\r", "written");
+    terminal.types("\\q\r");
+    terminal.ends();
+}
+
+#[test]
 fn colours_are_for_those_who_want_them() {
     let dir = tempfile::tempdir().unwrap();
     let line = "SELECT value FROM nothing WHERE key = 'é' -- x\r;\rEXIT\r";

@@ -1,5 +1,5 @@
-//! Help for whoever writes a statement: what may come next, and what each part of it is. The parser tells both: it notes
-//! what it looks for where the source ends, and which words it took for their meaning.
+//! Help for whoever writes a statement: what may come next, what each part of it is, and whether it is whole. The parser tells
+//! the first two: it notes what it looks for where the source ends, and which words it took for their meaning.
 
 use super::{Parser, statements::FIRST_WORDS};
 use crate::cql::{
@@ -44,6 +44,34 @@ pub struct Highlight {
     pub span: Span,
     /// What it is.
     pub class: Class,
+}
+
+/// Whether `source` is to be carried out as it stands: its statements end in `;`, or are commands that need none, and no quote
+/// or comment is left open. A blank source is complete; so is one with a mistake that more lines do not mend, like a word that no
+/// statement begins with: the parser says what is wrong.
+pub fn is_complete(source: &str) -> bool {
+    let mut lexer = Lexer::new(source);
+    // What the statement begins with that is still open.
+    let mut first: Option<TokenKind> = None;
+    loop {
+        match lexer.next_token() {
+            Ok(token) => match token.kind {
+                TokenKind::End => return !first.is_some_and(|first| takes_more_lines(&first)),
+                TokenKind::Symbol(';') => first = None,
+                kind => {
+                    first.get_or_insert(kind);
+                }
+            },
+            Err(_) => return !lexer.left_open(),
+        }
+    }
+}
+
+/// Whether what begins so goes on until there is a `;`.
+fn takes_more_lines(first: &TokenKind) -> bool {
+    let TokenKind::Word(word) = first else { return false };
+    let is = |known: &&str| known.eq_ignore_ascii_case(word);
+    FIRST_WORDS.iter().any(is) && !LINE_COMMANDS.iter().any(is)
 }
 
 /// What may come next where `source` ends; nothing if it has a mistake before, or ends within a text or a comment. Values,
@@ -144,6 +172,21 @@ impl Parser<'_> {
     }
 }
 
+/// Commands that end with their line.
+const LINE_COMMANDS: &[&str] = &[
+    "CONSISTENCY",
+    "TRACING",
+    "WAIT",
+    "SOURCE",
+    "HELP",
+    "EXIT",
+    "QUIT",
+    "DESCRIBE",
+    "EXPAND",
+    "TIMING",
+    "PAGING",
+];
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -229,5 +272,38 @@ mod tests {
         let open = classes("INSERT INTO t (key, value) VALUES (0x00, 'b");
         assert_eq!(open[open.len() - 2..], [("0x00", Class::Number), ("'b", Class::Text)]);
         assert_eq!(classes("HELP; /* x")[1], ("/* x", Class::Comment));
+    }
+
+    #[test]
+    fn knows_when_more_lines_are_needed() {
+        for complete in [
+            "",
+            " -- nothing\n",
+            "SELECT;",
+            "help",
+            "describe tables",
+            "desc t",
+            "x ; /* y */",
+            "a $ b",
+            "''';';",
+        ] {
+            assert!(is_complete(complete), "{complete}");
+        }
+        for open in ["SELECT *", "SELECT ';", "INSERT /* ;", "HELP; SELECT", "'a'';"] {
+            assert!(!is_complete(open), "{open}");
+        }
+    }
+
+    #[test]
+    fn no_line_mends_what_no_statement_begins_with() {
+        for wrong in
+            ["SELEC", "exot\n", "SELEC * -- all\n", "HELP; SELEC *", ") SELECT", ":q", "'text'", "INSERT; 7"]
+        {
+            assert!(is_complete(wrong), "{wrong}");
+        }
+        // What is written in a text or a comment may look like anything.
+        for open in ["SELEC 'a\n", "SELECT 'a\nSELEC\n", "/* SELEC\n", "HELP; x /* ;"] {
+            assert!(!is_complete(open), "{open}");
+        }
     }
 }

@@ -304,18 +304,6 @@ fn carries_on_up_to_the_mistake() {
     assert!(parsed[2].is_err());
 }
 
-#[test]
-fn knows_when_more_lines_are_needed() {
-    for complete in
-        ["", " -- nothing\n", "SELECT;", "help", "describe tables", "x ; /* y */", "a $ b", "''';';"]
-    {
-        assert!(is_complete(complete), "{complete}");
-    }
-    for open in ["SELECT *", "SELECT ';", "INSERT /* ;", "HELP; SELECT", "'a'';"] {
-        assert!(!is_complete(open), "{open}");
-    }
-}
-
 fn term() -> impl Strategy<Value = Term> {
     prop_oneof![
         any::<String>().prop_map(Term::Text),
