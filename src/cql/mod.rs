@@ -20,5 +20,7 @@ pub use ast::{
     Insert, Paging, ReadOptions, Select, SessionLevel, Statement, Term, Update, Wait, WaitFor, WriteOptions,
 };
 pub use error::{CqlError, CqlErrorKind, Span};
-pub use parser::{Class, Expected, Highlight, Script, expected, highlights, is_complete, parse_one};
+pub use parser::{
+    Class, Expected, Highlight, Script, expected, highlights, is_complete, open_text, parse_one,
+};
 pub use plan::{Parameters, Plan, PlanError, plan};

@@ -5,7 +5,7 @@ mod clauses;
 mod options;
 mod statements;
 
-pub use self::assist::{Class, Expected, Highlight, expected, highlights, is_complete};
+pub use self::assist::{Class, Expected, Highlight, expected, highlights, is_complete, open_text};
 
 use quorate_ring::{Consistency, Table};
 
@@ -263,6 +263,12 @@ impl<'s> Parser<'s> {
         }
     }
 
+    /// The name of a file.
+    fn file(&mut self) -> Result<String, CqlError> {
+        self.expects(&[Expected::File])?;
+        self.text("a file's name").map(|(file, _)| file)
+    }
+
     fn number(&mut self, what: &str) -> Result<(u64, Span), CqlError> {
         let token = self.next()?;
         match token.kind {
@@ -278,7 +284,7 @@ impl<'s> Parser<'s> {
 
     /// The same where these are offered.
     fn level_of(&mut self, offered: &[&'static str]) -> Result<Consistency, CqlError> {
-        self.expects_words(offered)?;
+        self.expects_levels(offered)?;
         let token = self.next()?;
         if matches!(token.kind, TokenKind::Word(_)) {
             self.keywords.push(token.span);

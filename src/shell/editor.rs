@@ -13,7 +13,8 @@ use rustyline::{
     validate::{ValidationContext, ValidationResult, Validator},
 };
 
-use crate::cql::{Class, Expected, expected, highlights, is_complete};
+use super::file_names::files;
+use crate::cql::{Class, Expected, expected, highlights, is_complete, open_text};
 
 /// Names of tables, as they were heard of last.
 pub(super) type TableNames = Arc<Mutex<Vec<String>>>;
@@ -31,37 +32,38 @@ impl Assistant {
         Self { tables, has_color, history: HistoryHinter::new() }
     }
 
-    /// What may stand where `typed` ends in a word begun: where that word begins, and what it may become.
-    fn candidates(&self, typed: &str) -> (usize, Vec<(Expected, String)>) {
-        let begins = typed
-            .rfind(|c: char| !c.is_alphanumeric() && c != '_')
-            .map_or(0, |at| at + typed[at..].chars().next().map_or(1, char::len_utf8));
-        let (before, begun) = typed.split_at(begins);
+    /// What `begun` may become after `before`, but for the names of files.
+    fn candidates(&self, before: &str, begun: &str) -> Vec<(Expected, String)> {
         let mut found = Vec::new();
         for one in expected(before) {
             match one {
-                Expected::Word(word) | Expected::Function(word) => found.push((one, cased(word, begun))),
+                Expected::Level(level) if begun.starts_with('\'') => {
+                    found.push((one, format!("'{}'", cased(level, begun))));
+                }
+                Expected::Word(word) | Expected::Function(word) | Expected::Level(word) => {
+                    found.push((one, cased(word, begun)));
+                }
                 Expected::Name(name) => found.push((one, name.to_ascii_lowercase())),
                 Expected::Text(text) => found.push((one, format!("'{text}'"))),
                 Expected::Table => {
                     let tables = self.tables.lock().unwrap_or_else(PoisonError::into_inner);
                     found.extend(tables.iter().map(|table| (one, table.clone())));
                 }
-                Expected::Symbol(_) => {}
+                Expected::Symbol(_) | Expected::File => {}
             }
         }
         let fits = |word: &str| word.get(..begun.len()).is_some_and(|head| head.eq_ignore_ascii_case(begun));
         found.retain(|(_, word)| fits(word));
-        (begins, found)
+        found
     }
 
     /// What must follow `typed`, as far as there is no choice.
     fn what_must_follow(&self, typed: &str) -> Option<String> {
         let mut line = typed.to_owned();
-        let (begins, candidates) = self.candidates(typed);
-        if begins < typed.len() {
-            let [(_, only)] = &candidates[..] else { return None };
-            line = typed[..begins].to_owned() + only;
+        let (before, begun) = typed.split_at(word_begins(typed));
+        if !begun.is_empty() {
+            let [(_, only)] = &self.candidates(before, begun)[..] else { return None };
+            line = before.to_owned() + only;
         }
         for _ in 0..WORDS_MAX {
             let next = match &expected(&line)[..] {
@@ -80,6 +82,13 @@ impl Assistant {
     }
 }
 
+/// Where the word begins that `typed` ends in: a text in quotes is one.
+fn word_begins(typed: &str) -> usize {
+    let after = |at: usize| at + typed[at..].chars().next().map_or(1, char::len_utf8);
+    let is_part = |c: char| c.is_alphanumeric() || c == '_';
+    open_text(typed).unwrap_or_else(|| typed.rfind(|c| !is_part(c)).map_or(0, after))
+}
+
 /// A keyword as it is usually written, or as it was begun.
 fn cased(word: &str, begun: &str) -> String {
     let is_plain = matches!(word, "TRUE" | "FALSE");
@@ -95,21 +104,29 @@ impl Completer for Assistant {
     type Candidate = Pair;
 
     fn complete(&self, line: &str, pos: usize, _: &Context<'_>) -> Result<(usize, Vec<Pair>)> {
-        let (begins, candidates) = self.candidates(&line[..pos]);
+        let begins = word_begins(&line[..pos]);
+        let (before, begun) = line[..pos].split_at(begins);
+        let mut candidates = self.candidates(before, begun);
+        if (begun.is_empty() || begun.starts_with('\'')) && expected(before).contains(&Expected::File) {
+            candidates.extend(files(begun).into_iter().map(|name| (Expected::File, name)));
+        }
+        let is_closed = line[pos..].starts_with('\'');
         let is_followed = line[pos..].starts_with(|c: char| c.is_whitespace() || "(),;=".contains(c));
         // After a text or a bracket a word stands apart, though nothing of it was typed yet.
         let stands_apart =
             begins < pos || line[..begins].ends_with(|c: char| c.is_whitespace() || "(,=".contains(c));
-        let before = if stands_apart || begins == 0 { "" } else { " " };
+        let apart = if stands_apart || begins == 0 { "" } else { " " };
         let pair = |(expected, word): (Expected, String)| {
+            let is_open = word.starts_with('\'') && !word.ends_with('\'');
             let after = match expected {
-                _ if is_followed => "",
+                _ if is_followed || is_closed || is_open => "",
                 Expected::Function(_) => "(value)",
                 // A symbol follows most of them.
                 Expected::Name(_) => "",
                 _ => " ",
             };
-            Pair { replacement: format!("{before}{word}{after}"), display: word }
+            let closed = if is_closed { word.strip_suffix('\'').unwrap_or(&word) } else { &word };
+            Pair { replacement: format!("{apart}{closed}{after}"), display: word }
         };
         Ok((begins, candidates.into_iter().map(pair).collect()))
     }
@@ -179,7 +196,10 @@ const DIM: &str = "\u{1b}[2m";
 const PLAIN: &str = "\u{1b}[0m";
 
 #[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "there are files to be found")]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     fn assistant() -> Assistant {
@@ -215,6 +235,45 @@ mod tests {
         let kinds = ["'siblings' ", "'register' "].map(|kind| format!("{create}kind = {kind}"));
         assert_eq!(completed(&format!("{create}kind = ")), kinds);
         assert_eq!(completed("SELECT 'sel"), [""; 0]);
+    }
+
+    #[test]
+    fn what_stands_in_quotes_is_completed_once_they_are_open() {
+        let create = "CREATE TABLE t (key TEXT PRIMARY KEY, value BLOB) WITH kind = '";
+        assert_eq!(completed(&format!("{create}si")), [format!("{create}siblings' ")]);
+        let alter = "ALTER TABLE carts WITH read_consistency = '";
+        assert_eq!(completed(&format!("{alter}QU")), [format!("{alter}QUORUM' ")]);
+        assert_eq!(completed(&format!("{alter}qu")), [format!("{alter}quorum' ")]);
+        assert_eq!(completed("CONSISTENCY QU"), ["CONSISTENCY QUORUM "]);
+        assert_eq!(completed("INSERT INTO carts (key, value) VALUES ('"), [""; 0], "nobody knows a new key");
+        assert_eq!(completed("INSERT INTO carts (key, value) VALUES ('FROM ca"), [""; 0], "it is a text");
+        let history = rustyline::history::MemHistory::new();
+        let (_, pairs) = assistant().complete("CONSISTENCY 'AL'", 15, &Context::new(&history)).unwrap();
+        assert_eq!(pairs[0].replacement, "'ALL", "there is a quote behind it");
+    }
+
+    #[test]
+    fn files_are_completed_where_one_is_named() {
+        let dir = tempfile::tempdir().expect("a directory");
+        for name in ["carts.csv", "schema.cql"] {
+            fs::write(dir.path().join(name), "").expect("written");
+        }
+        fs::create_dir(dir.path().join("deep")).expect("made");
+        let at = dir.path().to_str().expect("text");
+        for statement in
+            ["SOURCE '", "COPY carts FROM '", "COPY carts TO '", "COPY t FROM 'x' WITH progress = '"]
+        {
+            let typed = |name: &str| format!("{statement}{at}/{name}");
+            assert_eq!(completed(&typed("s")), [typed("schema.cql' ")]);
+            assert_eq!(completed(&typed("d")), [typed("deep/")], "it goes on in there");
+            assert_eq!(completed(&typed("x")), [""; 0]);
+        }
+        assert_eq!(completed(&format!("SELECT '{at}/s")), [""; 0]);
+        assert_eq!(
+            assistant().what_must_follow(&format!("SOURCE '{at}/s")),
+            None,
+            "no disk is asked for a hint"
+        );
     }
 
     #[test]

@@ -14,6 +14,7 @@ mod copy_to;
 mod describe;
 mod editor;
 mod error;
+mod file_names;
 mod healing;
 mod help;
 mod interactive;

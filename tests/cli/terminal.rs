@@ -45,6 +45,17 @@ fn tab_completes_words_tables_and_columns() {
 }
 
 #[test]
+fn tab_completes_what_stands_in_open_quotes() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("schema.cql"), CREATE).unwrap();
+    let mut terminal = Terminal::with_shell(dir.path(), &[]);
+    terminal.asks("SOURCE 'sch\t\r", "table t created");
+    terminal.asks("ALTER TABLE t WITH read_consistency = 'quo\t;\r", "table t altered");
+    terminal.types("\u{4}");
+    terminal.ends();
+}
+
+#[test]
 fn rows_stand_by_themselves_and_times_are_told_on_demand() {
     let dir = tempfile::tempdir().unwrap();
     let mut terminal = Terminal::with_shell(dir.path(), &[]);

@@ -18,6 +18,10 @@ pub enum Expected {
     Function(&'static str),
     /// The name of a table that there is.
     Table,
+    /// This consistency level, as a keyword or in quotes.
+    Level(&'static str),
+    /// The name of a file, in quotes.
+    File,
     /// This text, in quotes.
     Text(&'static str),
     /// This symbol.
@@ -63,6 +67,21 @@ pub fn is_complete(source: &str) -> bool {
                 }
             },
             Err(_) => return !lexer.left_open(),
+        }
+    }
+}
+
+/// Where the text begins that `source` leaves open, if it ends within one.
+pub fn open_text(source: &str) -> Option<usize> {
+    let mut lexer = Lexer::new(source);
+    loop {
+        match lexer.next_token() {
+            Ok(token) if token.kind == TokenKind::End => return None,
+            Ok(_) => {}
+            Err(error) => {
+                let start = error.span.start;
+                return (lexer.left_open() && source[start..].starts_with('\'')).then_some(start);
+            }
         }
     }
 }
@@ -167,6 +186,11 @@ impl Parser<'_> {
         self.expects(&words)
     }
 
+    pub(super) fn expects_levels(&mut self, levels: &[&'static str]) -> Result<(), CqlError> {
+        let levels: Vec<_> = levels.iter().copied().map(Expected::Level).collect();
+        self.expects(&levels)
+    }
+
     pub(super) fn ends(&mut self) -> bool {
         matches!(self.peek(), Ok(token) if token.kind == TokenKind::End)
     }
@@ -194,6 +218,8 @@ mod tests {
     fn next(source: &str) -> String {
         let shown = expected(source).into_iter().map(|expected| match expected {
             Expected::Word(word) | Expected::Name(word) | Expected::Function(word) => word.to_owned(),
+            Expected::Level(level) => level.to_owned(),
+            Expected::File => "file".to_owned(),
             Expected::Table => "table".to_owned(),
             Expected::Text(text) => format!("'{text}'"),
             Expected::Symbol(symbol) => symbol.to_string(),
@@ -235,6 +261,12 @@ mod tests {
         assert_eq!(next("TIMING "), "ON OFF ;");
         assert_eq!(next("COPY t "), "FROM TO");
         assert_eq!(next("TRUNCATE "), "TABLE table");
+        for file in ["SOURCE ", "COPY t FROM ", "COPY t TO ", "COPY t FROM 'f' WITH progress = "] {
+            assert_eq!(next(file), "file", "{file}");
+        }
+        for table in ["DESCRIBE TABLE ", "INSERT INTO ", "DELETE FROM ", "COPY ", "UPDATE ", "ALTER TABLE "] {
+            assert_eq!(next(table), "table", "{table}");
+        }
     }
 
     #[test]
@@ -245,6 +277,17 @@ mod tests {
         assert_eq!(next("SELECT * FROM t -- "), "");
         assert_eq!(next("SELECT * FROM t -- all\n"), "WHERE LIMIT USING ;");
         assert_eq!(next("INSERT INTO t (key, value) VALUES ("), "", "values are not told");
+    }
+
+    #[test]
+    fn a_text_is_open_until_its_quote_is_closed() {
+        assert_eq!(open_text("SOURCE 'a"), Some(7));
+        assert_eq!(open_text("SOURCE 'it''s"), Some(7));
+        assert_eq!(open_text("SOURCE 'it''s'"), None);
+        assert_eq!(open_text("SELECT 'a', 'b"), Some(12));
+        assert_eq!(open_text("/* 'a"), None);
+        assert_eq!(open_text("-- 'a"), None);
+        assert_eq!(open_text("} 'a"), None, "after a mistake nothing is told");
     }
 
     fn classes(source: &str) -> Vec<(&str, Class)> {

@@ -52,7 +52,7 @@ impl Parser<'_> {
                 "HEADER" => CopyOption::Header(parser.one_of(&["TRUE", "FALSE"])?.0 == "TRUE"),
                 "DELIMITER" => CopyOption::Delimiter(parser.delimiter()?),
                 "RESUME" => CopyOption::Resume(parser.one_of(&["TRUE", "FALSE"])?.0 == "TRUE"),
-                "PROGRESS" => CopyOption::Progress(parser.text("a file's name in quotes")?.0),
+                "PROGRESS" => CopyOption::Progress(parser.file()?),
                 "INFLIGHT" => CopyOption::InFlight(parser.bounded("inflight", 1, IN_FLIGHT_MAX)? as u16),
                 _ => CopyOption::MaxErrors(parser.bounded("maxerrors", 1, u64::MAX)?),
             });

@@ -39,7 +39,7 @@ impl Parser<'_> {
             "EXPAND" => self.on_or_off().map(Statement::Expand),
             "TIMING" => self.on_or_off().map(Statement::Timing),
             "PAGING" => self.paging().map(Statement::Paging),
-            "SOURCE" => self.text("a file's name").map(|(file, _)| Statement::Source(file)),
+            "SOURCE" => self.file().map(Statement::Source),
             "WAIT" => self.wait().map(Statement::Wait),
             "HELP" => Ok(Statement::Help),
             "EXIT" | "QUIT" => Ok(Statement::Exit),
@@ -49,7 +49,7 @@ impl Parser<'_> {
 
     /// A level, `DEFAULT`, or nothing.
     fn session_level(&mut self) -> Result<Option<SessionLevel>, CqlError> {
-        self.expects_words(LEVELS)?;
+        self.expects_levels(LEVELS)?;
         if self.take_word("DEFAULT")? {
             return Ok(Some(SessionLevel::Default));
         }
@@ -293,7 +293,7 @@ impl Parser<'_> {
     fn copy(&mut self) -> Result<Statement, CqlError> {
         let table = self.table()?;
         let (direction, _) = self.one_of(&["FROM", "TO"])?;
-        let (file, _) = self.text("a file's name")?;
+        let file = self.file()?;
         let options = self.copy_options(direction)?;
         Ok(match direction {
             "TO" => Statement::CopyTo(CopyTo { table, file, options }),
