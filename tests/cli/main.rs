@@ -6,6 +6,7 @@
 
 mod bench;
 mod copy;
+mod pty;
 mod terminal;
 
 use std::{

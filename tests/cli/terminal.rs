@@ -1,16 +1,8 @@
 //! The shell on a terminal, through a pseudo-terminal: what a person types and sees.
 
-use std::{
-    fs,
-    io::{Read, Write},
-    path::Path,
-    process::{Child, Stdio},
-    sync::mpsc::{Receiver, RecvTimeoutError, channel},
-    thread,
-    time::Duration,
-};
+use std::fs;
 
-use super::{CREATE, INSERT, command};
+use super::{CREATE, INSERT, command, pty::Terminal};
 
 #[test]
 fn lines_pasted_into_a_terminal_are_all_carried_out() {
@@ -129,118 +121,97 @@ fn colours_are_for_those_who_want_them() {
     );
 }
 
-/// A shell and the screen that it writes to.
-struct Terminal {
-    shell: Child,
-    keyboard: fs::File,
-    output: Receiver<Vec<u8>>,
-    /// Everything so far.
-    seen: Vec<u8>,
-    /// How much of it was waited for.
-    passed: usize,
+#[test]
+fn a_mistake_has_carets_below_it_in_the_line_where_it_is() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut terminal = Terminal::with_shell(dir.path(), &[]);
+    for (typed, shown) in [
+        (
+            "SELECT value\r  FROM t\r  WHERE kee = 'a';",
+            "found 'kee' at line 3, column 9:\r\n      WHERE kee = 'a';\r\n            ^^^\r\ndid you mean KEY?\r\n",
+        ),
+        // One of these letters takes two columns of a terminal.
+        (
+            "INSERT INTO t (key, value)\r VALUES ('漢é', b);",
+            "found 'b' at line 2, column 16:\r\n     VALUES ('漢é', b);\r\n                    ^\r\n",
+        ),
+        ("SELECT *\r\r\rFORM t;", "found 'FORM' at line 4, column 1:\r\n    FORM t;\r\n    ^^^^\r\n"),
+    ] {
+        terminal.asks(&format!("{typed}\r"), shown);
+    }
+    terminal.types("EXIT\r");
+    terminal.ends();
 }
 
-impl Terminal {
-    /// A demo of one node, which has shown its prompt: before, the terminal is not the shell's yet.
-    fn with_shell(home: &Path, variables: &[(&str, &str)]) -> Self {
-        let size = nix::pty::Winsize { ws_row: 40, ws_col: 100, ws_xpixel: 0, ws_ypixel: 0 };
-        let pty = nix::pty::openpty(Some(&size), None).unwrap();
-        let side = || Stdio::from(pty.slave.try_clone().unwrap());
-        let mut command = command(home, &["demo", "--nodes", "1"]);
-        command.env_remove("NO_COLOR").env("XDG_STATE_HOME", home).env("TERM", "xterm");
-        command.envs(variables.iter().copied()).stdin(side()).stdout(side()).stderr(side());
-        let shell = command.spawn().unwrap();
-        // The last open copies of the shell's side are its own.
-        drop(command);
-        drop(pty.slave);
-        let keyboard = fs::File::from(pty.master);
-        let mut screen = keyboard.try_clone().unwrap();
-        let (sender, output) = channel();
-        thread::spawn(move || {
-            let mut bytes = [0; 4096];
-            // A terminal whose other side is gone is at its end with an error.
-            while let Ok(count @ 1..) = screen.read(&mut bytes) {
-                if sender.send(bytes[..count].to_vec()).is_err() {
-                    return;
-                }
-            }
-        });
-        let mut terminal = Self { shell, keyboard, output, seen: Vec::new(), passed: 0 };
-        terminal.prompts();
-        terminal
-    }
+#[test]
+fn long_answers_are_given_page_by_page() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("rows.csv"), (0..25).map(|i| format!("row{i},v\n")).collect::<String>())
+        .unwrap();
+    let mut terminal = Terminal::with_shell(dir.path(), &[]);
+    terminal.asks(&format!("{CREATE}\r"), "table t created");
+    terminal.asks("COPY t FROM 'rows.csv';\r", "COPY wrote 25 rows");
+    terminal.asks("PAGING 10\r", "asks after each 10 rows");
+    let rows = |terminal: &Terminal| terminal.screen().matches("│ row").count();
+    terminal.asks("SELECT * FROM t;\r", "└");
+    terminal.shows(QUESTION);
+    assert_eq!(rows(&terminal), 10);
+    terminal.asks("\r", "└");
+    terminal.shows(QUESTION);
+    assert_eq!(rows(&terminal), 20);
+    terminal.asks("q\r", "20 rows");
+    assert_eq!(rows(&terminal), 20, "no more were wanted");
 
-    /// Waits until the shell reads keys itself: what is typed before goes through the terminal, which ends input at
-    /// Ctrl-D and interrupts at Ctrl-C.
-    fn prompts(&mut self) {
-        self.shows(BRACKETED_PASTE);
-    }
+    // Whoever wants all of it is asked once more than there are whole pages before the last.
+    terminal.asks("SELECT * FROM t;\r", "└");
+    terminal.asks("\r", "└");
+    terminal.asks("\r", "25 rows");
+    assert_eq!(rows(&terminal), 45);
+    terminal.asks("SELECT * FROM t LIMIT 10;\r", "10 rows");
+    terminal.asks("PAGING OFF\r", "paging off");
+    let questions = terminal.screen().matches(QUESTION).count();
+    terminal.asks("SELECT * FROM t;\r", "25 rows");
+    assert_eq!((rows(&terminal), terminal.screen().matches(QUESTION).count()), (80, questions));
+    terminal.types("EXIT\r");
+    terminal.ends();
+}
 
-    /// Types, waits for an answer and for the next prompt.
-    fn asks(&mut self, keys: &str, answer: &str) {
-        self.types(keys);
-        self.shows(answer);
-        self.prompts();
-    }
-
-    fn types(&mut self, keys: &str) {
-        self.keyboard.write_all(keys.as_bytes()).unwrap();
-    }
-
-    /// Presses Tab now and then until the screen has shown `text`.
-    fn completes(&mut self, text: &str) {
-        for _ in 0..PATIENCE.as_millis() / TAB_EVERY.as_millis() {
-            self.types("\t");
-            while let Ok(bytes) = self.output.recv_timeout(TAB_EVERY) {
-                self.seen.extend(bytes);
+#[test]
+fn how_far_a_copy_is_is_drawn_for_a_person_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("rows.csv"), (0..2_000).map(|i| format!("k{i},v\n")).collect::<String>())
+        .unwrap();
+    let copy = |terminal: &mut Terminal, notes: bool| {
+        let mut asks = |keys: &str, answer: &str| {
+            terminal.types(keys);
+            if notes {
+                terminal.shows(answer);
             }
-            if self.seen[self.passed..].windows(text.len()).any(|shown| shown == text.as_bytes()) {
-                return;
-            }
-        }
-        panic!("never completed: {text:?} in {:?}", String::from_utf8_lossy(&self.seen[self.passed..]));
-    }
-
-    /// Waits until the screen has shown `text`, after what was waited for before.
-    fn shows(&mut self, text: &str) {
-        loop {
-            let rest = &self.seen[self.passed..];
-            if let Some(at) = rest.windows(text.len()).position(|shown| shown == text.as_bytes()) {
-                self.passed += at + text.len();
-                return;
-            }
-            match self.output.recv_timeout(PATIENCE) {
-                Ok(bytes) => self.seen.extend(bytes),
-                Err(_) => panic!("never shown: {text:?} in {:?}", String::from_utf8_lossy(rest)),
-            }
-        }
-    }
-
-    /// Waits for the shell to end, without an error; gives all that was shown.
-    fn ends(mut self) -> String {
-        let end = loop {
-            match self.output.recv_timeout(PATIENCE) {
-                Ok(bytes) => self.seen.extend(bytes),
-                Err(end) => break end,
-            }
+            terminal.prompts();
         };
-        let screen = String::from_utf8_lossy(&self.seen).into_owned();
-        assert_eq!(end, RecvTimeoutError::Disconnected, "the shell goes on: {screen:?}");
-        assert!(self.shell.wait().unwrap().success(), "{screen}");
-        screen
+        asks(&format!("{CREATE}\r"), "table t created");
+        asks("COPY t FROM 'rows.csv';\r", "rows, 0 rejected");
+        asks("COPY t TO 'out.csv';\r", "a second");
+        terminal.types("EXIT\r");
+    };
+    let mut terminal = Terminal::with_shell(dir.path(), &[]);
+    copy(&mut terminal, true);
+    let screen = terminal.ends();
+    assert!(screen.contains("░") && screen.contains("COPY wrote 2000 rows"), "{screen:?}");
+
+    let notes = dir.path().join("notes");
+    let mut shell = command(dir.path(), &["demo", "--nodes", "1"]);
+    shell.env("XDG_STATE_HOME", dir.path());
+    let mut terminal = Terminal::start(shell, Some(fs::File::create(&notes).unwrap()));
+    copy(&mut terminal, false);
+    let screen = terminal.ends();
+    let notes = fs::read_to_string(&notes).unwrap();
+    assert!(notes.contains("COPY wrote 2000 rows\n"), "{notes:?}");
+    for drawn in ["\u{1b}", "\r", "░", "rejected"] {
+        assert!(!notes.contains(drawn), "{drawn:?}: {notes:?}");
     }
+    assert!(!screen.contains("rejected"), "{screen:?}");
 }
 
-impl Drop for Terminal {
-    fn drop(&mut self) {
-        // It has ended, unless the test has failed.
-        let _ = self.shell.kill();
-        let _ = self.shell.wait();
-    }
-}
-
-/// What the line editor asks a terminal for when it begins to read.
-const BRACKETED_PASTE: &str = "\u{1b}[?2004h";
-const TAB_EVERY: Duration = Duration::from_millis(100);
-/// A shell that shows nothing for so long shows nothing any more.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// What ends a page.
+const QUESTION: &str = "-- Enter for more, q to end: ";
