@@ -6,7 +6,11 @@
 
 mod bench;
 mod copy;
+#[allow(dead_code, reason = "the tests of clusters use all of it")]
+#[path = "../cluster/nodes.rs"]
+mod nodes;
 mod pty;
+mod startup;
 mod terminal;
 
 use std::{
