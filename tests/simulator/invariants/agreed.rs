@@ -92,12 +92,9 @@ impl Agreement {
 
     /// Whether it is true of `key`, if it speaks of it.
     pub(crate) fn check(&self, key: &Key, replicas: &[usize]) -> Result<(), String> {
-        let mut of_key = key.replicas.clone();
-        of_key.sort_unstable();
-        if key.row.table != self.table || of_key != replicas {
+        if key.row.table != self.table || key.replica_set != replicas {
             return Ok(());
         }
-
         let (a, b) = self.nodes;
         for (one, other) in [(a, b), (b, a)] {
             let (Some(here), Some(there)) = (key.place(one), key.place(other)) else {

@@ -38,6 +38,8 @@ pub(crate) struct Key {
     pub(crate) options: KeyOptions,
     /// Places of its nodes in the world, in preference order.
     pub(crate) replicas: Vec<usize>,
+    /// The same in the order of their places.
+    pub(super) replica_set: Vec<usize>,
     pub(crate) acknowledged: Acknowledged,
     pub(crate) held: Held,
     /// At any level.
@@ -73,6 +75,8 @@ impl Key {
         let token = token_of(name.as_bytes());
         let replicas: Vec<_> =
             ring.replicas(token, table.replication).iter().map(|id| id.0 as usize - 1).collect();
+        let mut replica_set = replicas.clone();
+        replica_set.sort_unstable();
         Self {
             row: Row::new(token, table.id, name),
             table_name: table.name.clone(),
@@ -82,6 +86,7 @@ impl Key {
             acknowledged: Acknowledged::new(replicas.len()),
             held: Held::new(replicas.len()),
             replicas,
+            replica_set,
             acknowledged_writes: Vec::new(),
             disk_lost_at: 0,
             expiry: Expiry::default(),

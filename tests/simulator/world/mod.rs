@@ -13,6 +13,7 @@ mod mistakes;
 mod network;
 mod observed;
 mod process;
+mod step;
 mod trace;
 
 use std::{
@@ -22,17 +23,17 @@ use std::{
 
 use bytes::Bytes;
 use quorate::{
-    node::{Alarm, ClientId, DiskOperation, DiskRequest, Effect, Effects, Input},
+    node::{ClientId, Effects, Input},
     ring::{Epoch, NodeId, Ring},
     storage::{MemoryImage, MetaWrite, Write},
-    wire::{ClientMessage, Frame, PeerMessage},
+    wire::{ClientMessage, PeerMessage},
 };
 
 use self::{
     agenda::Agenda,
     disk::{DiskEvent, Progress},
     faults::FaultKind,
-    frames::{Copies, destination},
+    frames::Copies,
     network::Network,
     trace::Trace,
 };
@@ -172,11 +173,7 @@ impl World {
 
     /// Runs to the end: faults, then peace, then the last questions. `Err` says what broke.
     pub(crate) fn run(&mut self) -> Result<(), String> {
-        let starts = &mut Random::stream(self.options.seed, "topology");
-        for node in 0..self.processes.len() {
-            let at = starts.below(self.options.network.redial_delay);
-            self.agenda.push(at, Event::Start(node));
-        }
+        self.start_processes();
         for (place, fault) in self.options.faults.0.iter().enumerate() {
             self.agenda.push(fault.at, Event::FaultBegin(place));
         }
@@ -190,6 +187,15 @@ impl World {
         self.settle();
         self.oracle.judge(&self.processes);
         self.oracle.failure.take().map_or(Ok(()), Err)
+    }
+
+    /// Has every process start soon.
+    pub(crate) fn start_processes(&mut self) {
+        let starts = &mut Random::stream(self.options.seed, "topology");
+        for node in 0..self.processes.len() {
+            let at = starts.below(self.options.network.redial_delay);
+            self.agenda.push(at, Event::Start(node));
+        }
     }
 
     /// Lets events happen until `done`, or nothing is left to happen before `end`, or an invariant breaks.
@@ -260,12 +266,17 @@ impl World {
         }
     }
 
-    /// Whether an event was meant for an earlier life of its process.
+    /// Whether an event was meant for an earlier life of its process, or is a timer that is set no more.
     fn is_void(&self, event: &Event) -> bool {
         match event {
-            Event::Timer { node, life }
-            | Event::Disk { node, life, .. }
-            | Event::ClientGone { node, life, .. } => self.processes[*node].life != *life,
+            Event::Disk { node, life, .. } | Event::ClientGone { node, life, .. } => {
+                self.processes[*node].life != *life
+            }
+            // One that another took the place of is no timer any more: each that went off would set the next once more.
+            Event::Timer { node, life } => {
+                let process = &self.processes[*node];
+                process.life != *life || process.timer > self.now
+            }
             _ => false,
         }
     }
@@ -383,110 +394,6 @@ impl World {
         }
         if let Some(why) = self.oracle.tables.failure.take() {
             self.fail(why);
-        }
-    }
-
-    /// Lets one input happen to a node, and sees to what follows.
-    pub(crate) fn input(&mut self, number: usize, input: Input) {
-        let process = &mut self.processes[number];
-        let Some(node) = &mut process.node else {
-            return;
-        };
-        let mut effects = std::mem::take(&mut self.effects);
-        node.handle(process.clock.now(self.now), input, &mut effects);
-        node.validate();
-        let carried =
-            process.clock.carried_along(self.now, self.options.clock_tolerance, node.clock_reading());
-        let stale = node.serves_by().filter(|epoch| *epoch < process.floor);
-        let timer = node.next_timer().map(|instant| process.clock.when(instant).max(self.now));
-        if let Some(at) = timer.filter(|at| *at < process.timer) {
-            process.timer = at;
-            self.agenda.push(at, Event::Timer { node: number, life: process.life });
-        }
-        let life = process.life;
-        if process.crash_midway.is_some() {
-            let mut shuffled: Vec<_> = effects.drain().collect();
-            let salt = self.events;
-            shuffled.sort_by_key(|effect| Random::numbered(salt, "order", destination(effect)).next());
-            shuffled.into_iter().for_each(|effect| effects.push(effect));
-        }
-        if let Some(epoch) = stale {
-            self.fail(format!(
-                "tables: n{} serves by {epoch}, and all others knew more when it started",
-                number + 1
-            ));
-        }
-        if let Some(why) = carried {
-            self.fail(format!("n{}'s {why}", number + 1));
-        }
-        for effect in effects.drain() {
-            if self.processes[number].life == life {
-                self.carry_out(number, effect);
-            }
-        }
-        self.effects = effects;
-    }
-
-    fn carry_out(&mut self, number: usize, effect: Effect) {
-        match &effect {
-            Effect::ToPeer { frame: Frame { message: PeerMessage::Store(store), .. }, .. } => {
-                self.oracle.sent((store.table, &store.key), &store.state);
-                self.forget(number, store);
-            }
-            Effect::ToPeer { frame: Frame { message: PeerMessage::KeepHint(keep), .. }, .. } => {
-                self.oracle.sent((keep.table, &keep.key), &keep.state);
-            }
-            Effect::Disk(DiskRequest {
-                operation: DiskOperation::Write(Write::Hint { row, state, .. }),
-                ..
-            }) => {
-                self.oracle.sent((row.table, &row.key), state);
-            }
-            _ => {}
-        }
-        let process = &mut self.processes[number];
-        let now = process.clock.now(self.now).mono;
-        match effect {
-            Effect::ToPeer { peer, frame } => {
-                self.send(number, peer.0 as usize - 1, &frame, now);
-                self.sent(number);
-            }
-            Effect::Gossip { peer, packet } => {
-                let to = peer.0 as usize - 1;
-                self.network.send_datagram(self.now, (number, to), packet, &mut self.agenda);
-            }
-            Effect::ToClient { client, frame } => {
-                let at = self.now + self.network.client_delay();
-                if !self.network.loses_client() {
-                    self.agenda.push(at, Event::Answer { client, bytes: encoded(&frame, now) });
-                }
-            }
-            Effect::Disk(request) => {
-                if let Some((delay, event)) = process.disk.request(request) {
-                    let life = process.life;
-                    self.agenda.push(self.now + delay, Event::Disk { node: number, life, event });
-                }
-            }
-            Effect::Alarm(Alarm::ManySiblings { .. }) => {}
-            Effect::Alarm(Alarm::DamagedRecord { .. }) if self.oracle.was_damaged(number) => {}
-            Effect::Alarm(Alarm::ClockAhead { .. }) if self.clocks_are_apart() => {}
-            Effect::Alarm(Alarm::RolledBack { .. } | Alarm::RecoveryStuck { .. }) => {}
-            Effect::Alarm(alarm) => self.fail(format!("n{} raises {alarm:?}", number + 1)),
-            Effect::Halt(why) => {
-                self.trace.line(|| format!("{} n{} halts: {why}", time(self.now), number + 1));
-                let back = if self.healed { SECOND } else { self.options.request_timeout };
-                self.crash(number, self.now + back);
-            }
-            Effect::Disconnect(peer) => {
-                self.network.disconnect(self.now, number, peer.0 as usize - 1, &mut self.agenda);
-            }
-            // No client of this world asks for it.
-            Effect::Drain => {}
-            Effect::Abandon(why) => {
-                self.trace.line(|| format!("{} n{} gives its disk up: {why}", time(self.now), number + 1));
-                self.replace_disk(number, self.now + self.options.request_timeout, None);
-            }
-            Effect::Observe(observation) => self.observed(number, &observation),
         }
     }
 }
