@@ -88,4 +88,4 @@ fn row(key: u64) -> Row {
 
 const DECODED: u64 = 3;
 /// Keys, records and the nodes of ordered maps.
-const COMMITTED: u64 = 366;
+const COMMITTED: u64 = 303;

@@ -120,7 +120,7 @@ pub(super) const SETTINGS: &[Setting] = &[
     Setting {
         key: "write_buffer_bytes",
         help: "Memory for writes that are not in tables yet, as in `16MiB`; a few such buffers may wait",
-        more: "A node uses three quarters of it or more, each node another part, so that replicas do not write out at once. Too little and the disk writes more often; too much and a restart replays longer",
+        more: "A node uses three quarters of it or more, each node another part, so that replicas do not write out at once; a data directory keeps what it was made with. Too little and the disk writes more often; too much and a restart replays longer",
         field: Field::Bytes(|p| &mut p.write_buffer_bytes, MIB..=TIB),
     },
     Setting {

@@ -75,7 +75,7 @@ pub enum RecoveryTicket {
     /// A reading that the clock must not fall behind (rule D1).
     Clock,
     /// A copy of a damaged record.
-    Quarantined,
+    Quarantined(u64),
     /// What takes the place of a damaged record.
     Restored(u64),
 }
@@ -176,8 +176,8 @@ impl Recovery {
         }
         let has_room = !matches!(result, DiskResult::Written(Err(WriteError::Engine(_))));
         match ticket {
-            // What is not in quarantine is found again.
-            RecoveryTicket::Clock | RecoveryTicket::Quarantined => {}
+            RecoveryTicket::Clock => {}
+            RecoveryTicket::Quarantined(number) => self.refetch.quarantined(turn, number, &result),
             RecoveryTicket::Restored(number) => self.refetch.restored(turn, number, &result),
             RecoveryTicket::State { pull, row } => {
                 // A record of this node's own that is damaged already, or contradicts the source's, is refused

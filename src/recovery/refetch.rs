@@ -1,6 +1,7 @@
 //! Getting back single keys whose records are damaged (rule S3).
 //!
-//! A record that fails its checksum is refused: this replica answers no read of the key and takes no store of it. It
+//! A record that fails its checksum is refused: this replica answers no read of the key and takes no store of it, once it has
+//! looked. (The commit step may still know what it wrote there, and mend it: then there is nothing to get back.) It
 //! is put in quarantine, with a copy, and the key is pulled from the other replicas. Once N-Q+1 of them have said what
 //! they hold durably, the merge of that takes the record's place: it has all that a quorum with this replica in it ever
 //! acknowledged, by the same count as for a range of a lost disk.
@@ -34,7 +35,7 @@
 use std::collections::BTreeMap;
 
 use quorate_ring::{Actor, Duration, Instant, NodeId};
-use quorate_storage::{Merged, Row, State, Write, merge};
+use quorate_storage::{Merged, Row, State, Write, Written, merge};
 
 use super::{RecoveryTicket, Sources, recover::write};
 use crate::{
@@ -88,12 +89,30 @@ impl Refetch {
         if self.keys.len() >= KEYS_MAX || self.keys.values().any(|damaged| damaged.row == row) {
             return;
         }
-        write(turn, RecoveryTicket::Quarantined, Write::Quarantine { row: row.clone() });
         let number = self.request_ids.next().0;
+        write(turn, RecoveryTicket::Quarantined(number), Write::Quarantine { row: row.clone() });
         let timer = turn.now.mono + wait(turn);
         self.timers.set(timer, number);
         turn.quarantine.insert(row.clone());
         self.keys.insert(number, Damaged { row, stage: Stage::Waiting, timer, tries: 0 });
+    }
+
+    /// The disk has looked at the record again. If it is sound by now, a store that was under way has mended it, with all that
+    /// it had held: there is nothing to get back, and damage that comes later has a wait of its own. What is not in quarantine for
+    /// another reason is found again.
+    pub(super) fn quarantined(&mut self, turn: &mut Turn<'_>, number: u64, result: &DiskResult) {
+        if matches!(result, DiskResult::Written(Ok(Written::Sound))) {
+            self.end(turn, number);
+        }
+    }
+
+    fn end(&mut self, turn: &mut Turn<'_>, number: u64) -> bool {
+        let Some(damaged) = self.keys.remove(&number) else {
+            return false;
+        };
+        self.timers.cancel(damaged.timer, number);
+        turn.quarantine.remove(&damaged.row);
+        true
     }
 
     /// Whether the id is that of a pull of this room.
@@ -144,11 +163,7 @@ impl Refetch {
 
     /// The disk is done with a restored record. If it had no room the timer tries again.
     pub(super) fn restored(&mut self, turn: &mut Turn<'_>, number: u64, result: &DiskResult) {
-        if matches!(result, DiskResult::Written(Ok(_)))
-            && let Some(damaged) = self.keys.remove(&number)
-        {
-            self.timers.cancel(damaged.timer, number);
-            turn.quarantine.remove(&damaged.row);
+        if matches!(result, DiskResult::Written(Ok(_))) && self.end(turn, number) {
             turn.effects.push(Effect::Observe(Observation::Refetched));
         }
     }

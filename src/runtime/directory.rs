@@ -64,7 +64,7 @@ pub(super) fn open(path: &Path, owner: &Owner<'_>, settings: &ProcessSettings) -
 /// The replicas of a key take the same writes. With buffers of one size all of them would write theirs out at the same
 /// moment, and a quorum would wait for the slowest two of that; so a quorum has the others meanwhile.
 fn staggered(bytes: u64, node: NodeId) -> u64 {
-    // Multiples of the golden ratio, modulo 1, lie apart however many there are.
+    // Multiples of the golden ratio, modulo 1, lie apart, of a few dozen nodes far enough.
     let place = f64::from(node.0) * 0.618_033_988_749_895 % 1.0;
     let less = (bytes as f64 / 4.0 * place) as u64;
     (bytes - less).max(FjallOptions::WRITE_BUFFER_BYTES_MIN)

@@ -13,8 +13,8 @@ use bytes::Bytes;
 use quorate_ring::{Hlc, NodeId, TableKind, Tag};
 
 use crate::{
-    Batch, Content, Digests, Engine, EngineError, HintChange, MergeError, Merged, MetaWrite, Recovered, Row,
-    Siblings, Space, State, Version, VersionVector, hints, merge,
+    Batch, Content, DigestAnswer, Digests, Engine, EngineError, HintChange, MergeError, Merged, MetaWrite,
+    Recovered, Row, Siblings, Space, State, Version, VersionVector, hints, merge,
     merkle::{self, Pending},
     meta, record,
 };
@@ -208,7 +208,13 @@ impl Stage<'_> {
                 self.hlc_bound = self.hlc_bound.max(*bound);
                 Ok(Written::Meta)
             }
-            Write::Digest(work) => Ok(Written::Digest(self.digests.work(self.engine, work)?)),
+            Write::Digest(work) => {
+                let answer = self.digests.work(self.engine, work)?;
+                if let DigestAnswer::Walked(walked) = &answer {
+                    walked.damaged.iter().for_each(|row| self.is_damaged(&row.to_storage_key()));
+                }
+                Ok(Written::Digest(answer))
+            }
             Write::Meta(write) => {
                 meta::put(&mut self.batch, write);
                 Ok(Written::Meta)
@@ -351,14 +357,14 @@ impl Stage<'_> {
                     let record = record::encode(&key, &state);
                     let hash = merkle::hash(&key, &record);
                     changes.extend(self.digests.change(&key, slot.hash, hash));
-                    changed.extend(Row::from_storage_key(&key).map(|row| (row, Some(state.clone()))));
-                    records.push((key.clone(), Some(Remembered { state, hash })));
+                    changed.extend(Row::sharing(&key).map(|row| (row, Some(state.clone()))));
+                    records.push((key.clone(), Some(Remembered { state, hash, bytes: record.len() })));
                     self.batch.put(Space::Data, key, record);
                 }
                 // A damaged record goes: what it had been counted as nobody knows.
                 None => {
                     changes.extend(self.digests.change(&key, None, 0));
-                    changed.extend(Row::from_storage_key(&key).map(|row| (row, None)));
+                    changed.extend(Row::sharing(&key).map(|row| (row, None)));
                     records.push((key.clone(), None));
                     self.batch.remove(Space::Data, key);
                 }

@@ -43,13 +43,20 @@ impl Row {
 
     /// The inverse of [`Row::to_storage_key`]; `None` if `bytes` is too short to be a storage key.
     pub fn from_storage_key(bytes: &[u8]) -> Option<Self> {
+        let (token, table, key) = Self::parse(bytes)?;
+        Some(Self { token, table, key: Bytes::copy_from_slice(key) })
+    }
+
+    /// The same, with a key that shares the memory of `bytes`.
+    pub(crate) fn sharing(bytes: &Bytes) -> Option<Self> {
+        let (token, table, key) = Self::parse(bytes)?;
+        Some(Self { token, table, key: bytes.slice_ref(key) })
+    }
+
+    fn parse(bytes: &[u8]) -> Option<(Token, TableId, &[u8])> {
         let (token, rest) = bytes.split_first_chunk::<8>()?;
         let (table, key) = rest.split_first_chunk::<4>()?;
-        Some(Self {
-            token: Token::from_ordered_bytes(*token),
-            table: TableId(u32::from_be_bytes(*table)),
-            key: Bytes::copy_from_slice(key),
-        })
+        Some((Token::from_ordered_bytes(*token), TableId(u32::from_be_bytes(*table)), key))
     }
 }
 
@@ -74,6 +81,7 @@ mod tests {
 
         #[test]
         fn storage_keys_come_back_as_rows(row in rows()) {
+            prop_assert_eq!(Row::sharing(&row.to_storage_key()), Some(row.clone()));
             prop_assert_eq!(Row::from_storage_key(&row.to_storage_key()), Some(row));
         }
 

@@ -1,9 +1,10 @@
 //! What the step does about damaged records (rule S3).
 
+use bytes::Bytes;
 use quorate_ring::Hlc;
 
 use super::{Horizon, Slot, Stage, WriteError, WriteResult, Written, check_state};
-use crate::{Row, Space, State, StoreTerms, VersionVector, quarantine, record};
+use crate::{Merged, Row, Space, State, StoreTerms, VersionVector, merge, quarantine, record};
 
 impl Stage<'_> {
     /// Copies the record of `row` into the quarantine, if it is damaged and not there yet. From here on writes meet what
@@ -15,8 +16,7 @@ impl Stage<'_> {
             // The batch puts a sound record in its place.
             return Ok(Written::Sound);
         }
-        self.slots.remove(&key);
-        self.recent.forget(&key);
+        self.look_again(&key);
         let Some(found) = self.engine.get(Space::Data, &key)? else {
             return Ok(Written::Sound);
         };
@@ -33,7 +33,9 @@ impl Stage<'_> {
     /// which the copy in quarantine stays: nobody else has what it held.
     pub(super) fn restore(&mut self, row: &Row, state: Option<&State>, clocks: Hlc) -> WriteResult {
         let horizon = Horizon { clocks, lead: None };
-        self.recent.forget(&row.to_storage_key());
+        let key = row.to_storage_key();
+        let known = self.recent.get(&key).map(|record| record.state.clone());
+        self.look_again(&key);
         match self.slot(row).map(drop) {
             Err(WriteError::Corrupt(_)) => {}
             Err(error) => return Err(error),
@@ -46,16 +48,41 @@ impl Stage<'_> {
                 return Ok(result);
             }
         }
-        let held = state.map(|state| check_state(row, state)).transpose()?;
+        // What a store has mended meanwhile, and rotted again, is known here alone.
+        let state = match (&known, state) {
+            (Some(known), Some(state)) => match merge(Some(known), state)? {
+                Merged::Incoming => Some(state.clone()),
+                Merged::Joined(joined) => Some(joined),
+                Merged::Held => Some(known.clone()),
+            },
+            (known, state) => state.or(known.as_ref()).cloned(),
+        };
+        let held = state.as_ref().map(|state| check_state(row, state)).transpose()?;
         // Nothing that was durable here is known any more, so nothing is taken for seen.
-        let slot = Slot { state: state.cloned(), dirty: true, durable: VersionVector::new(), hash: None };
-        self.slots.insert(row.to_storage_key(), slot);
+        let slot = Slot { state, dirty: true, durable: VersionVector::new(), hash: None };
+        self.slots.insert(key.clone(), slot);
         let Some(held) = held else {
             return Ok(Written::Sound);
         };
-        self.batch.remove(Space::Quarantine, row.to_storage_key());
+        self.batch.remove(Space::Quarantine, key);
         self.hlc_bound = self.hlc_bound.max(horizon.seen(held.hlc));
         Ok(Written::Stored { held, more: None })
+    }
+
+    /// Has the next write of the key meet what is on the disk, unless this batch puts another record there.
+    fn look_again(&mut self, key: &Bytes) {
+        if self.slots.get(key).is_some_and(|slot| !slot.dirty) {
+            self.slots.remove(key);
+        }
+        self.recent.forget(key);
+    }
+
+    /// A walk has met a damaged record under `key`, and has not counted it.
+    pub(super) fn is_damaged(&mut self, key: &Bytes) {
+        self.look_again(key);
+        if let Some(slot) = self.slots.get_mut(key) {
+            slot.hash = None;
+        }
     }
 
     /// Takes `row` out of the quarantine, if it is there.

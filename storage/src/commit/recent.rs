@@ -11,7 +11,10 @@
 //! - A record that is damaged on disk is replaced by the next store as if it were sound: the merge is with what was
 //!   written, and it is written whole. One that changes nothing is acknowledged as if the damage came a moment later. Once
 //!   anybody has seen the damage and asked for the quarantine (rule S3) the key is forgotten: stores that were asked for
-//!   after it meet the damaged record, and wait for its restoration.
+//!   after it meet the damaged record, and wait for its restoration. If a store had mended it by then, there is nothing to
+//!   restore, and damage that comes later is found anew.
+//! - A walk over the records counts none that is damaged, so its key is forgotten as well: a store that took the hash of
+//!   the sound one out of the leaf would take out what is not in it (rule A1).
 //!
 //! What would break it: a record remembered when it is staged, whose batch finds no room: a copy of it that comes from
 //! another replica would look covered, and be acknowledged, without being anywhere on this disk. A key remembered beyond
@@ -39,6 +42,8 @@ pub(super) struct Remembered {
     pub(super) state: State,
     /// What it adds to its leaf: [`crate::merkle::hash`].
     pub(super) hash: u64,
+    /// As long it is on disk.
+    pub(super) bytes: usize,
 }
 
 /// Weighs what an entry takes, values included, although who reads may hold them too.
@@ -47,7 +52,7 @@ struct Weight;
 
 impl Weighter<Bytes, Remembered> for Weight {
     fn weight(&self, key: &Bytes, record: &Remembered) -> u64 {
-        (size_of::<(Bytes, Remembered)>() + OVERHEAD_BYTES + key.len() + record.state.bytes_len()) as u64
+        (size_of::<(Bytes, Remembered)>() + OVERHEAD_BYTES + key.len() + record.bytes) as u64
     }
 }
 
@@ -69,7 +74,7 @@ impl Recent {
         let Some(records) = &mut self.records else {
             return;
         };
-        if record.state.bytes_len() > VALUE_BYTES_MAX {
+        if record.bytes > RECORD_BYTES_MAX {
             records.remove(&key);
         } else {
             records.insert(key, record);
@@ -91,7 +96,7 @@ impl std::fmt::Debug for Recent {
     }
 }
 
-/// A longer state costs the disk about as much as a batch of short ones, and would drive many of them out.
-const VALUE_BYTES_MAX: usize = 64 * 1024;
+/// A longer record costs the disk about as much as a batch of short ones, and would drive many of them out.
+const RECORD_BYTES_MAX: usize = 64 * 1024;
 /// A slot of the table, links, and what allocators round up.
 const OVERHEAD_BYTES: usize = 64;

@@ -11,7 +11,7 @@
 //! At any moment, for each cell that is not *dirty*: leaf = XOR over the records that are durable. By induction:
 //!
 //! - A change is worked out against the durable record (or the batch's own overlay of it), whose checksum was
-//!   verified first (rule S3) or which the step itself has written, and applied when its batch is durable, before the next one is staged. A batch that fails
+//!   verified first (rule S3), or which the step itself has written and no walk has found damaged since, and applied when its batch is durable, before the next one is staged. A batch that fails
 //!   changes nothing. Changes made after the crash of the process do not exist.
 //! - Where the old record was damaged its hash is not known: the cell becomes dirty.
 //! - A dirty cell is walked again ([`Walk`]), in the order of storage keys, a bounded piece at a time, between two

@@ -153,13 +153,46 @@ fn nothing_is_acknowledged_from_memory_once_the_damage_is_known() {
     assert!(matches!(committer.run(&engine, &[known])[0], Err(WriteError::Corrupt(_))));
 }
 
-/// A restored state takes the place of the damaged record, not of the one that is remembered.
+/// What was acknowledged since the quarantine, because a store had mended the record, and has rotted again: nothing of it
+/// is lost to what other replicas held, and the damaged record does not stay because of what was covered in the same batch.
 #[test]
-fn a_restore_does_not_take_what_it_remembers_for_what_is_there() {
-    let (engine, mut committer) = remembers_a_damaged_record();
-    let older = Write::Restore { row: row(1), state: Some(state(4, "older")), clocks: Hlc(u64::MAX) };
-    assert!(matches!(committer.run(&engine, &[older])[0], Ok(Written::Stored { .. })));
-    assert_eq!(read(&engine, &row(1)), Ok(Some(state(4, "older"))));
-    let next = Written::Stored { held: state(5, "a").tag(), more: None };
-    assert_eq!(committer.run(&engine, &[store(1, state(5, "a"))]), [Ok(next)]);
+fn a_restore_brings_together_what_it_remembers_and_what_others_hold() {
+    let restored = |others: Option<State>, before: &[Write]| {
+        let (engine, mut committer) = remembers_a_damaged_record();
+        let restore = Write::Restore { row: row(1), state: others, clocks: Hlc(u64::MAX) };
+        let results = committer.run(&engine, &[before, &[restore]].concat());
+        assert!(matches!(results.last(), Some(Ok(Written::Stored { .. }))), "{results:?}");
+        read(&engine, &row(1)).unwrap().expect("it is there")
+    };
+    let covered = [store(1, state(4, "covered"))];
+    for before in [&[][..], &covered] {
+        assert_eq!(restored(Some(state(4, "older")), before), state(5, "a"));
+        assert_eq!(restored(Some(state(6, "newer")), before), state(6, "newer"));
+        assert_eq!(restored(None, before), state(5, "a"));
+    }
+}
+
+/// A walk leaves a damaged record out of the leaf, so nothing takes it out once more (rule A1).
+#[test]
+fn a_store_over_a_record_that_a_walk_found_damaged_leaves_the_digests_right() {
+    let walk = || Write::Digest(DigestWork::Rebuild { records_max: 100 });
+    let next = || store(1, state(6, "b"));
+    for batches in [vec![vec![walk()], vec![next()]], vec![vec![walk(), next()]], vec![vec![next(), walk()]]]
+    {
+        let (engine, committer) = start();
+        let mut committer = committer.remembering(1 << 20);
+        committer.keep(Digests::load(&engine, Arc::new(Slicing::new(3, []))).unwrap());
+        committer.run(&engine, &[store(1, state(5, "a"))]);
+        assert!(engine.flip_bit(Space::Data, &row(1).to_storage_key(), 99));
+        for batch in batches {
+            committer.run(&engine, &batch);
+        }
+        let restore = Write::Restore { row: row(1), state: Some(state(6, "b")), clocks: Hlc(u64::MAX) };
+        committer.run(&engine, &[restore]);
+        for _ in 0..10 {
+            committer.run(&engine, &[walk()]);
+        }
+        assert!(committer.digests().dirty().is_empty());
+        assert_eq!(committer.digests().check(&engine), Ok(()));
+    }
 }
