@@ -62,7 +62,7 @@ impl Admission {
             // A peer stands for all of its clients, and still is not all there is.
             Origin::Peer(_) => NodeConfig::share_of_peer(config.requests_max),
             // What a page reads was admitted with it.
-            Origin::Scan(_) => config.requests_max,
+            Origin::Scan(_) | Origin::Repair => config.requests_max,
         };
         if self.in_flight >= config.requests_max || *of_origin >= most {
             return Err(overloaded(RETRY_AFTER));

@@ -14,6 +14,7 @@ impl Operation {
         let round = match &mut self.work {
             Work::Read(read) => read.round(),
             Work::Write(write) => write.round(),
+            Work::Cas(proposer) => proposer.round(),
             Work::Forward(forwarding) => {
                 let place = self.task.plan.place(peer)?;
                 self.task.failed(place, CONNECTION_LOST);
@@ -38,6 +39,10 @@ impl Operation {
             Work::Write(write) => {
                 write.disown(place);
                 write.round()
+            }
+            Work::Cas(proposer) => {
+                proposer.disown(place);
+                proposer.round()
             }
             // A loss of connection comes with it.
             Work::Forward(_) => return None,

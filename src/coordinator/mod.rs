@@ -5,6 +5,7 @@
 //! is `plan`, a pure function.
 
 mod admission;
+mod cas;
 mod comparison;
 mod context;
 mod crowded;
@@ -21,6 +22,7 @@ mod refusal;
 mod scan;
 mod step;
 mod stragglers;
+mod unconfirmed;
 mod write;
 
 use std::collections::BTreeMap;
@@ -36,6 +38,7 @@ pub use step::Step;
 
 use self::{
     admission::Admission,
+    cas::{Chains, Change},
     comparison::Comparisons,
     forward::Forwarding,
     operation::{Conclusion, Operation, Origin, Work},
@@ -63,6 +66,11 @@ pub struct Coordinator {
     comparisons: Comparisons,
     /// Pages of tables that clients read in the order of tokens.
     scans: Scans,
+    /// Whose turn it is of those that make rounds of `cas` keys.
+    chains: Chains,
+    /// Those whose turn has come since.
+    their_turn: Vec<OperationId>,
+    takes_turns: bool,
     timers: Timers<OperationId>,
     /// Writes that were answered before every replica had confirmed them.
     stragglers: Stragglers,
@@ -81,6 +89,9 @@ impl Coordinator {
             admission: Admission::default(),
             comparisons: Comparisons::default(),
             scans: Scans::default(),
+            chains: Chains::default(),
+            their_turn: Vec::new(),
+            takes_turns: false,
             timers: Timers::default(),
             awaiting_clock: Vec::new(),
             next_id: OperationId::first_of(actor),
@@ -116,7 +127,9 @@ impl Coordinator {
             if must_forward(turn, &plan) {
                 return match origin {
                     Origin::Client(_) => Ok((plan, Work::Forward(Forwarding::new(request)))),
-                    Origin::Peer(_) | Origin::Scan(_) => Err(RequestError::not_applied(Failure::NotAReplica)),
+                    Origin::Peer(_) | Origin::Scan(_) | Origin::Repair => {
+                        Err(RequestError::not_applied(Failure::NotAReplica))
+                    }
                 };
             }
             let intent = match request {
@@ -125,6 +138,9 @@ impl Coordinator {
                 }
                 Forward::Delete(_) => Intent::Delete,
             };
+            if plan.kind == TableKind::Cas {
+                return Ok(cas::propose(plan, Change::Write(intent)));
+            }
             Ok((plan, Work::Write(Box::new(Write::new(intent, context)))))
         });
         self.begin(turn, origin, header, planned);
@@ -227,6 +243,9 @@ impl Coordinator {
         for (id, straggler) in self.stragglers.iter() {
             assert!(self.timers.holds(straggler.deadline, *id), "every straggler has a timer");
         }
+        let rounds = self.operations.values().filter(|o| matches!(o.work, Work::Cas(_))).count();
+        assert!(self.chains.len() <= rounds, "whoever has its turn, or waits for it, is under way");
+        assert!(self.their_turn.is_empty(), "whose turn it is has begun");
         let under_way = self.operations.len() + self.scans.len();
         assert_eq!(self.admission.in_flight(), under_way, "admission counts what is under way");
     }
@@ -255,8 +274,7 @@ impl Coordinator {
             }
         };
         let id = self.next_id();
-        self.keep(Operation::new(id, admitted, header, plan, work));
-        self.advance(turn, id, Operation::start);
+        self.start(turn, Operation::new(id, admitted, header, plan, work));
     }
 
     fn next_id(&mut self) -> OperationId {
@@ -286,11 +304,18 @@ impl Coordinator {
             return;
         };
         let timer_before = operation.timer_at();
-        let conclusion = event(operation, turn);
+        let mut conclusion = event(operation, turn);
+        let chains = &mut self.chains;
+        if conclusion.is_none() && operation.turns_to_round() && chains.enter(&operation.task.plan.row, id) {
+            conclusion = operation.start(turn);
+        }
+        if conclusion.is_none() && operation.lets_others_go_on() {
+            self.their_turn.extend(chains.leave(&operation.task.plan.row, id));
+        }
         if let Some(conclusion) = conclusion {
             self.timers.cancel(timer_before, id);
             self.finish(turn, id, conclusion);
-            return;
+            return self.take_turns(turn);
         }
         if operation.timer_at() != timer_before || !self.timers.holds(timer_before, id) {
             self.timers.cancel(timer_before, id);
@@ -299,12 +324,16 @@ impl Coordinator {
         if operation.awaits_clock() && !self.awaiting_clock.contains(&id) {
             self.awaiting_clock.push(id);
         }
+        self.take_turns(turn);
     }
 
     fn finish(&mut self, turn: &mut Turn<'_>, id: OperationId, conclusion: Conclusion) {
         let Some(operation) = self.operations.remove(&id) else {
             return;
         };
+        if let Work::Cas(_) = &operation.work {
+            self.their_turn.extend(self.chains.leave(&operation.task.plan.row, id));
+        }
         let (origin, header) = (operation.origin(), operation.header());
         self.admission.ended(turn.now.mono, operation.task.admitted, conclusion.is_ok());
         let hints_before = turn.hints.len();
@@ -315,6 +344,7 @@ impl Coordinator {
         });
         match origin {
             Origin::Scan(page) => self.row_read(turn, page, id, conclusion),
+            Origin::Repair => {}
             Origin::Client(_) | Origin::Peer(_) => {
                 turn.effects.push(Effect::Observe(operation.observation(turn.now.mono, &conclusion)));
                 conclude(turn, origin, header, conclusion);
@@ -394,8 +424,8 @@ fn conclude(turn: &mut Turn<'_>, origin: Origin, header: Header, conclusion: Con
             let message = PeerMessage::Forwarded(Forwarded { result });
             turn.effects.push(Effect::ToPeer { peer, frame: Frame { header, message } });
         }
-        // It is told where the operation ends.
-        Origin::Scan(_) => {}
+        // It is told where the operation ends, if anybody is.
+        Origin::Scan(_) | Origin::Repair => {}
     }
 }
 

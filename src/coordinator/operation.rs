@@ -6,15 +6,14 @@ use quorate_storage::{Row, State, StoreTerms, WriteError, Written};
 use super::{
     Failed, OperationId, Step,
     admission::Admitted,
+    cas::{Change, Proposer},
     comparison::Comparison,
     context,
     forward::Forwarding,
     plan::Plan,
     quorum::Tracker,
     read::{Comparing, Read},
-    reason,
-    stragglers::Refused,
-    timeout,
+    reason, timeout,
     write::Write,
 };
 use crate::{
@@ -79,23 +78,6 @@ impl ReplicaAnswer {
 /// How a request ends.
 pub(super) type Conclusion = Result<ClientMessage, RequestError>;
 
-/// What a write that has ended leaves to do.
-#[derive(Debug)]
-pub(super) struct Unconfirmed {
-    /// The round in which the state was sent.
-    pub(super) round: u8,
-    /// Where.
-    pub(super) row: Row,
-    /// What.
-    pub(super) state: State,
-    /// Replicas that are known not to have stored it for this write.
-    pub(super) failed: Vec<NodeId>,
-    /// Replicas of which nothing was heard.
-    pub(super) outstanding: Vec<NodeId>,
-    /// What those said that refused it.
-    pub(super) refusals: Refused,
-}
-
 /// One request under way.
 #[derive(Debug)]
 pub(super) struct Operation {
@@ -110,6 +92,8 @@ pub(super) enum Work {
     Read(Read),
     /// A write.
     Write(Box<Write>),
+    /// A write of a `cas` table, or a read of one whose replicas disagree.
+    Cas(Box<Proposer>),
     /// A write that another node carries out.
     Forward(Forwarding),
 }
@@ -123,6 +107,8 @@ pub(super) enum Origin {
     Peer(NodeId),
     /// A page of a scan, for one of its keys.
     Scan(OperationId),
+    /// This node itself, which has found that replicas of a `cas` key cannot be brought together otherwise.
+    Repair,
 }
 
 /// What the sender of a state wants beside its being kept.
@@ -164,6 +150,7 @@ impl Operation {
         match &mut self.work {
             Work::Read(read) => read.start(&mut self.task, turn),
             Work::Write(write) => write.start(&mut self.task, turn),
+            Work::Cas(proposer) => proposer.start(&mut self.task, turn),
             Work::Forward(forwarding) => forwarding.start(&mut self.task, turn),
         }
     }
@@ -183,8 +170,28 @@ impl Operation {
         match &mut self.work {
             Work::Read(read) => read.answered(&mut self.task, turn, place, step.round, answer),
             Work::Write(write) => write.answered(&mut self.task, turn, place, step.round, answer),
+            Work::Cas(proposer) => proposer.answered(&mut self.task, turn, place, step.round, answer),
             Work::Forward(forwarding) => forwarding.answered(&mut self.task, turn, place, step.round, answer),
         }
+    }
+
+    /// Whether a read of a `cas` table is to go on as a round that changes nothing, because its replicas disagree (rule C3).
+    /// If so it is one from now on, and has yet to begin.
+    pub(super) fn turns_to_round(&mut self) -> bool {
+        let Work::Read(read) = &self.work else {
+            return false;
+        };
+        let Some(rival) = read.needs_round() else {
+            return false;
+        };
+        self.task.hedge_at = None;
+        self.work = Work::Cas(Box::new(Proposer::new(Change::Nothing, read.round(), rival)));
+        true
+    }
+
+    /// Whether other requests for rounds of its key need not wait for it any more.
+    pub(super) fn lets_others_go_on(&self) -> bool {
+        matches!(&self.work, Work::Cas(proposer) if proposer.is_decided(self.task.plan.quorum()))
     }
 
     /// The clock may go on.
@@ -192,6 +199,7 @@ impl Operation {
         match &mut self.work {
             Work::Read(read) => read.clock_reserved(&mut self.task, turn),
             Work::Write(write) => write.clock_reserved(&mut self.task, turn),
+            Work::Cas(proposer) => proposer.clock_reserved(&mut self.task, turn),
             Work::Forward(_) => None,
         }
     }
@@ -212,6 +220,7 @@ impl Operation {
         match &mut self.work {
             Work::Read(read) => read.hedge(&mut self.task, turn),
             Work::Write(write) => write.hedge(&mut self.task, turn),
+            Work::Cas(proposer) => proposer.hedge(&mut self.task, turn),
             Work::Forward(_) => None,
         }
     }
@@ -226,6 +235,7 @@ impl Operation {
         match &self.work {
             Work::Read(read) => read.awaits_clock(self.task.plan.own),
             Work::Write(write) => write.awaits_clock(),
+            Work::Cas(proposer) => proposer.awaits_clock(),
             Work::Forward(_) => false,
         }
     }
@@ -247,6 +257,7 @@ impl Operation {
         match &self.work {
             Work::Read(read) => read.tracker().is_outstanding(place),
             Work::Write(write) => write.tracker().is_some_and(|t| t.is_outstanding(place)),
+            Work::Cas(proposer) => proposer.tracker().is_some_and(|t| t.is_outstanding(place)),
             Work::Forward(forwarding) => forwarding.waits_for(place),
         }
     }
@@ -268,6 +279,7 @@ impl Operation {
         let (operation, is_write) = match &self.work {
             Work::Read(_) => ("get", false),
             Work::Write(write) => (write.name(), true),
+            Work::Cas(proposer) => (proposer.name(), proposer.is_write()),
             Work::Forward(forwarding) => (forwarding.name(), true),
         };
         let outcome = match conclusion {
@@ -281,38 +293,12 @@ impl Operation {
         Observation::Request { request, step, operation, consistency, forwarded, outcome, nanos }
     }
 
-    /// What the end of it leaves to do: nothing, unless a state was sent. A write that was not acknowledged is not
-    /// brought to those that found its clock ahead (rule V2).
-    pub(super) fn unconfirmed(&self, turn: &Turn<'_>, applied: bool) -> Option<Unconfirmed> {
-        let Work::Write(write) = &self.work else {
-            return None;
-        };
-        let (tracker, state) = write.sent()?;
-        let plan = &self.task.plan;
-        let missing = plan.missing(turn, tracker.succeeded());
-        if missing.is_empty() {
-            return None;
-        }
-        let nodes = |which: &dyn Fn(usize) -> bool| {
-            missing.iter().filter(|place| which(*place)).map(|place| plan.replicas[place]).collect()
-        };
-        Some(Unconfirmed {
-            round: write.round(),
-            row: plan.row.clone(),
-            state: state.clone(),
-            failed: nodes(&|place| {
-                !tracker.is_outstanding(place) && (applied || !write.is_refused_as_ahead(place))
-            }),
-            refusals: write.refused(&self.task),
-            outstanding: nodes(&|place| tracker.is_outstanding(place)),
-        })
-    }
-
     /// Panics if the state contradicts itself.
     pub(super) fn validate(&self) {
         match &self.work {
             Work::Read(read) => read.validate(),
             Work::Write(write) => write.validate(),
+            Work::Cas(proposer) => proposer.validate(),
             Work::Forward(_) => {}
         }
     }
@@ -321,6 +307,7 @@ impl Operation {
         match &self.work {
             Work::Read(read) => RequestError::not_applied(read.timeout(&self.task)),
             Work::Write(write) => write.timeout(&self.task),
+            Work::Cas(proposer) => proposer.timeout(&self.task),
             Work::Forward(forwarding) => forwarding.timeout(&self.task),
         }
     }
@@ -361,7 +348,11 @@ impl Task {
             if defer {
                 turn.deferrals.defer(turn.now.mono, row);
             }
-            let terms = StoreTerms { horizon: turn.clock.own_horizon(turn.now, fresh), report };
+            let terms = StoreTerms {
+                horizon: turn.clock.own_horizon(turn.now, fresh),
+                report,
+                ..StoreTerms::default()
+            };
             let operation = replica::store_operation(row.clone(), state, terms);
             return self.use_own_disk(turn, round, None, operation);
         }

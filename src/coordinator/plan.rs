@@ -9,7 +9,7 @@ use super::{context, quorum::Places};
 use crate::node::Mutant;
 use crate::{
     node::Turn,
-    wire::{Delete, Failure, Forward, KEY_BYTES_MAX, Put, RequestError},
+    wire::{CompareAndSet, Condition, Delete, Failure, Forward, KEY_BYTES_MAX, Put, RequestError},
 };
 
 /// Whom a request concerns and what it needs of them.
@@ -161,6 +161,31 @@ pub(super) fn row_of_page(
     plan(turn, row.table, &row.key, consistency, Consistency::required_reads)
 }
 
+/// Plans a write of a `cas` table that depends on what the key holds.
+pub(super) fn compare_and_set(turn: &mut Turn<'_>, request: &CompareAndSet) -> Result<Plan, RequestError> {
+    let refuse = |failure| Err(RequestError::not_applied(failure));
+    let CompareAndSet { table, key, condition, value, consistency } = request;
+    let wanted = if let Condition::Value(wanted) = condition { Some(wanted) } else { None };
+    for value in value.iter().chain(wanted) {
+        if let Err(failure) = check_value(turn, value, None) {
+            return refuse(failure);
+        }
+    }
+    let plan = plan(turn, *table, key, *consistency, Consistency::required_writes)?;
+    if plan.kind != TableKind::Cas {
+        return refuse(Failure::BadRequest(CAS_ONLY.to_owned()));
+    }
+    check_cas(&plan)?;
+    plan.check_alive(turn)?;
+    Ok(plan)
+}
+
+/// Rounds are decided by quorums, whatever a client settles for (rule C1).
+fn check_cas(plan: &Plan) -> Result<(), RequestError> {
+    let bad = |why: &str| Err(RequestError::not_applied(Failure::BadRequest(why.to_owned())));
+    if plan.is_strict() { Ok(()) } else { bad("cas tables are written at QUORUM or above") }
+}
+
 /// Plans a write, and reads the context that it carries.
 pub(super) fn write(
     turn: &mut Turn<'_>,
@@ -193,7 +218,17 @@ pub(super) fn write(
     match () {
         () if consistency == Consistency::Any => bad("ANY is for siblings tables only (rule Q2): use ONE"),
         () if sloppy => bad("SLOPPY is for siblings tables only (rule Q2)"),
+        () if context.is_some() && plan.kind == TableKind::Cas => {
+            bad("only siblings tables take a context: use IF")
+        }
         () if context.is_some() => bad("only siblings tables take a context: here the latest write wins"),
+        () if plan.kind == TableKind::Cas => {
+            if matches!(request, Forward::Put(Put { ttl_ms: Some(_), .. })) {
+                return bad("values of cas tables do not expire: a TTL is for siblings and register tables");
+            }
+            check_cas(&plan)?;
+            plan.check_alive(turn).map(|()| (plan, None))
+        }
         () => plan.check_alive(turn).map(|()| (plan, None)),
     }
 }
@@ -211,6 +246,8 @@ fn check_value(turn: &Turn<'_>, value: &Bytes, ttl_ms: Option<u64>) -> Result<()
     }
 }
 
+const CAS_ONLY: &str =
+    "conditions are for cas tables only: of others no quorum decides what a key holds at a time";
 /// A hundred years: far below where clock readings end.
 const TTL_MS_MAX: u64 = 100 * 365 * 24 * 3_600 * 1_000;
 

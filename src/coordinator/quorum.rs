@@ -91,6 +91,11 @@ impl Tracker {
         self.failed
     }
 
+    /// The places of all replicas.
+    pub fn places(&self) -> impl Iterator<Item = usize> + use<> {
+        0..usize::from(self.replicas)
+    }
+
     /// Whether nothing was heard of the replica at `place`.
     pub fn is_outstanding(&self, place: usize) -> bool {
         !self.succeeded.contains(place) && !self.failed.contains(place)

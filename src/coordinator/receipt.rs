@@ -96,6 +96,7 @@ impl Operation {
             Work::Forward(_) if error.receipt.is_some() => return error,
             Work::Read(read) => read.effort(&self.task, turn.now.mono),
             Work::Write(write) => write.effort(&self.task, turn.now.mono),
+            Work::Cas(proposer) => proposer.effort(turn.now.mono),
             Work::Forward(forwarding) => forwarding.effort(turn.now.mono),
         };
         match self.task.receipt_of_failure(turn, effort) {

@@ -28,6 +28,8 @@ enum Cause {
     Refused,
     /// It did nothing, because the tag is beyond what it accepts.
     ClockAhead(Hlc),
+    /// It did nothing, because it has promised itself to this later round.
+    Outbid(Tag),
 }
 
 impl Failed {
@@ -40,7 +42,15 @@ impl Failed {
     pub(super) fn limit(&self) -> Option<Hlc> {
         match self.cause {
             Cause::ClockAhead(limit) => Some(limit),
-            Cause::Unsure | Cause::Refused => None,
+            Cause::Unsure | Cause::Refused | Cause::Outbid(_) => None,
+        }
+    }
+
+    /// The later round that it has promised itself to, if it refused an earlier one (rule C1).
+    pub(super) fn outbid(&self) -> Option<Tag> {
+        match self.cause {
+            Cause::Outbid(promised) => Some(promised),
+            Cause::Unsure | Cause::Refused | Cause::ClockAhead(_) => None,
         }
     }
 
@@ -54,6 +64,7 @@ impl From<PeerRefusal> for Failed {
     fn from(refusal: PeerRefusal) -> Self {
         let cause = match refusal {
             PeerRefusal::ClockAhead { limit } => Cause::ClockAhead(limit),
+            PeerRefusal::Outbid { promised, .. } => Cause::Outbid(promised),
             PeerRefusal::WrongEpoch { .. }
             | PeerRefusal::WrongOwner
             | PeerRefusal::UnknownTable
@@ -77,6 +88,8 @@ pub(super) struct Refusals {
     refused: Places,
     /// Those of them that found the tag ahead of every clock.
     ahead: Places,
+    /// Those of them that have promised themselves to a later round.
+    outbid: Places,
     /// The most that any of those accepts.
     limit: Hlc,
     /// The greatest of the versions ahead of every clock that were kept in the write's place.
@@ -94,10 +107,18 @@ impl Refusals {
         if failed.cause != Cause::Unsure {
             self.refused.insert(place);
         }
+        if let Cause::Outbid(_) = failed.cause {
+            self.outbid.insert(place);
+        }
         if let Cause::ClockAhead(limit) = failed.cause {
             self.ahead.insert(place);
             self.limit = self.limit.max(limit);
         }
+    }
+
+    /// Whether the replica at `place` has promised itself to a later round.
+    pub(super) fn is_outbid(&self, place: usize) -> bool {
+        self.outbid.contains(place)
     }
 
     /// The replica at `place` keeps `held` in its place, which is ahead of every clock.

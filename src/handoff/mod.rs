@@ -219,7 +219,12 @@ impl Handoff {
             }
             HintTicket::Own(hint) => {
                 let (target, row, version) = *hint;
-                if let DiskResult::Written(Ok(Written::Stored { .. } | Written::Covered { .. })) = result {
+                // A proposal of a `cas` key that is hinted was chosen: whoever has promised a later round hears of it there.
+                if let DiskResult::Written(
+                    Ok(Written::Stored { .. } | Written::Covered { .. })
+                    | Err(WriteError::Merge(MergeError::Outbid { .. })),
+                ) = result
+                {
                     turn.effects.push(Effect::Observe(Observation::HintDropped));
                     forget(turn, target, row, Some(version));
                 }

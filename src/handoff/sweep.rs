@@ -123,7 +123,8 @@ fn is_own(turn: &Turn<'_>, row: &Row) -> bool {
 /// Merges a hint into this node's own records: from there anti-entropy gives it to its target.
 fn take_over(turn: &mut Turn<'_>, target: NodeId, row: Row, state: State) {
     turn.clock.observe_stored(turn.now, state.tag().hlc);
-    let terms = StoreTerms { horizon: turn.clock.horizon_for_peers(turn.now, false), report: false };
+    let terms =
+        StoreTerms { horizon: turn.clock.horizon_for_peers(turn.now, false), ..StoreTerms::default() };
     let ticket = Ticket::Hint(HintTicket::Own(Box::new((target, row.clone(), state.version()))));
     let operation = store_operation(row, state, terms);
     turn.effects.push(Effect::Disk(DiskRequest { ticket, deadline: Instant::NEVER, operation }));

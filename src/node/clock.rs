@@ -180,8 +180,13 @@ impl Clock {
 
     /// An actor for one write alone, which is not made on a state that this node holds.
     pub fn draw_actor(&mut self) -> Actor {
+        Actor(self.draw())
+    }
+
+    /// A random number: of this process, and another one each time.
+    pub fn draw(&mut self) -> u64 {
         self.actors_drawn += 1;
-        Actor(StdRng::seed_from_u64(self.actor.0 ^ self.actors_drawn.rotate_left(32)).random())
+        StdRng::seed_from_u64(self.actor.0 ^ self.actors_drawn.rotate_left(32)).random()
     }
 
     /// `bound` is durable.

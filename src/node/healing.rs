@@ -74,8 +74,9 @@ pub(super) fn inspected(turn: &mut Turn<'_>, inspection: Inspection, result: Dis
     let is_in_conflict = matches!(&result, DiskResult::Read(Ok(Some(state)))
         if turn.conflicts.within(&row, state).is_some());
     let held = match result {
-        DiskResult::Read(Ok(None)) => Held::Absent,
-        DiskResult::Read(Ok(Some(state))) => record(&state),
+        DiskResult::Read(Ok(state)) => {
+            state.and_then(State::told).map_or(Held::Absent, |state| record(&state))
+        }
         DiskResult::Read(Err(ReadError::Corrupt(why))) => {
             turn.damaged.push(row.clone());
             Held::Damaged(why.to_string())

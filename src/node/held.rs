@@ -54,6 +54,7 @@ impl HeldFrame {
                 ClientMessage::Get(get) => Some(Some(get.table)),
                 ClientMessage::Put(put) => Some(Some(put.table)),
                 ClientMessage::Delete(delete) => Some(Some(delete.table)),
+                ClientMessage::CompareAndSet(request) => Some(Some(request.table)),
                 ClientMessage::Scan(scan) => Some(Some(scan.table)),
                 ClientMessage::CreateTable(_)
                 | ClientMessage::AlterTable(_)

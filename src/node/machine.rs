@@ -41,7 +41,7 @@ pub struct Node {
     pub(super) source: Source,
     pub(super) handoff: Handoff,
     pub(super) repair: Repair,
-    draining: bool,
+    pub(super) draining: bool,
     /// As of when timers were fired last.
     fired_at: Option<Instant>,
     /// How many requests of clients have begun.
@@ -319,6 +319,9 @@ impl Node {
             ClientMessage::Get(get) => self.coordinator.get(turn, client, header, get),
             ClientMessage::Put(put) => self.coordinator.put(turn, client, header, put),
             ClientMessage::Delete(delete) => self.coordinator.delete(turn, client, header, delete),
+            ClientMessage::CompareAndSet(request) => {
+                self.coordinator.compare_and_set(turn, client, header, request);
+            }
             ClientMessage::Scan(scan) => self.coordinator.scan(turn, client, header, scan),
             ClientMessage::CreateTable(_)
             | ClientMessage::AlterTable(_)
@@ -352,6 +355,7 @@ impl Node {
             | ClientMessage::Tables(_)
             | ClientMessage::ClusterInfo(_)
             | ClientMessage::NodesDescribed(_)
+            | ClientMessage::ComparedAndSet(_)
             | ClientMessage::HealingDescribed(_)
             | ClientMessage::ReplicaRead(_)
             | ClientMessage::Draining(_)

@@ -63,6 +63,16 @@ pub enum Mutant {
     ScanIgnoresCuts,
     /// What a peer sends is remembered as if it were durable already (S1).
     CachedBeforeDurable,
+    /// A plain put of a `cas` table is stored under a ballot that nobody has promised (C1).
+    CasPlainWrites,
+    /// A replica of a `cas` key that has promised a later round acknowledges what it is sent (C1).
+    CasAcksOlder,
+    /// What one replica has accepted is answered before a quorum has (C3).
+    CasAnsweredEarly,
+    /// A write whose round was lost in its second phase is done again (C4).
+    CasRetried,
+    /// A replica that lost its state copies what others have accepted, and not what they have promised (C5).
+    CasCopiedWithoutPromise,
     /// A node that recovers counts on its own replica in what it coordinates (R7).
     RecoveringMints,
 }

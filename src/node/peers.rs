@@ -1,6 +1,6 @@
 //! What happens between a node and its peers: connections, and what arrives on them.
 
-use quorate_ring::{Incarnation, NodeId, Now};
+use quorate_ring::{Incarnation, NodeId, Now, Tag};
 use quorate_storage::{Life, PeerRecord, RecoveryRecord};
 
 use super::{DiskResult, Effect, Effects, Node, held::HeldFrame};
@@ -10,7 +10,8 @@ use crate::{
     membership::{Arrival, News, remember, send_standing},
     repair::Repair,
     wire::{
-        AfterLoss, Frame, HeldAnswer, PageFetched, PeerMessage, Refused, RequestId, RolledBack, Standing,
+        AfterLoss, Frame, HeldAnswer, PageFetched, PeerMessage, PeerRefusal, Refused, RequestId, RolledBack,
+        Standing,
     },
 };
 
@@ -76,7 +77,11 @@ impl Node {
             PeerMessage::FetchPage(fetch) => self.replica.fetch_page(turn, from, header, fetch),
             PeerMessage::PageFetched(fetched) => self.page_fetched(now, from, header.id, fetched, effects),
             PeerMessage::Stored(_) | PeerMessage::Refused(_) if Repair::is_own(header.id) => {
-                self.repair.answered(turn, from, header.id, matches!(message, PeerMessage::Stored(_)));
+                let is_stored = matches!(message, PeerMessage::Stored(_));
+                let given = self.repair.answered(turn, from, header.id, is_stored);
+                if let Some((row, _)) = given.filter(|(_, given)| lacks(&message, *given) && !self.draining) {
+                    self.coordinator.bring_together(turn, &row);
+                }
             }
             PeerMessage::Compare(_) if self.handoff.gives_much(from) => {
                 Repair::refuse_for_now(turn, from, header);
@@ -86,7 +91,10 @@ impl Node {
             PeerMessage::CompareKeys(compare) => self.repair.compare_keys(turn, from, header, compare),
             PeerMessage::KeysCompared(keys) => self.repair.keys_compared(turn, from, header.id, keys),
             PeerMessage::Stored(_) | PeerMessage::Refused(_) if Handoff::is_own(header.id) => {
-                self.handoff.answered(turn, from, header.id, matches!(message, PeerMessage::Stored(_)));
+                // Who has promised a later round never takes the proposal of an earlier one: it hears of the later ones, or
+                // is brought together with the others by repair.
+                let is_over = matches!(message, PeerMessage::Stored(_)) || is_outbid(&message);
+                self.handoff.answered(turn, from, header.id, is_over);
             }
             PeerMessage::KeepHint(keep) => self.handoff.keep_for_peer(turn, from, header, keep),
             PeerMessage::Fetched(_)
@@ -242,4 +250,15 @@ impl Node {
         self.standings.watch(turn);
         self.recovery.look(turn);
     }
+}
+
+/// Whether a replica of a `cas` key has promised a later round than that of what it was sent (rule C1).
+fn is_outbid(message: &PeerMessage) -> bool {
+    matches!(message, PeerMessage::Refused(Refused { refusal: PeerRefusal::Outbid { .. } }))
+}
+
+/// Whether it has nothing as new all the same: the later round has come to nothing yet.
+fn lacks(message: &PeerMessage, given: Tag) -> bool {
+    matches!(message, PeerMessage::Refused(Refused { refusal: PeerRefusal::Outbid { accepted, .. } })
+        if *accepted < Some(given))
 }

@@ -29,6 +29,7 @@ use crate::{
 mod asking;
 mod behind;
 mod bounds;
+mod cas;
 mod clocks;
 mod conflict;
 mod conflict_found;

@@ -48,7 +48,11 @@ impl Pulling {
             Some(Write::Store {
                 row: Row { token, table: self.table, key },
                 state,
-                terms: StoreTerms { horizon: Horizon { clocks, lead: None }, report: false },
+                terms: StoreTerms {
+                    horizon: Horizon { clocks, lead: None },
+                    copied: true,
+                    ..StoreTerms::default()
+                },
             })
         });
         let stores: Vec<_> = stores.collect();

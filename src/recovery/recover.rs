@@ -132,6 +132,11 @@ impl Recovery {
         // A clock that is ahead of all others must not carry this one along (rule V2).
         let clock = page.clock.min(turn.clock.horizon(turn.now));
         turn.clock.observe(clock);
+        #[cfg(feature = "mutants")]
+        let page = match turn.config.mutant {
+            Some(crate::node::Mutant::CasCopiedWithoutPromise) => without_promises(page),
+            _ => page,
+        };
         let replication = turn.catalog.table(pulling.table).map_or(0, |table| table.replication);
         let holds = |token| turn.ring.replicas(token, replication).contains(&turn.config.node);
         let (writes, damaged) = pulling.page(page, turn.clock.horizon(turn.now), holds);
@@ -466,6 +471,13 @@ pub(super) fn write(turn: &mut Turn<'_>, ticket: RecoveryTicket, write: Write) {
     let ticket = Ticket::Recovery(Box::new(ticket));
     let operation = DiskOperation::Write(write);
     turn.effects.push(Effect::Disk(DiskRequest { ticket, deadline: Instant::NEVER, operation }));
+}
+
+/// The mistake [`Mutant::CasCopiedWithoutPromise`](crate::node::Mutant::CasCopiedWithoutPromise).
+#[cfg(feature = "mutants")]
+fn without_promises(mut page: crate::wire::PulledPage) -> crate::wire::PulledPage {
+    page.states.iter_mut().for_each(|(_, state)| *state = state.as_message());
+    page
 }
 
 /// The number of this room; the ids of single keys are of 2.

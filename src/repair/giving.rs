@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use quorate_ring::{Instant, NodeId};
+use quorate_ring::{Instant, NodeId, Tag};
 use quorate_storage::{Row, State};
 
 use super::{PATIENCE, send};
@@ -11,13 +11,16 @@ use crate::{
     wire::{RequestId, Store},
 };
 
+/// A state on its way: whose, and which.
+pub(super) type Given = (Row, Tag);
+
 /// What one peer is given. What is lost on the way is found by the next comparison.
 #[derive(Debug, Default)]
 pub(super) struct Giving {
     rows: VecDeque<Row>,
     reading: usize,
     /// Sent, and until when an answer is waited for.
-    under_way: BTreeMap<RequestId, Instant>,
+    under_way: BTreeMap<RequestId, (Instant, Given)>,
 }
 
 impl Giving {
@@ -58,27 +61,28 @@ impl Giving {
             return;
         };
         let id = request_ids.next();
-        self.under_way.insert(id, turn.now.mono + PATIENCE);
+        let state = state.as_message();
+        self.under_way.insert(id, (turn.now.mono + PATIENCE, (row.clone(), state.tag())));
         let Row { table, key, .. } = row;
         send(turn, peer, id, Store { table, key, state, report: false, defer: false, fresh: false }.into());
     }
 
-    /// The peer answered; false if this was no state.
-    pub(super) fn answered(&mut self, id: RequestId) -> bool {
-        self.under_way.remove(&id).is_some()
+    /// The peer answered: what it was given; none if this was no answer to that.
+    pub(super) fn answered(&mut self, id: RequestId) -> Option<Given> {
+        self.under_way.remove(&id).map(|(_, given)| given)
     }
 
     /// Waits no longer for answers that are overdue; true if there were any.
     pub(super) fn drop_overdue(&mut self, now: Instant) -> bool {
         let before = self.under_way.len();
-        self.under_way.retain(|_, until| *until > now);
+        self.under_way.retain(|_, (until, _)| *until > now);
         self.under_way.len() < before
     }
 
     /// When [`Giving::drop_overdue`] is due.
     pub(super) fn timer(&self) -> Option<Instant> {
         // Ids rise, and so do their times.
-        self.under_way.values().next().copied()
+        self.under_way.values().next().map(|(until, _)| *until)
     }
 
     /// Panics if the state contradicts itself.

@@ -57,13 +57,15 @@ mod upkeep;
 use std::collections::{BTreeMap, BTreeSet};
 
 use quorate_ring::{Actor, Duration, Instant, NodeId, Ring, token_of};
-use quorate_storage::{DigestAnswer, DigestWork, EngineError, ReadError, Row, Write, WriteError, Written};
+use quorate_storage::{
+    DigestAnswer, DigestWork, EngineError, ReadError, Row, State, Write, WriteError, Written,
+};
 
 pub use self::answers::{CompareErrand, KeysErrand};
 pub use self::upkeep::Chore;
 use self::{
     agreement::Agreements,
-    giving::Giving,
+    giving::{Given, Giving},
     session::{Outcome, Session},
     sets::Sets,
     upkeep::Upkeep,
@@ -187,19 +189,27 @@ impl Repair {
         self.in_session(turn, peer, |session, scene| session.keys_compared(scene, id, answer));
     }
 
-    /// A peer acknowledged or refused a state, or refused a question.
-    pub fn answered(&mut self, turn: &mut Turn<'_>, peer: NodeId, id: RequestId, is_stored: bool) {
+    /// A peer acknowledged or refused a state, or refused a question. What state it was.
+    pub fn answered(
+        &mut self,
+        turn: &mut Turn<'_>,
+        peer: NodeId,
+        id: RequestId,
+        is_stored: bool,
+    ) -> Option<Given> {
         if let Some(giving) = self.giving.get_mut(&peer)
-            && giving.answered(id)
+            && let Some(given) = giving.answered(id)
         {
             if is_stored {
                 self.given += 1;
                 turn.effects.push(Effect::Observe(Observation::Repaired));
             }
             self.give(turn, peer);
-            return self.in_session(turn, peer, Session::given);
+            self.in_session(turn, peer, Session::given);
+            return Some(given);
         }
         self.in_session(turn, peer, |session, _| session.refused(id));
+        None
     }
 
     /// The disk is done with something. `Err` if the node must stop.
@@ -227,7 +237,7 @@ impl Repair {
                 }
                 if let Some(giving) = self.giving.get_mut(&peer) {
                     let state = match result {
-                        DiskResult::Read(Ok(state)) => state,
+                        DiskResult::Read(Ok(state)) => state.and_then(State::told),
                         _ => None,
                     };
                     giving.read(turn, peer, row, state, &mut self.request_ids);

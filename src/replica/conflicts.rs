@@ -19,7 +19,7 @@
 use std::collections::BTreeSet;
 
 use quorate_ring::{Actor, Hlc, TableId, Tag, Token};
-use quorate_storage::{Row, State};
+use quorate_storage::{Row, State, Version};
 
 /// The versions in question, by where their keys are: a token stands for its key, because a state counts only if it has
 /// the version.
@@ -75,7 +75,9 @@ impl Conflicts {
 }
 
 fn has(state: &State, tag: Tag) -> bool {
+    // Of a `cas` key it is the ballot that has two contents.
     state.contents().any(|(held, _)| held == tag)
+        || matches!(state, State::Cas(_)) && state.version() == Version::Tag(tag)
 }
 
 #[cfg(test)]

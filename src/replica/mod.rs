@@ -83,7 +83,8 @@ impl Replica {
         let tag = state.tag();
         let kind = state.kind();
         let horizon = turn.clock.horizon_for_peers(turn.now, fresh);
-        let operation = store_operation(row.clone(), state, StoreTerms { horizon, report });
+        let operation =
+            store_operation(row.clone(), state, StoreTerms { horizon, report, ..StoreTerms::default() });
         let errand = Errand { peer, header, row, want: None };
         if self.admit(turn, &errand, Some(kind)) {
             #[cfg(feature = "mutants")]
@@ -180,7 +181,7 @@ pub fn changed(turn: &mut Turn<'_>, result: DiskResult) {
     };
     for (row, state) in changes {
         turn.conflicts.changed(&row, state.as_ref());
-        match state {
+        match state.and_then(State::told) {
             Some(state) if !turn.quarantine.contains(&row) => turn.cache.update(row, state),
             _ => turn.cache.forget(&row),
         }
@@ -190,7 +191,9 @@ pub fn changed(turn: &mut Turn<'_>, result: DiskResult) {
 /// What a read of `row` by the disk has found.
 fn was_read(turn: &mut Turn<'_>, row: &Row, result: &DiskResult) {
     let found = match result {
-        DiskResult::Read(Ok(state)) if !turn.quarantine.contains(row) => Some(state.clone()),
+        DiskResult::Read(Ok(state)) if !turn.quarantine.contains(row) => {
+            Some(state.clone().and_then(State::told))
+        }
         _ => None,
     };
     if let Some(Some(state)) = &found {
@@ -228,7 +231,9 @@ pub fn own_outcome(
         was_read(turn, row, &result);
     }
     match (want, result) {
-        (Some(Want::Version), DiskResult::Read(Ok(state))) => Ok(version_of(state.as_ref())),
+        (Some(Want::Version), DiskResult::Read(Ok(state))) => {
+            Ok(version_of(state.and_then(State::told).as_ref()))
+        }
         (want, result) => {
             let message = outcome(turn, row, result)?;
             Ok(unless_in_conflict(turn, row, want, message))
@@ -260,7 +265,9 @@ pub fn in_conflict(tag: Tag) -> PeerRefusal {
 /// `Err` with the reason why this node must stop (rule S2).
 pub fn outcome(turn: &mut Turn<'_>, row: &Row, result: DiskResult) -> Result<PeerMessage, String> {
     let message = match result {
-        DiskResult::Read(Ok(state)) => Fetched { answer: Answer::State(state), clock: None }.into(),
+        DiskResult::Read(Ok(state)) => {
+            Fetched { answer: Answer::State(state.and_then(State::told)), clock: None }.into()
+        }
         DiskResult::Written(Ok(Written::Stored { held, more } | Written::Covered { held, more })) => {
             Stored { held, more }.into()
         }
@@ -307,6 +314,15 @@ fn write_failed(turn: &mut Turn<'_>, row: &Row, error: WriteError) -> Result<Pee
         WriteError::Engine(why) if why.is_fatal() => return Err(reason),
         WriteError::Engine(_) => return Ok(refused(PeerRefusal::Full)),
         WriteError::TagAhead { limit, .. } => return Ok(refused(PeerRefusal::ClockAhead { limit })),
+        #[cfg(feature = "mutants")]
+        WriteError::Merge(MergeError::Outbid { promised, .. })
+            if turn.config.mutant == Some(crate::node::Mutant::CasAcksOlder) =>
+        {
+            return Ok(Stored { held: promised, more: None }.into());
+        }
+        WriteError::Merge(MergeError::Outbid { promised, accepted }) => {
+            return Ok(refused(PeerRefusal::Outbid { promised, accepted }));
+        }
         WriteError::Merge(MergeError::EqualTagDifferentBytes(tag)) => found_conflict(turn, row, tag),
         WriteError::Corrupt(_) => {
             damaged(turn, row, &reason);
@@ -347,7 +363,10 @@ fn with_clock(turn: &mut Turn<'_>, message: PeerMessage) -> PeerMessage {
 /// A digest is made from the state that was read; what was not wanted does not travel.
 fn narrowed(message: PeerMessage, want: Option<Want>) -> PeerMessage {
     match (message, want) {
-        (PeerMessage::Fetched(Fetched { answer: Answer::State(state), clock }), Some(Want::Digest)) => {
+        // A digest does not tell that it is none of a vote.
+        (PeerMessage::Fetched(Fetched { answer: Answer::State(state), clock }), Some(Want::Digest))
+            if state.as_ref().is_none_or(State::is_vote) =>
+        {
             let digest = state.as_ref().map(|state: &State| (state.version(), state.digest()));
             Fetched { answer: Answer::Digest(digest), clock }.into()
         }

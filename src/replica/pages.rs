@@ -108,7 +108,9 @@ fn read_page(turn: &mut Turn<'_>, asker: NodeId, header: Header, fetch: FetchPag
 /// What the replica says of a page that was read.
 fn fetched(turn: &mut Turn<'_>, errand: &PageErrand, page: Page) -> PageFetched {
     let PageErrand { table, rows_max, want, .. } = *errand;
-    let Page { mut states, damaged: mut bad, next } = page;
+    let Page { states, damaged: mut bad, next } = page;
+    let told = states.into_iter().filter_map(|(key, state)| Some((key, state.told()?)));
+    let mut states: Vec<_> = told.collect();
     let mut until = next;
     if states.len() > rows_max {
         states.truncate(rows_max);
@@ -137,6 +139,7 @@ fn fetched(turn: &mut Turn<'_>, errand: &PageErrand, page: Page) -> PageFetched 
     let clock = shown_with(turn, expiring);
     let said = |state: State| match want {
         Want::State => Answer::State(Some(state)),
+        _ if !state.is_vote() => Answer::State(Some(state)),
         Want::Digest | Want::Version => Answer::Digest(Some((state.version(), state.digest()))),
     };
     let rows = states.into_iter().map(|(key, state)| (key, said(state))).collect();

@@ -57,6 +57,43 @@ pub struct Delete {
     pub sloppy: bool,
 }
 
+/// Write one key of a `cas` table if it holds what the client says (rules C1, C3).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CompareAndSet {
+    /// The table.
+    pub table: TableId,
+    /// The key.
+    pub key: Bytes,
+    /// What the key is to hold before.
+    pub condition: Condition,
+    /// The new value; none to delete the key.
+    pub value: Option<Bytes>,
+    /// How many replicas must acknowledge: QUORUM or more.
+    pub consistency: Consistency,
+}
+
+/// What a key is to hold for a write of it to be carried out.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Condition {
+    /// Nothing.
+    Absent,
+    /// Any value.
+    Present,
+    /// This value.
+    Value(Bytes),
+}
+
+impl Condition {
+    /// Whether a key meets it that holds `value`.
+    pub fn is_met_by(&self, value: Option<&Bytes>) -> bool {
+        match self {
+            Self::Absent => value.is_none(),
+            Self::Present => value.is_some(),
+            Self::Value(wanted) => value == Some(wanted),
+        }
+    }
+}
+
 /// Names a change of the cluster map for life: asked for twice, of one node or of two, it happens once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ChangeName {
@@ -184,6 +221,17 @@ pub struct Written {
     pub receipt: Receipt,
 }
 
+/// The answer to [`CompareAndSet`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ComparedAndSet {
+    /// Whether the condition was met, and the write with it applied. If not, nothing was changed.
+    pub applied: bool,
+    /// What the key holds, if the condition was not met; none if that is nothing.
+    pub found: Option<VersionedValue>,
+    /// How the answer came about.
+    pub receipt: Receipt,
+}
+
 /// The answer to [`CreateTable`]: it is decided, and a majority of the members serve the table. Whoever else is asked for
 /// it learns of it first.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -266,10 +314,14 @@ messages! {
         0x50 => Scan,
         /// Describe the backup.
         0x51 => DescribeBackup,
+        /// Write if a condition is met.
+        0x52 => CompareAndSet,
         /// Read done.
         0x60 => Got,
         /// Write or delete done.
         0x61 => Written,
+        /// Write if a condition is met, done.
+        0x62 => ComparedAndSet,
         /// Table created.
         0x63 => TableCreated,
         /// Tables listed.

@@ -22,8 +22,9 @@ mod scan;
 
 pub use backup::{BackUp, BackupDescribed, BackupStage, BackupStatus, DescribeBackup};
 pub use client::{
-    AlterTable, ChangeName, ClientMessage, ClusterInfo, CreateTable, Delete, DescribeCluster, DropTable, Get,
-    Got, ListTables, Put, TableChanged, TableCreated, Tables, TruncateTable, VersionedValue, Written,
+    AlterTable, ChangeName, ClientMessage, ClusterInfo, CompareAndSet, ComparedAndSet, Condition,
+    CreateTable, Delete, DescribeCluster, DropTable, Get, Got, ListTables, Put, TableChanged, TableCreated,
+    Tables, TruncateTable, VersionedValue, Written,
 };
 pub use frame::{Frame, FrameError, Header, Message, OperationId, RequestId, decode, encode, split};
 pub use handshake::{ClientHello, HandshakeMessage, HandshakeRefusal, PeerHello, PeerWelcome, Refusal};

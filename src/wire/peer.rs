@@ -160,6 +160,14 @@ pub enum PeerRefusal {
         /// The last reading that it accepts.
         limit: Hlc,
     },
+    /// Its key is of a `cas` table, and it has promised itself to a later round (rule C1): it took nothing.
+    #[error("has promised itself to the later round {promised}")]
+    Outbid {
+        /// That round.
+        promised: Tag,
+        /// The round whose proposal it accepted last; none for no round.
+        accepted: Option<Tag>,
+    },
     /// It has no room for more work (rule Q11).
     #[error("is overloaded")]
     Overloaded,

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use proptest::prelude::*;
 use quorate_ring::{Actor, Hlc, Tag};
 
-use crate::{Content, Register, Sibling, Siblings, State, VersionVector};
+use crate::{Accepted, Acceptor, Content, Register, Sibling, Siblings, State, VersionVector};
 
 pub(crate) fn tags() -> impl Strategy<Value = Tag> {
     (0_u64..6, 0_u64..3).prop_map(|(hlc, actor)| Tag { hlc: Hlc(hlc), actor: Actor(actor) })
@@ -20,14 +20,26 @@ pub(crate) fn contents() -> impl Strategy<Value = Content> {
     ]
 }
 
-/// Registers and siblings with any tags at all and no relation between tag and content.
+/// Registers, siblings and acceptors with any tags at all and no relation between tag and content.
 pub(crate) fn states() -> impl Strategy<Value = State> {
-    prop_oneof![registers(), siblings().prop_map(State::Siblings)]
+    prop_oneof![registers(), siblings().prop_map(State::Siblings), acceptors().prop_map(State::Cas)]
 }
 
 fn registers() -> impl Strategy<Value = State> {
     (any::<u64>(), any::<u64>(), contents()).prop_map(|(hlc, actor, content)| {
         State::Register(Register { tag: Tag { hlc: Hlc(hlc), actor: Actor(actor) }, content })
+    })
+}
+
+/// Acceptors with ballots in order; a ballot names one proposal.
+pub(crate) fn acceptors() -> impl Strategy<Value = Acceptor> {
+    let accepted = proptest::option::of(tags());
+    (tags(), accepted, any::<bool>()).prop_filter_map("no ballot", |(promised, accepted, copied)| {
+        let accepted = accepted.map(|ballot| {
+            let replaced = Tag { hlc: Hlc(ballot.hlc.0 / 2), actor: Actor(0) };
+            Accepted { ballot, write: ballot, replaced, content: written(ballot) }
+        });
+        Acceptor::try_from((promised, accepted, copied)).ok()
     })
 }
 

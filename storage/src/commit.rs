@@ -14,7 +14,7 @@ use quorate_ring::{Hlc, NodeId, TableKind, Tag};
 
 use crate::{
     Batch, Content, DigestAnswer, Digests, Engine, EngineError, HintChange, MergeError, Merged, MetaWrite,
-    Recovered, Row, Siblings, Space, State, Version, VersionVector, hints, merge,
+    Recovered, Row, Siblings, Space, State, Version, VersionVector, admit, copy, hints, merge,
     merkle::{self, Pending},
     meta, record,
 };
@@ -229,6 +229,9 @@ impl Stage<'_> {
         if tag.hlc > limit {
             return Err(WriteError::TagAhead { tag, limit });
         }
+        let merge = if terms.copied { copy } else { admit };
+        #[cfg(feature = "mutants")]
+        let merge = if terms.blindly { admit_blindly } else { merge };
         let (held, covered) = match merge(slot.state.as_ref(), state)? {
             Merged::Incoming => (state.clone(), false),
             Merged::Joined(joined) => (joined, false),
@@ -396,6 +399,20 @@ impl Stage<'_> {
             changes: changed,
             records,
         }
+    }
+}
+
+/// The mistake of [`StoreTerms::blindly`].
+#[cfg(feature = "mutants")]
+fn admit_blindly(held: Option<&State>, incoming: &State) -> Result<Merged, MergeError> {
+    match (held, incoming) {
+        (Some(State::Cas(held)), State::Cas(incoming))
+            if held.accepted().map(|held| held.ballot) < incoming.accepted().map(|new| new.ballot) =>
+        {
+            let promised = (held.promised().max(incoming.promised()), incoming.accepted().cloned(), false);
+            Ok(Merged::Joined(State::Cas(promised.try_into().expect("ballots in order"))))
+        }
+        _ => admit(held, incoming),
     }
 }
 

@@ -7,6 +7,7 @@
 //! [`MemoryEngine`]. The on-disk format and the durability argument are in `FORMAT.md`.
 
 mod backup;
+mod cas;
 mod clock;
 mod commit;
 mod engine;
@@ -28,6 +29,7 @@ pub use backup::{
     BackupData, BackupError, BackupManifest, BackupName, BackupReader, BackupTable, BackupWriter,
     BadBackupName, MergedBackups,
 };
+pub use cas::{Accepted, Acceptor, MalformedAcceptor};
 pub use clock::{BoundReached, HlcClock};
 pub use commit::{
     Changed, Committer, Horizon, Seen, Staged, StoreTerms, Write, WriteError, WriteResult, Written,
@@ -38,7 +40,7 @@ pub use engine::{
 };
 pub use envelope::RecordError;
 pub use hints::{HintBacklog, HintChange, HintPage, read_hints};
-pub use merge::{MergeError, Merged, merge};
+pub use merge::{MergeError, Merged, admit, copy, merge};
 pub use merkle::{
     CELLS_PER_PAGE, CellDigest, CellSet, DigestAnswer, DigestQuery, DigestWork, Digests, Slicing, Walked,
 };

@@ -19,7 +19,16 @@
 //!            length of what follows (4 bytes), then as a register
 //! ```
 //!
-//! Kind 3 (`cas`) is set aside.
+//! and of a `cas` key (kind 3)
+//!
+//! ```text
+//! 0..16    the ballot promised: clock reading, actor
+//! 16       flags: bit 0, what follows is a copy that has no vote; the others are zero
+//! 17..     nothing if nothing was accepted, else: the ballot accepted (16 bytes), the write whose
+//!          content was replaced (16 bytes), then as a register
+//! ```
+//!
+//! What an acceptor has promised is its own affair: digests are over what follows the flags.
 
 mod cursor;
 
@@ -29,18 +38,25 @@ use xxhash_rust::xxh3::Xxh3;
 
 use self::cursor::Cursor;
 use crate::{
-    Content, RecordError, Register, Sibling, Siblings, State, VersionVector,
+    Accepted, Acceptor, Content, RecordError, Register, Sibling, Siblings, State, VersionVector,
     envelope::{self, HEADER_BYTES},
 };
 
 const KIND_REGISTER: u8 = 1;
 const KIND_SIBLINGS: u8 = 2;
+const KIND_CAS: u8 = 3;
 
 const FLAG_TOMBSTONE: u8 = 1;
 const FLAG_EXPIRES: u8 = 2;
+/// Of a `cas` key.
+const FLAG_COPY: u8 = 1;
 
 /// Bytes of a write before its value, an expiry included.
 const WRITE_HEAD_BYTES_MAX: usize = 25;
+/// Bytes of a `cas` key before what it has accepted.
+const PROMISE_BYTES: usize = 17;
+/// Bytes of what was accepted before the write.
+const PROPOSAL_BYTES: usize = 32;
 
 /// The record of `state`, to be stored under the storage key `key`.
 pub fn encode(key: &[u8], state: &State) -> Bytes {
@@ -51,6 +67,7 @@ pub fn encode(key: &[u8], state: &State) -> Bytes {
                 16 * siblings.vector().len() + (WRITE_HEAD_BYTES_MAX + 4) * siblings.siblings().len();
             (KIND_SIBLINGS, 8 + framing)
         }
+        State::Cas(_) => (KIND_CAS, PROMISE_BYTES + PROPOSAL_BYTES + WRITE_HEAD_BYTES_MAX),
     };
     envelope::seal(key, kind, capacity + state.bytes_len(), |bytes: &mut BytesMut| put_state(bytes, state))
 }
@@ -81,6 +98,7 @@ pub fn decode(key: &[u8], bytes: Bytes) -> Result<State, RecordError> {
             let siblings = Siblings::try_from((vector, siblings));
             Ok(State::Siblings(siblings.map_err(|why| RecordError::Malformed(why.to_string()))?))
         }
+        KIND_CAS => parse_acceptor(content).map(State::Cas),
         kind => Err(RecordError::UnknownKind(kind)),
     }
 }
@@ -102,8 +120,23 @@ pub(crate) fn digest(state: &State) -> u128 {
             hasher.update(&[KIND_SIBLINGS]);
             hasher.update(&content);
         }
+        State::Cas(acceptor) => {
+            hasher.update(&[KIND_CAS]);
+            if let Some(accepted) = acceptor.accepted() {
+                let mut head = BytesMut::with_capacity(PROPOSAL_BYTES + WRITE_HEAD_BYTES_MAX);
+                put_proposal_head(&mut head, accepted);
+                hasher.update(&head);
+                hasher.update(accepted.content.value().map_or(&[], |value| value));
+            }
+        }
     }
     hasher.digest128()
+}
+
+/// What of a record's content tells one state from another: all of it but an acceptor's promise. Nothing, if it holds
+/// nothing but that.
+pub(crate) fn compared(kind: u8, content: &[u8]) -> &[u8] {
+    if kind == KIND_CAS { content.get(PROMISE_BYTES..).unwrap_or(&[]) } else { content }
 }
 
 fn put_state(bytes: &mut BytesMut, state: &State) {
@@ -124,7 +157,21 @@ fn put_state(bytes: &mut BytesMut, state: &State) {
                 bytes[start..start + 4].copy_from_slice(&length.to_be_bytes());
             }
         }
+        State::Cas(acceptor) => {
+            put_tag(bytes, acceptor.promised());
+            bytes.put_u8(if acceptor.is_copy() { FLAG_COPY } else { 0 });
+            if let Some(accepted) = acceptor.accepted() {
+                put_proposal_head(bytes, accepted);
+                bytes.put_slice(accepted.content.value().map_or(&[], |value| value));
+            }
+        }
     }
+}
+
+fn put_proposal_head(bytes: &mut BytesMut, accepted: &Accepted) {
+    put_tag(bytes, accepted.ballot);
+    put_tag(bytes, accepted.replaced);
+    put_write_head(bytes, accepted.write, &accepted.content);
 }
 
 fn put_write(bytes: &mut BytesMut, tag: Tag, content: &Content) {
@@ -132,9 +179,13 @@ fn put_write(bytes: &mut BytesMut, tag: Tag, content: &Content) {
     bytes.put_slice(content.value().map_or(&[], |value| value));
 }
 
-fn put_write_head(bytes: &mut BytesMut, tag: Tag, content: &Content) {
+fn put_tag(bytes: &mut BytesMut, tag: Tag) {
     bytes.put_u64(tag.hlc.0);
     bytes.put_u64(tag.actor.0);
+}
+
+fn put_write_head(bytes: &mut BytesMut, tag: Tag, content: &Content) {
+    put_tag(bytes, tag);
     match content {
         Content::Value(_) => bytes.put_u8(0),
         Content::Tombstone => bytes.put_u8(FLAG_TOMBSTONE),
@@ -145,10 +196,30 @@ fn put_write_head(bytes: &mut BytesMut, tag: Tag, content: &Content) {
     }
 }
 
+fn parse_acceptor(mut bytes: Cursor) -> Result<Acceptor, RecordError> {
+    let promised = parse_tag(&mut bytes)?;
+    let copied = match bytes.take_u8()? {
+        0 => false,
+        FLAG_COPY => true,
+        flags => return Err(RecordError::Malformed(format!("unknown flags {flags:#04x}"))),
+    };
+    let mut accepted = None;
+    if !bytes.is_empty() {
+        let (ballot, replaced) = (parse_tag(&mut bytes)?, parse_tag(&mut bytes)?);
+        let (write, content) = parse_write(bytes)?;
+        accepted = Some(Accepted { ballot, write, replaced, content });
+    }
+    Acceptor::try_from((promised, accepted, copied)).map_err(|why| RecordError::Malformed(why.to_string()))
+}
+
+fn parse_tag(bytes: &mut Cursor) -> Result<Tag, RecordError> {
+    let (hlc, actor) = (bytes.take_u64()?, bytes.take_u64()?);
+    Ok(Tag { hlc: Hlc(hlc), actor: Actor(actor) })
+}
+
 /// One write, which is all of `bytes`.
 fn parse_write(mut bytes: Cursor) -> Result<(Tag, Content), RecordError> {
-    let (hlc, actor) = (bytes.take_u64()?, bytes.take_u64()?);
-    let tag = Tag { hlc: Hlc(hlc), actor: Actor(actor) };
+    let tag = parse_tag(&mut bytes)?;
     let content = match bytes.take_u8()? {
         0 => Content::Value(bytes.rest()),
         FLAG_EXPIRES => Content::Expiring { expires: Hlc(bytes.take_u64()?), value: bytes.rest() },

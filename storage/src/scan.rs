@@ -41,13 +41,13 @@ pub fn scan(
 ) -> Result<Page, EngineError> {
     let state = |key: &Bytes, record: Bytes| {
         let len = record.len();
-        Ok((record::decode(key, record)?, len))
+        Ok((Some(record::decode(key, record)?), len))
     };
     scan_with(engine, table, ranges, after, bytes_max, state)
 }
 
 /// As [`scan`], of each row no more than the hash of what it holds: equal states have equal hashes on every node. It may
-/// select what is looked at, never decide agreement (rule Q7).
+/// select what is looked at, never decide agreement (rule Q7). A row that holds nothing but a promise is left out.
 ///
 /// # Errors
 ///
@@ -62,13 +62,14 @@ pub fn scan_hashes(
     let hash = |key: &Bytes, record: Bytes| {
         envelope::open(key, &record)?;
         // What is read is bounded, too, where values are long.
-        Ok((merkle::hash(key, &record), size_of::<u64>() + record.len() / 8))
+        let hash = merkle::hash(key, &record);
+        Ok(((hash != 0).then_some(hash), size_of::<u64>() + record.len() / 8))
     };
     scan_with(engine, table, ranges, after, bytes_max, hash)
 }
 
-/// What is made of a record, and what it takes of a page.
-type Made<T> = Result<(T, usize), RecordError>;
+/// What is made of a record, if anything, and what it takes of a page.
+type Made<T> = Result<(Option<T>, usize), RecordError>;
 
 fn scan_with<T>(
     engine: &dyn Engine,
@@ -139,7 +140,7 @@ fn scan_interval<T>(
                 }
                 room.bytes = room.bytes.saturating_sub(len);
                 match made {
-                    Ok((made, _)) => page.states.push((row.key.clone(), made)),
+                    Ok((made, _)) => page.states.extend(made.map(|made| (row.key.clone(), made))),
                     Err(_) => page.damaged.push(row.key.clone()),
                 }
             }

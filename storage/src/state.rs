@@ -4,7 +4,7 @@ use bytes::Bytes;
 use quorate_ring::{Actor, Hlc, TableKind, Tag};
 use serde::{Deserialize, Serialize};
 
-use crate::{Siblings, VersionVector, record};
+use crate::{Acceptor, Siblings, VersionVector, cas, record};
 
 /// The whole versioned content of one key, in the shape its table's kind asks for. Replicas exchange
 /// states and nothing less, so that every message is a merge and order does not matter.
@@ -15,6 +15,8 @@ pub enum State {
     Register(Register),
     /// The content of a key in a `siblings` table.
     Siblings(Siblings),
+    /// The content of a key in a `cas` table.
+    Cas(Acceptor),
 }
 
 /// One version: the write that won, and what it wrote.
@@ -30,7 +32,7 @@ pub struct Register {
 /// new write must exceed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Version {
-    /// Of a register: the write that won.
+    /// Of a register: the write that won. Of a `cas` key: the round whose proposal was accepted last.
     Tag(Tag),
     /// Of siblings: all writes seen.
     Vector(VersionVector),
@@ -80,6 +82,7 @@ impl State {
         match self {
             Self::Register(_) => TableKind::Register,
             Self::Siblings(_) => TableKind::Siblings,
+            Self::Cas(_) => TableKind::Cas,
         }
     }
 
@@ -90,6 +93,16 @@ impl State {
             Self::Siblings(siblings) => {
                 siblings.vector().greatest().unwrap_or(Tag { hlc: Hlc::ZERO, actor: Actor(0) })
             }
+            Self::Cas(acceptor) => acceptor.promised(),
+        }
+    }
+
+    /// The newest write that it shows: what a reader's receipt names. Of a `cas` key a round that changed nothing has a ballot
+    /// of its own, and shows the write that was there.
+    pub fn newest_write(&self) -> Tag {
+        match self {
+            Self::Cas(acceptor) => acceptor.accepted().map_or(cas::NONE, |accepted| accepted.write),
+            state => state.tag(),
         }
     }
 
@@ -98,16 +111,45 @@ impl State {
         match self {
             Self::Register(register) => Version::Tag(register.tag),
             Self::Siblings(siblings) => Version::Vector(siblings.vector().clone()),
+            Self::Cas(acceptor) => {
+                Version::Tag(acceptor.accepted().map_or(cas::NONE, |accepted| accepted.ballot))
+            }
         }
     }
 
-    /// The writes that are left, tombstones among them, by tag: one of a register, any number of siblings.
+    /// What is told of it to whoever is not to copy it with its promises: nothing if nothing was ever written.
+    pub fn told(self) -> Option<Self> {
+        match self {
+            Self::Cas(acceptor) => acceptor.without_promise().map(Self::Cas),
+            state => Some(state),
+        }
+    }
+
+    /// What is sent of it to a replica that lacks it.
+    #[must_use]
+    pub fn as_message(&self) -> Self {
+        match self {
+            Self::Cas(acceptor) => Self::Cas(acceptor.as_message()),
+            state => state.clone(),
+        }
+    }
+
+    /// Whether whoever says that it holds this votes for it: see [`Acceptor::vote`].
+    pub fn is_vote(&self) -> bool {
+        !matches!(self, Self::Cas(acceptor) if acceptor.is_copy())
+    }
+
+    /// The writes that are left, tombstones among them, by tag: one of a register, any number of siblings, at most one of a
+    /// `cas` key.
     pub fn contents(&self) -> impl Iterator<Item = (Tag, &Content)> {
-        let (register, siblings) = match self {
+        let (one, siblings) = match self {
             Self::Register(register) => (Some((register.tag, &register.content)), &[][..]),
             Self::Siblings(siblings) => (None, siblings.siblings()),
+            Self::Cas(acceptor) => {
+                (acceptor.accepted().map(|accepted| (accepted.write, &accepted.content)), &[][..])
+            }
         };
-        register.into_iter().chain(siblings.iter().map(|sibling| (sibling.dot, &sibling.content)))
+        one.into_iter().chain(siblings.iter().map(|sibling| (sibling.dot, &sibling.content)))
     }
 
     /// The values, expired or not; none if all that is left are tombstones.
@@ -120,7 +162,7 @@ impl State {
         self.contents().filter_map(|(_, content)| content.expires()).max()
     }
 
-    /// A 128-bit digest over the kind, every tag and every byte of content: equal states have equal
+    /// A 128-bit digest over the kind, every tag and every byte of content, but no promise: equal states have equal
     /// digests on every node. It may select a fast path, never decide agreement (rule Q7).
     pub fn digest(&self) -> u128 {
         record::digest(self)
@@ -160,7 +202,11 @@ mod tests {
     proptest! {
         #[test]
         fn digests_agree_exactly_with_states(a in states(), b in states()) {
-            prop_assert_eq!(a.digest() == b.digest(), a == b);
+            let what_counts = |state: &State| match state {
+                State::Cas(acceptor) => (None, acceptor.accepted().cloned()),
+                state => (Some(state.clone()), None),
+            };
+            prop_assert_eq!(a.digest() == b.digest(), what_counts(&a) == what_counts(&b));
             prop_assert_eq!(a.clone().digest(), a.digest());
         }
 

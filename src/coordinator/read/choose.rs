@@ -1,6 +1,6 @@
 //! What to do with what was heard: answer it, ask everybody, or write the merge back.
 
-use quorate_ring::Duration;
+use quorate_ring::{Duration, TableKind};
 use quorate_storage::State;
 
 use super::{
@@ -63,6 +63,11 @@ impl Read {
             (_, Verdict::Impossible) => Ok(Some(Err(self.too_few(task)))),
             (Phase::Asking(_), Verdict::Reached) => self.consult(task, turn),
             (Phase::Consulting { tracker, patient: true }, _) if tracker.outstanding() > 0 => Ok(None),
+            (_, Verdict::Reached) if task.plan.kind == TableKind::Cas => {
+                self.replies.check()?;
+                self.round_above = Some(self.replies.greatest());
+                Ok(None)
+            }
             (_, Verdict::Reached) => self.join(task, turn),
         }
     }

@@ -206,7 +206,7 @@ impl Read {
         let mut receipt = task.receipt(
             turn,
             self.answered_by(task, holders),
-            state.as_ref().map(State::tag),
+            state.as_ref().map(State::newest_write),
             !self.mended.is_empty(),
         );
         receipt.monotone = monotone;
@@ -334,4 +334,4 @@ fn one_clock_decides(_: &Turn<'_>) -> bool {
 }
 
 /// A round that no read and no comparison comes to.
-pub(super) const NOBODY_WAITS: u8 = u8::MAX;
+pub(in crate::coordinator) const NOBODY_WAITS: u8 = u8::MAX;

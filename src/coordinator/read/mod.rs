@@ -32,7 +32,7 @@
 //! repair has seen what was acknowledged at ONE.
 
 pub(super) use conflict::raise_conflict;
-pub(super) use finish::mend;
+pub(super) use finish::{NOBODY_WAITS, mend};
 pub(super) use first::FirstWord;
 
 mod choose;
@@ -73,6 +73,8 @@ pub(super) struct Read {
     mended: Places,
     /// Whom to compare in the background after the answer.
     comparison: Comparing,
+    /// Of a `cas` table: that its replicas disagree, and the latest version that one of them holds.
+    round_above: Option<Option<quorate_ring::Tag>>,
 }
 
 #[derive(Debug)]
@@ -137,7 +139,13 @@ impl Read {
             lost_at: Instant::NEVER,
             mended: Places::default(),
             comparison: Comparing::Nobody,
+            round_above: None,
         }
+    }
+
+    /// Whether it cannot be answered without a round of its `cas` key (rule C3): above which version.
+    pub(super) fn needs_round(&self) -> Option<Option<quorate_ring::Tag>> {
+        self.round_above
     }
 
     pub(super) fn start(&mut self, task: &mut Task, turn: &mut Turn<'_>) -> Option<Conclusion> {

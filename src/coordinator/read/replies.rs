@@ -64,6 +64,10 @@ impl Said {
     /// Whether the two say the same. The version decides; a digest only tells corruption (rules Q7, V4). Of siblings it
     /// does not tell which of them is concerned: that takes both states.
     fn agrees(&self, other: &Self) -> Result<bool, Conflict> {
+        // Whoever has copied what it holds of a `cas` key has no vote for it (rule C5).
+        if [self, other].iter().any(|said| matches!(said, Self::State(Some(state)) if !state.is_vote())) {
+            return Ok(false);
+        }
         let alike = match (self, other) {
             (Self::State(None) | Self::Digest(None), Self::State(None) | Self::Digest(None)) => {
                 return Ok(true);
@@ -98,7 +102,7 @@ impl Said {
             (Self::State(Some(held)), _) => {
                 merge(Some(held), state).err().and_then(|error| Conflict::from(error).0)
             }
-            (Self::Digest(_), State::Register(register)) => Some(register.tag),
+            (Self::Digest(_), State::Register(_) | State::Cas(_)) => state.version().greatest(),
             _ => None,
         }
     }
@@ -118,8 +122,13 @@ impl Said {
         match (self, state) {
             (Self::Digest(_), state) if self.contradicts(state) => false,
             (Self::State(None) | Self::Digest(None), _) => true,
+            (Self::State(Some(held @ State::Cas(_))), State::Cas(_)) => {
+                held.version().greatest() <= state.version().greatest()
+            }
             (Self::State(Some(held)), state) => matches!(merge(Some(state), held), Ok(Merged::Held)),
-            (Self::Digest(Some((Version::Tag(tag), _))), State::Register(register)) => *tag <= register.tag,
+            (Self::Digest(Some((Version::Tag(tag), _))), State::Register(_) | State::Cas(_)) => {
+                state.version().covers(*tag)
+            }
             (Self::Digest(Some((Version::Vector(vector), _))), State::Siblings(siblings)) => {
                 siblings.vector().dominates(vector)
             }
@@ -291,6 +300,16 @@ impl Replies {
         Ok(joined)
     }
 
+    /// The latest version that anybody has told of.
+    pub(in crate::coordinator) fn greatest(&self) -> Option<Tag> {
+        let of = |reply: &Reply| match &reply.said {
+            Some(Said::State(Some(state))) => state.version().greatest(),
+            Some(Said::Digest(Some((version, _)))) => version.greatest(),
+            _ => None,
+        };
+        self.of.iter().filter_map(of).max()
+    }
+
     /// What each replica said last of its clock.
     pub(in crate::coordinator) fn clocks(&self) -> impl Iterator<Item = Option<Hlc>> {
         self.of.iter().map(|reply| reply.clock)
@@ -346,6 +365,7 @@ fn same_version(one: &State, other: &State) -> bool {
     match (one, other) {
         (State::Register(one), State::Register(other)) => one.tag == other.tag,
         (State::Siblings(one), State::Siblings(other)) => one.vector() == other.vector(),
+        (State::Cas(_), State::Cas(_)) => one.version() == other.version(),
         _ => false,
     }
 }
@@ -354,6 +374,7 @@ fn is_of(state: &State, version: &Version) -> bool {
     match (state, version) {
         (State::Register(register), Version::Tag(tag)) => register.tag == *tag,
         (State::Siblings(siblings), Version::Vector(vector)) => siblings.vector() == vector,
+        (State::Cas(_), Version::Tag(_)) => state.version() == *version,
         _ => false,
     }
 }

@@ -230,6 +230,7 @@ impl Coordinator {
         }
         self.scans.timers.set(page.timer_at(), id);
         self.scans.under_way.insert(id, page);
+        self.take_turns(turn);
     }
 
     /// Reads as many rows at a time as may be; true if there is nothing left to wait for.
@@ -256,11 +257,15 @@ impl Coordinator {
             let Operation { task, work } = &mut operation;
             let conclusion = match work {
                 Work::Read(read) => read.start_with(task, turn, words),
-                Work::Write(_) | Work::Forward(_) => None,
+                Work::Write(_) | Work::Cas(_) | Work::Forward(_) => None,
             };
             match conclusion {
                 None => {
                     reading.open.insert(read, at);
+                    // It begins when the page is back in its place, to which it answers.
+                    if operation.turns_to_round() && self.chains.enter(&operation.task.plan.row, read) {
+                        self.their_turn.push(read);
+                    }
                     self.keep(operation);
                 }
                 Some(conclusion) => {

@@ -90,7 +90,8 @@ enum Phase {
 }
 
 impl Intent {
-    fn content(&self, tag: Tag) -> Content {
+    /// What a write of it under `tag` leaves behind.
+    pub(super) fn content(&self, tag: Tag) -> Content {
         match self {
             Self::Put { value, ttl: None } => Content::Value(value.clone()),
             Self::Put { value, ttl: Some(ttl) } => {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use quorate_ring::{Duration, Epoch, Instant, NodeId, TableKind};
+use quorate_ring::{Duration, Epoch, Instant, NodeId};
 
 use super::{Agreement, Timer};
 use crate::{
@@ -61,10 +61,6 @@ impl Agreement {
         let members = self.keeper.newest().members().count();
         let (change, name, kind, what) = match message {
             ClientMessage::CreateTable(create) => {
-                if create.kind == TableKind::Cas {
-                    let failure = Failure::Unsupported(format!("tables of kind '{}'", create.kind));
-                    return refuse(turn, client, header, RequestError::not_applied(failure));
-                }
                 let (name, change) = (create.name.clone(), create.change);
                 (change, name, Kind::Create, Change::CreateTable(new_table(create, members)))
             }

@@ -159,7 +159,11 @@ fn set_options(table: &mut Table, options: TableOptions) -> Result<(), Refused> 
     let replication = table.replication;
     let bad = |level| move |_| Refused::BadLevel { level, replication };
     read_consistency.required_reads(replication).map_err(bad(read_consistency))?;
-    write_consistency.required_writes(replication).map_err(bad(write_consistency))?;
+    let required = write_consistency.required_writes(replication).map_err(bad(write_consistency))?;
+    // Rounds are decided by quorums (rule C1).
+    if table.kind == TableKind::Cas && required <= usize::from(replication) / 2 {
+        return Err(Refused::BadLevel { level: write_consistency, replication });
+    }
     if write_consistency == Consistency::Any && table.kind != TableKind::Siblings {
         return Err(Refused::BadLevel { level: write_consistency, replication });
     }

@@ -23,8 +23,7 @@ pub struct Outbid {
 /// What one acceptor has promised and accepted in one synod.
 ///
 /// [`prepare`](Self::prepare) and [`accept`](Self::accept) take events; what they return may be told to the
-/// proposer once the acceptor as it then is, is durable (rule C2). A refusal needs nothing durable. A recovering
-/// replica of a `cas` table takes its promise above every ballot it hears of (rule C5) through `prepare`, too.
+/// proposer once the acceptor as it then is, is durable (rule C2). A refusal needs nothing durable.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Acceptor<V> {
     promised: Ballot,

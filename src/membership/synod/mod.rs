@@ -2,8 +2,8 @@
 //! "Paxos Made Simple", 2001).
 //!
 //! It knows no map, no network and no disk. The cluster map runs one synod per epoch (rule M1) and finishes the
-//! value that it finds; a register of a `cas` table (rules C1 to C5, after Rystsov, "CASPaxos", 2018) runs one for
-//! ever and puts a changed value in the place of the one that it finds. Both are the same two halves:
+//! value that it finds. (A key of a `cas` table goes by the same two phases for ever, with other means: its acceptors are
+//! records among others in the commit step, and its proposers requests among others; see `coordinator`.) Two halves:
 //!
 //! - [`Acceptor`] answers *prepare* and *accept*. What it answers must be durable first (rule C2): whoever calls
 //!   it writes it down, then sends the answer. *Why: an acceptor that forgets a promise lets two proposers through.

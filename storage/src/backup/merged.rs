@@ -40,7 +40,8 @@ impl<R: Read> MergedBackups<R> {
         let mut joined: Result<Option<State>, MergeError> = Ok(None);
         for (reader, head) in self.readers.iter_mut().zip(&mut self.heads) {
             let Some((_, state)) = head.take_if(|(row, _)| *row == least) else { continue };
-            joined = joined.and_then(|held| join(held, state).map(Some));
+            // What an acceptor has promised says nothing of what the key holds.
+            joined = joined.and_then(|held| join(held, state.as_message()).map(Some));
             *head = reader.next()?;
         }
         let Some(state) = joined.transpose() else { return Ok(None) };

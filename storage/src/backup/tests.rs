@@ -5,7 +5,7 @@ use quorate_ring::{
 };
 
 use super::*;
-use crate::{Content, Register, Row, State, arbitrary::states, encode, merge::join};
+use crate::{Content, Register, Row, State, arbitrary::states, encode};
 
 fn row(token: i64, key: &'static str) -> Row {
     Row::new(Token(token), TableId(9), key)
@@ -181,7 +181,7 @@ proptest! {
         let (bytes, data) = data_file(&rows);
         prop_assert_eq!(read_all(&bytes), Ok((rows.clone(), data)));
         // Twice the same adds nothing.
-        let expected: Vec<_> = rows.into_iter().map(|(row, state)| (row, Ok(join(None, &state).unwrap()))).collect();
+        let expected: Vec<_> = rows.into_iter().map(|(row, state)| (row, Ok(state.as_message()))).collect();
         prop_assert_eq!(merged(&[&bytes, &bytes]), expected);
     }
 

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use quorate_ring::Hlc;
 
 use super::{Horizon, Slot, Stage, WriteError, WriteResult, Written, check_state};
-use crate::{Merged, Row, Space, State, StoreTerms, VersionVector, merge, quarantine, record};
+use crate::{Merged, Row, Space, State, StoreTerms, VersionVector, copy, quarantine, record};
 
 impl Stage<'_> {
     /// Copies the record of `row` into the quarantine, if it is damaged and not there yet. From here on writes meet what
@@ -43,19 +43,20 @@ impl Stage<'_> {
                 let Some(state) = state else {
                     return Ok(Written::Sound);
                 };
-                let result = self.store(row, state, StoreTerms { horizon, report: false })?;
+                let result =
+                    self.store(row, state, StoreTerms { horizon, copied: true, ..StoreTerms::default() })?;
                 self.release(row)?;
                 return Ok(result);
             }
         }
         // What a store has mended meanwhile, and rotted again, is known here alone.
-        let state = match (&known, state) {
-            (Some(known), Some(state)) => match merge(Some(known), state)? {
+        let state = match state {
+            Some(state) => match copy(known.as_ref(), state)? {
                 Merged::Incoming => Some(state.clone()),
                 Merged::Joined(joined) => Some(joined),
-                Merged::Held => Some(known.clone()),
+                Merged::Held => known,
             },
-            (known, state) => state.or(known.as_ref()).cloned(),
+            None => known,
         };
         let held = state.as_ref().map(|state| check_state(row, state)).transpose()?;
         // Nothing that was durable here is known any more, so nothing is taken for seen.

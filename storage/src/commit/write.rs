@@ -91,6 +91,12 @@ pub struct StoreTerms {
     pub horizon: Horizon,
     /// Whether the sender wants to know what else is held.
     pub report: bool,
+    /// Whether it is what another replica holds, for one that has lost its state: of a `cas` key that is copied, promise
+    /// and all (rules R7, C5), and not taken for a proposer's message.
+    pub copied: bool,
+    /// A mistake: whether a `cas` key takes it whatever was promised (rule C1).
+    #[cfg(feature = "mutants")]
+    pub blindly: bool,
 }
 
 /// How far ahead the tags of a write may be (rule V2).

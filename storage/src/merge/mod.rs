@@ -1,8 +1,10 @@
 //! How two states of one key become one: a file per table kind.
 //!
 //! A merge is commutative, associative and idempotent, so it does not matter in which order, how often or
-//! along which way (store, hint, read repair, anti-entropy) a state arrives.
+//! along which way (store, hint, read repair, anti-entropy) a state arrives. A replica of a `cas` table is the exception: what it
+//! takes depends on what it has promised, so what it is sent goes through [`admit`].
 
+mod cas;
 mod register;
 mod siblings;
 
@@ -37,6 +39,14 @@ pub enum MergeError {
         /// The kind that came in.
         incoming: TableKind,
     },
+    /// The replica has promised itself to a later round (rule C1): nothing was taken.
+    #[error("has promised itself to the later round {promised}")]
+    Outbid {
+        /// That round's ballot.
+        promised: Tag,
+        /// The round whose proposal it accepted last; none for no round.
+        accepted: Option<Tag>,
+    },
 }
 
 /// Merges `incoming` into what is `held`. Absence is never a value (rule A2): it covers nothing.
@@ -49,9 +59,37 @@ pub fn merge(held: Option<&State>, incoming: &State) -> Result<Merged, MergeErro
         (None, _) => Ok(Merged::Incoming),
         (Some(State::Register(held)), State::Register(incoming)) => register::merge(held, incoming),
         (Some(State::Siblings(held)), State::Siblings(incoming)) => siblings::merge(held, incoming),
+        (Some(State::Cas(held)), State::Cas(incoming)) => cas::join(held, incoming),
         (Some(held), incoming) => {
             Err(MergeError::KindMismatch { held: held.kind(), incoming: incoming.kind() })
         }
+    }
+}
+
+/// What a replica makes of a state that it is sent: a merge, and of a `cas` table an acceptor's answer (rule C1).
+///
+/// # Errors
+///
+/// As [`merge`], and [`MergeError::Outbid`].
+pub fn admit(held: Option<&State>, incoming: &State) -> Result<Merged, MergeError> {
+    match (held, incoming) {
+        (None, State::Cas(incoming)) => Ok(Merged::Joined(State::Cas(incoming.as_message()))),
+        (Some(State::Cas(held)), State::Cas(incoming)) => cas::accept(held, incoming),
+        _ => merge(held, incoming),
+    }
+}
+
+/// What a replica that has lost its state makes of one that another replica holds (rules R7, C5).
+///
+/// # Errors
+///
+/// As [`merge`].
+pub fn copy(held: Option<&State>, incoming: &State) -> Result<Merged, MergeError> {
+    match (held, incoming) {
+        (None, State::Cas(incoming)) => {
+            Ok(Merged::Joined(State::Cas(cas::copy(incoming.promised(), incoming.accepted().cloned()))))
+        }
+        _ => merge(held, incoming),
     }
 }
 

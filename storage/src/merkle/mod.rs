@@ -46,13 +46,16 @@ pub(crate) use digests::Pending;
 
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
-use crate::envelope::HEADER_BYTES;
+use crate::{envelope::HEADER_BYTES, record};
 
 /// What a sound record adds to its leaf: 64 bits over the storage key, the kind and the content, so that equal
-/// states have equal hashes on every node. The checksum is the caller's to verify.
+/// states have equal hashes on every node; 0 of a record that holds nothing but a promise. The checksum is the caller's to verify.
 pub(crate) fn hash(key: &[u8], record: &[u8]) -> u64 {
     let kind = record.get(1).copied().unwrap_or(0);
-    let content = record.get(HEADER_BYTES..).unwrap_or(&[]);
+    let content = record::compared(kind, record.get(HEADER_BYTES..).unwrap_or(&[]));
+    if content.is_empty() {
+        return 0;
+    }
     xxh3_64_with_seed(content, xxh3_64(key).wrapping_add(u64::from(kind)))
 }
 

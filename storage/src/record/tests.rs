@@ -46,7 +46,7 @@ proptest! {
     /// Behind a right checksum too, content that is not what the format says is an error and no panic.
     #[test]
     fn arbitrary_content_is_read_strictly(
-        kind in prop_oneof![any::<u8>(), Just(KIND_REGISTER), Just(KIND_SIBLINGS)],
+        kind in prop_oneof![any::<u8>(), Just(KIND_REGISTER), Just(KIND_SIBLINGS), Just(KIND_CAS)],
         content in proptest::collection::vec(prop_oneof![any::<u8>(), 0_u8..3, Just(0)], 0..60),
     ) {
         check_strictness(kind, &content)?;
@@ -122,6 +122,41 @@ fn golden_records_of_version_1() {
 }
 
 #[test]
+fn golden_acceptors_of_version_1() {
+    let tag = |hlc, actor| Tag { hlc: Hlc(hlc), actor: Actor(actor) };
+    let promising = State::Cas(Acceptor::promising(tag(0x31, 0x41)));
+    assert_eq!(hex(&encode(b"key", &promising)), "0103114a4b110000000000000031000000000000004100");
+    let content = Content::Value(Bytes::from("value"));
+    let accepted =
+        Accepted { ballot: tag(0x32, 0x42), write: tag(0x22, 0x43), replaced: tag(0x12, 0x44), content };
+    let copied = State::Cas(Acceptor::try_from((tag(0x33, 0x45), Some(accepted), true)).unwrap());
+    assert_eq!(
+        hex(&encode(b"key", &copied)),
+        "0103d74aab3600000000000000330000000000000045010000000000000032000000000000004200000000000000120000000000000044000000000000002200000000000000430076616c7565"
+    );
+}
+
+/// What is compared between replicas is what was accepted, whatever was promised since, and by whom it was copied.
+#[test]
+fn promises_are_not_compared() {
+    let tag = |hlc| Tag { hlc: Hlc(hlc), actor: Actor(1) };
+    let accepted =
+        Accepted { ballot: tag(3), write: tag(2), replaced: tag(1), content: Content::Value("v".into()) };
+    let accepted = || accepted.clone();
+    let held = |promised, copied| Acceptor::try_from((tag(promised), Some(accepted()), copied)).unwrap();
+    let hash = |state: Acceptor| crate::merkle::hash(b"key", &encode(b"key", &State::Cas(state)));
+    let quiet = State::Cas(held(3, false));
+    for state in [held(9, false), held(9, true)] {
+        assert_eq!(hash(state.clone()), hash(held(3, false)));
+        assert_eq!(State::Cas(state).digest(), quiet.digest());
+    }
+    assert_eq!(hash(Acceptor::promising(tag(9))), 0);
+    let again = Accepted { ballot: tag(4), ..accepted() };
+    assert_ne!(hash(Acceptor::accepting(again.clone())), hash(held(3, false)));
+    assert_ne!(State::Cas(Acceptor::accepting(again)).digest(), quiet.digest());
+}
+
+#[test]
 fn golden_expiry_and_siblings_of_version_1() {
     let expiring = Content::Expiring { value: Bytes::from("value"), expires: Hlc(0x2122_2324_2526_2728) };
     assert_eq!(
@@ -177,8 +212,8 @@ fn damage_is_named() {
     let crc = [&[2, 1, 0, 0, 0, 3], &b"key"[..], &newer[HEADER_BYTES..]].concat();
     newer[2..HEADER_BYTES].copy_from_slice(&crc32fast::hash(&crc).to_be_bytes());
     assert_eq!(decode(b"key", newer.into()), Err(RecordError::UnknownVersion(2)));
-    let cas = envelope::seal(b"key", 3, 0, |_| ());
-    assert_eq!(decode(b"key", cas), Err(RecordError::UnknownKind(3)));
+    let unknown = envelope::seal(b"key", 4, 0, |_| ());
+    assert_eq!(decode(b"key", unknown), Err(RecordError::UnknownKind(4)));
 }
 
 #[test]

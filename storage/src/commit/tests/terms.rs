@@ -14,7 +14,11 @@ fn siblings(hlc: u64, actor: u64) -> State {
 }
 
 fn on_terms(key: u8, state: State, clocks: u64, report: bool) -> Write {
-    Write::Store { row: row(key), state, terms: StoreTerms { horizon: horizon(clocks), report } }
+    Write::Store {
+        row: row(key),
+        state,
+        terms: StoreTerms { horizon: horizon(clocks), report, ..StoreTerms::default() },
+    }
 }
 
 fn horizon(clocks: u64) -> Horizon {
