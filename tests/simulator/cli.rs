@@ -61,6 +61,7 @@ impl Arguments {
                 "--unpromised" => arguments.overrides.unpromised = unpromised(&value()?)?,
                 "--only" => arguments.overrides.only = Some(kind(&value()?)?),
                 "--reports-at-once" => arguments.overrides.reports_at_once = true,
+                "--without-cas" => arguments.overrides.without_cas = true,
                 "--mutant" => arguments.overrides.mutant = Some(mutant(&value()?)?),
                 "--list-mutants" => arguments.list_mutants = true,
                 "--bench" => arguments.bench = true,
@@ -90,8 +91,8 @@ fn mutant(name: &str) -> Result<Mutant, String> {
 
 fn kind(word: &str) -> Result<TableKind, String> {
     match word.parse() {
-        Ok(kind @ (TableKind::Register | TableKind::Siblings)) => Ok(kind),
-        _ => Err(format!("'{word}' is neither register nor siblings")),
+        Ok(kind) => Ok(kind),
+        Err(_) => Err(format!("'{word}' is neither register nor siblings nor cas")),
     }
 }
 

@@ -23,6 +23,10 @@ pub(crate) enum Mutant {
     DigestForgotten,
     /// Repair gives peers what it reads, whatever the checksum says (S3, A4).
     BadChecksumGiven,
+    /// A promise of a `cas` key is given, and not written down (C2).
+    CasPromiseForgotten,
+    /// A `cas` key takes what is passed on whatever was promised (C1).
+    CasPassedOnBlindly,
 }
 
 /// Every mutant: its name, itself, and what it breaks.
@@ -105,6 +109,33 @@ pub(crate) const ALL: &[(&str, Mutant, &str)] = &[
         "agreement-dated-late",
         Mutant::Core(CoreMutant::AgreementDatedLate),
         "A3: replicas are said to agree as of the end of their comparison",
+    ),
+    (
+        "cas-plain-writes",
+        Mutant::Core(CoreMutant::CasPlainWrites),
+        "C1: a put of a cas key is stored under a ballot that nobody has promised",
+    ),
+    ("cas-passed-on-blindly", Mutant::CasPassedOnBlindly, "C1: repair of a cas key ignores promises"),
+    (
+        "cas-acks-older",
+        Mutant::Core(CoreMutant::CasAcksOlder),
+        "C1: a replica of a cas key that has promised a later round acknowledges an earlier one",
+    ),
+    ("cas-promise-forgotten", Mutant::CasPromiseForgotten, "C2: promises of cas keys are not written down"),
+    (
+        "cas-answered-early",
+        Mutant::Core(CoreMutant::CasAnsweredEarly),
+        "C3: a read of a cas key, or a failed condition, is answered after its first phase",
+    ),
+    (
+        "cas-retried",
+        Mutant::Core(CoreMutant::CasRetried),
+        "C4: a write of a cas key whose second phase was lost is made again",
+    ),
+    (
+        "cas-copied-without-promise",
+        Mutant::Core(CoreMutant::CasCopiedWithoutPromise),
+        "C5: a replica that lost its state copies proposals of cas keys, and no promises",
     ),
     ("superseded-kept", Mutant::SupersededKept, "merge: a store leaves what it supersedes"),
     (

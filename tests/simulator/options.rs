@@ -174,6 +174,8 @@ pub(crate) struct Overrides {
     pub(crate) only: Option<TableKind>,
     /// Whether a node hears of a commit as soon as its sync is over.
     pub(crate) reports_at_once: bool,
+    /// Whether no key is of a `cas` table.
+    pub(crate) without_cas: bool,
 }
 
 impl Options {
@@ -195,7 +197,7 @@ impl Options {
             replication: replication.min(nodes as u8),
             clients,
             operations,
-            keys: KeysOptions::draw(random, seed, overrides.only),
+            keys: KeysOptions::draw(random, seed, overrides.only, overrides.without_cas),
             torn: false,
             losing: false,
             forgetting: false,
@@ -279,7 +281,8 @@ impl Options {
             return;
         }
         self.torn = true;
-        self.one_key(random, overrides.only.unwrap_or(TableKind::Siblings));
+        let kind = if self.has_cas() { TableKind::Cas } else { TableKind::Siblings };
+        self.one_key(random, overrides.only.unwrap_or(kind));
         self.duration = random.range(100, 500) * MS;
         self.request_timeout = 300 * MS;
         self.network.idle_timeout = SECOND;
@@ -294,7 +297,12 @@ impl Options {
         }
         self.losing = true;
         let kind = *random.pick(&[TableKind::Register, TableKind::Siblings]);
+        let kind = if self.has_cas() { TableKind::Cas } else { kind };
         self.one_key(random, overrides.only.unwrap_or(kind));
+        if self.has_cas() {
+            // Later rounds by clocks that are behind, while a proposer pauses between its two phases.
+            self.clock_offset_max = *random.pick(&[0, 200 * MS, 230 * MS]);
+        }
         self.duration = random.range(500, 2_000) * MS;
         self.request_timeout = SECOND;
         self.network.idle_timeout = 30 * MS;
@@ -308,13 +316,19 @@ impl Options {
             overrides.mutant,
             Some(Mutant::Core(CoreMutant::OldAcksCount | CoreMutant::RefetchedAtOnce))
         );
+        let is_of_cas = overrides.mutant == Some(Mutant::Core(CoreMutant::CasCopiedWithoutPromise));
+        let is_wanted = is_wanted || is_of_cas;
         let is_fixed =
             overrides.nodes.is_some_and(|nodes| nodes != 5) || overrides.only == Some(TableKind::Siblings);
         if !(random.chance(10) || is_wanted) || self.torn || self.losing || is_fixed {
             return;
         }
         self.forgetting = true;
-        self.one_key(random, TableKind::Register);
+        let kind = if self.has_cas() || is_of_cas { TableKind::Cas } else { TableKind::Register };
+        self.one_key(random, kind);
+        if self.has_cas() {
+            self.clock_offset_max = *random.pick(&[0, 200 * MS, 230 * MS]);
+        }
         (self.nodes, self.clients, self.operations) = (5, random.range(3, 8) as u32, 80);
         self.duration = random.range(500, 3_000) * MS;
         self.request_timeout = SECOND;
@@ -361,6 +375,11 @@ impl Options {
         self.duration = random.range(3, 12) * SECOND;
         self.request_timeout = random.range(50, 500) * MS;
         self.reads = *random.pick(&[100, 500]);
+    }
+
+    /// Whether a key is of a `cas` table.
+    pub(crate) fn has_cas(&self) -> bool {
+        self.keys.keys.iter().any(|key| key.kind == TableKind::Cas)
     }
 
     /// A few clients that all read and write one key of three replicas, and are answered within milliseconds.

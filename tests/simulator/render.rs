@@ -9,8 +9,8 @@ use quorate::{
     ring::{NodeId, Tag},
     storage::{State, Version, Write},
     wire::{
-        Answer, ClientMessage, Comparison, Fetched, Forward, HeldAnswer, Parent, PeerMessage, PullScope,
-        ScannedRow,
+        Answer, ClientMessage, Comparison, Condition, Fetched, Forward, HeldAnswer, Parent, PeerMessage,
+        PullScope, ScannedRow,
     },
 };
 
@@ -218,6 +218,24 @@ pub(crate) fn client(message: &ClientMessage) -> String {
                 written.receipt.forwarded_by.map_or(String::new(), |node| format!(", forwarded by {node}"));
             format!("written {tag} on {}{by}", nodes(&written.receipt.answered))
         }
+        ClientMessage::CompareAndSet(swap) => {
+            let (key, value) = (text(&swap.key), swap.value.as_ref().map_or("deleted".to_owned(), text));
+            let condition = match &swap.condition {
+                Condition::Absent => "it is absent".to_owned(),
+                Condition::Present => "it is there".to_owned(),
+                Condition::Value(value) => format!("it is {}", text(value)),
+            };
+            format!("put {key}={value} at {} if {condition}", swap.consistency)
+        }
+        ClientMessage::ComparedAndSet(done) => {
+            let tag = done.receipt.tag.as_ref().map_or(String::new(), tag);
+            let on = nodes(&done.receipt.answered);
+            match &done.found {
+                _ if done.applied => format!("written {tag} on {on}"),
+                Some(found) => format!("not written, it is {} {tag} on {on}", text(&found.value)),
+                None => format!("not written, it is absent {tag} on {on}"),
+            }
+        }
         ClientMessage::TableCreated(created) => format!("created table {}", created.table.name),
         ClientMessage::RequestError(error) => format!("error: {error}"),
         other => format!("{other:?}"),
@@ -292,6 +310,13 @@ pub(crate) fn state(state: &State) -> String {
     let contents = contents.collect::<Vec<_>>().join(" | ");
     match state {
         State::Siblings(_) => format!("{contents} of all up to {}", version(&state.version())),
+        State::Cas(acceptor) => {
+            let ballot = acceptor.accepted().map_or(String::new(), |accepted| {
+                let of = if acceptor.is_copy() { "copied of" } else { "of" };
+                format!("{contents} {of} {}, ", tag(&accepted.ballot))
+            });
+            format!("{ballot}promised {}", tag(&acceptor.promised()))
+        }
         _ => contents,
     }
 }

@@ -32,15 +32,14 @@ pub(crate) fn slicing_of(nodes: u32) -> Arc<Slicing> {
 }
 
 /// The map of a founded cluster with the tables that `found` makes for so many replicas, and the record that every
-/// disk has of it.
+/// disk has of it. `has_cas` tells one such set of tables from the other.
 pub(crate) fn founded(
-    nodes: u32,
-    replication: u8,
+    (nodes, replication, has_cas): (u32, u8, bool),
     found: impl FnOnce() -> Arc<ClusterMap>,
 ) -> (Arc<ClusterMap>, Bytes) {
     static MAPS: Mutex<Founded> = Mutex::new(BTreeMap::new());
     let mut maps = MAPS.lock().unwrap_or_else(PoisonError::into_inner);
-    let founded = maps.entry((nodes, replication)).or_insert_with(|| {
+    let founded = maps.entry((nodes, replication, has_cas)).or_insert_with(|| {
         let map = found();
         let (promised, accepted, named_at) = (Ballot::ZERO, None, Some(TableId(1)));
         let record = MapRecord { map: Arc::clone(&map), promised, accepted, named_at };
@@ -49,7 +48,7 @@ pub(crate) fn founded(
     founded.clone()
 }
 
-type Founded = BTreeMap<(u32, u8), (Arc<ClusterMap>, Bytes)>;
+type Founded = BTreeMap<(u32, u8, bool), (Arc<ClusterMap>, Bytes)>;
 
 fn found(nodes: u32) -> Ring {
     let founders: Vec<_> =

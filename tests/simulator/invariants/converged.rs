@@ -25,6 +25,8 @@ pub(crate) fn check(key: &Key, processes: &[Process]) -> Result<(), String> {
     }
     let states = key.replicas.iter().map(|node| processes[*node].disk.durable(&key.row));
     let states: Vec<_> = states.collect::<Result<_, _>>().map_err(|error| error.to_string())?;
+    let told = |state: Option<State>| Some(state?.told()?.as_message());
+    let states: Vec<_> = states.into_iter().map(told).collect();
     if states.windows(2).any(|pair| pair[0] != pair[1]) {
         let versions = states.iter().map(|state| state.as_ref().map(State::version));
         let versions: Vec<_> = versions.map(|version| shown(version.as_ref())).collect();

@@ -4,7 +4,7 @@ use quorate::{
     node::ClientId,
     ring::{Actor, Ring, Table, TableKind, Tag, token_of},
     storage::{Row, State, Version, VersionVector},
-    wire::{Got, Receipt, Written},
+    wire::{ClientMessage, Got, Receipt, Written},
 };
 
 use super::{
@@ -181,6 +181,7 @@ impl Key {
         let Ok(state) = disk.durable(&self.row) else {
             return Ok(()); // damaged, and known to be
         };
+        let state = state.and_then(State::told);
         self.held.holds(place, now, state.as_ref().map(State::version));
         self.acknowledged.holds(place, state.as_ref().map(State::version));
         if let Some(state) = &state {
@@ -306,6 +307,41 @@ impl Key {
         } else {
             self.registers.written(client, invoked, now, value, outcome);
         }
+    }
+
+    /// A write of a `cas` key that depended on what it held has ended: what is to be acknowledged of it, if it was made.
+    pub(crate) fn swapped(
+        &mut self,
+        ended: &Ended<'_>,
+        (old, new): (Option<u64>, Option<u64>),
+        answer: Option<&ClientMessage>,
+        outcome: quorate::wire::Outcome,
+    ) -> Result<Option<Written>, String> {
+        let Ended { client, invoked, now, .. } = *ended;
+        let done = match answer {
+            Some(ClientMessage::ComparedAndSet(done)) => done,
+            _ => {
+                self.count(false);
+                self.registers.swapped(client, (invoked, now), (old, new), outcome);
+                return Ok(None);
+            }
+        };
+        if done.applied {
+            self.count(true);
+            self.registers.swapped(client, (invoked, now), (old, new), outcome);
+            return Ok(Some(Written { context: bytes::Bytes::new(), receipt: done.receipt.clone() }));
+        }
+        // It tells what the key holds, as a read does.
+        let got = Got {
+            values: done.found.iter().cloned().collect(),
+            context: bytes::Bytes::new(),
+            receipt: done.receipt.clone(),
+        };
+        let found = done.found.as_ref().and_then(|found| from_bytes(&found.value));
+        if found == old {
+            return Err(format!("swapped: {old:?} was found, and was not taken for {old:?}"));
+        }
+        self.read(ended, &got, false).map(|_| None)
     }
 
     /// A write was acknowledged.

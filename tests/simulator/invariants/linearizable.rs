@@ -41,6 +41,19 @@ impl History {
         self.operations.push(Operation { process: client.0, invoked, completed, outcome, action });
     }
 
+    /// A write ended that was to be made if the register held `old`.
+    pub(crate) fn swapped(
+        &mut self,
+        client: ClientId,
+        (invoked, now): (u64, u64),
+        (old, new): (Option<u64>, Option<u64>),
+        outcome: wire::Outcome,
+    ) {
+        let (completed, outcome) = known(outcome, now);
+        let action = RegisterAction::Cas { old, new };
+        self.operations.push(Operation { process: client.0, invoked, completed, outcome, action });
+    }
+
     /// A write was asked for whose value expires.
     pub(crate) fn will_expire(&mut self, client: ClientId, invoked: u64, value: u64) {
         let action = RegisterAction::Cas { old: Some(value), new: None };

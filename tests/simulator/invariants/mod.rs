@@ -79,7 +79,7 @@ pub(crate) struct Oracle {
     changes: Changes,
     own_writes: OwnWrites,
     sessions: Sessions,
-    data_tables: [Table; 2],
+    data_tables: Vec<Table>,
     /// Those of processes.
     pub(crate) actors: BTreeSet<Actor>,
     /// Nodes of which a record was ever damaged.
@@ -95,10 +95,13 @@ pub(crate) struct Oracle {
 
 impl Oracle {
     pub(crate) fn new(options: &Options, ring: &Ring) -> Self {
-        let data_tables = [
+        let mut data_tables = vec![
             Table::new(REGISTERS, "data", TableKind::Register, options.replication),
             Table::new(SIBLINGS, "baskets", TableKind::Siblings, options.replication),
         ];
+        if options.has_cas() {
+            data_tables.push(Table::new(CAS, "locks", TableKind::Cas, options.replication));
+        }
         let mut oracle = Self {
             now: 0,
             replica_sets: BTreeMap::new(),
@@ -122,7 +125,8 @@ impl Oracle {
     fn add_key(&mut self, options: KeyOptions, ring: &Ring) {
         let alike = self.keys.iter().filter(|key| key.options.strict == options.strict).count();
         let name = format!("{}{alike}", if options.strict { "strict" } else { "one" });
-        let table = &self.data_tables[usize::from(options.kind == TableKind::Siblings)];
+        let table = self.data_tables.iter().find(|table| table.id == table_of(options.kind));
+        let table = table.expect("a run has the tables of its keys");
         self.keys.push(Key::new(table, name, options, ring));
     }
 
@@ -330,7 +334,7 @@ impl Oracle {
                 Err("one order: a read settled for less than its client had asked for".to_owned())
             }
             What::Get { key, last, .. } => self.read(&ended, *key, *last, reply),
-            What::Put { key, .. } | What::Delete { key, .. } => {
+            What::Put { key, .. } | What::Delete { key, .. } | What::Swap { key, .. } => {
                 self.written(&ended, *key, &request.what, reply)
             }
             What::Scan(page) => match reply.answer() {
@@ -401,10 +405,23 @@ impl Oracle {
     fn written(&mut self, ended: &Ended<'_>, at: usize, what: &What, reply: &Reply) -> Result<(), String> {
         let key = &mut self.keys[at];
         let context = what.context().map(|context| &context.vector);
-        key.ended(ended, what.value(), context, reply.outcome());
-        let Some(ClientMessage::Written(written)) = reply.answer() else {
-            return Ok(());
+        let written = match (what, reply.answer()) {
+            (What::Swap { condition, value, .. }, answer) => {
+                match key.swapped(ended, (*condition, *value), answer, reply.outcome())? {
+                    Some(written) => written,
+                    None => return Ok(()),
+                }
+            }
+            (_, Some(ClientMessage::Written(written))) => {
+                key.ended(ended, what.value(), context, reply.outcome());
+                written.clone()
+            }
+            _ => {
+                key.ended(ended, what.value(), context, reply.outcome());
+                return Ok(());
+            }
         };
+        let written = &written;
         debug_assert_eq!(reply.outcome(), Outcome::Applied);
         key.acknowledge(ended, context, what.is_sloppy(), written)?;
         if !key.options.strict {
@@ -469,3 +486,14 @@ pub(crate) fn first_life(node: NodeId) -> Incarnation {
 pub(crate) const REGISTERS: TableId = TableId(1);
 /// The table of siblings that every run has.
 pub(crate) const SIBLINGS: TableId = TableId(2);
+/// The `cas` table that a run has if it has keys of one.
+pub(crate) const CAS: TableId = TableId(3);
+
+/// The table that has the keys of a kind.
+pub(crate) fn table_of(kind: TableKind) -> TableId {
+    match kind {
+        TableKind::Register => REGISTERS,
+        TableKind::Siblings => SIBLINGS,
+        TableKind::Cas => CAS,
+    }
+}

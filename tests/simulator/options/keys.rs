@@ -22,6 +22,8 @@ pub(crate) struct KeysOptions {
     pub(crate) sloppy: u64,
     /// Writes of keys that expire which do.
     pub(crate) expiring: u64,
+    /// Writes of `cas` keys that depend on what the key holds.
+    pub(crate) conditions: u64,
 }
 
 /// One key.
@@ -37,13 +39,14 @@ pub(crate) struct KeyOptions {
 
 impl KeysOptions {
     /// Draws them. What is drawn for registers alone comes from `random`; the rest has a stream of its own.
-    pub(crate) fn draw(random: &mut Random, seed: u64, only: Option<TableKind>) -> Self {
+    pub(crate) fn draw(random: &mut Random, seed: u64, only: Option<TableKind>, without_cas: bool) -> Self {
         let strict = *random.pick(&[1, 1, 2, 3]);
         let any_level = *random.pick(&[0, 0, 1, 2]);
         let random = &mut Random::stream(seed, "keys");
         let kinds = *random.pick(&[REGISTERS, REGISTERS, SIBLINGS, SIBLINGS, SIBLINGS, BOTH, BOTH]);
         let kinds = match only {
             Some(TableKind::Register) => REGISTERS,
+            Some(TableKind::Cas) => CAS,
             Some(_) => SIBLINGS,
             None => kinds,
         };
@@ -52,6 +55,8 @@ impl KeysOptions {
             KeyOptions { kind, strict, expires: false }
         };
         let keys = (0..strict).map(|place| key(place, true));
+        // Below QUORUM nothing is written to a `cas` table.
+        let any_level = if only == Some(TableKind::Cas) { 0 } else { any_level };
         let mut keys: Vec<_> = keys.chain((0..any_level).map(|place| key(place + 1, false))).collect();
         if kinds == BOTH && keys.len() == 1 {
             keys.push(key(1, true));
@@ -63,8 +68,14 @@ impl KeysOptions {
         if let Some(key) = keys.iter_mut().find(|key| key.strict && key.kind == TableKind::Register) {
             key.expires = expires && only.is_none();
         }
+        let random_of_cas = &mut Random::stream(seed, "cas");
+        let has_cas = random_of_cas.chance(250) && only.is_none() && !without_cas;
+        if let Some(key) = keys.iter_mut().find(|key| key.strict && !key.expires).filter(|_| has_cas) {
+            key.kind = TableKind::Cas;
+        }
         Self {
             keys,
+            conditions: *random_of_cas.pick(&[0, 500, 900]),
             crowded: crowded && only.is_none(),
             contexts: *random.pick(&[0, 400, 700, 1_000]),
             stale: *random.pick(&[0, 0, 200, 900]),
@@ -82,14 +93,15 @@ impl fmt::Display for KeysOptions {
         let keys = self.keys.iter().map(|key| format!("{} ({}{})", key.kind, strict(key), expires(key)));
         write!(
             f,
-            "keys: {}{}; per mille: contexts {} stale {} monotone {} sloppy {} expiring {}",
+            "keys: {}{}; per mille: contexts {} stale {} monotone {} sloppy {} expiring {} conditions {}",
             keys.collect::<Vec<_>>().join(", "),
             if self.crowded { ", crowded" } else { "" },
             self.contexts,
             self.stale,
             self.monotone,
             self.sloppy,
-            self.expiring
+            self.expiring,
+            self.conditions
         )
     }
 }
@@ -98,4 +110,5 @@ impl fmt::Display for KeysOptions {
 type Kinds = [TableKind; 2];
 const REGISTERS: Kinds = [TableKind::Register; 2];
 const SIBLINGS: Kinds = [TableKind::Siblings; 2];
+const CAS: Kinds = [TableKind::Cas; 2];
 const BOTH: Kinds = [TableKind::Siblings, TableKind::Register];

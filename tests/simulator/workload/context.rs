@@ -19,19 +19,36 @@ pub(crate) struct Context {
 
 /// The last contexts that a client was given of each key.
 #[derive(Debug, Default)]
-pub(crate) struct Memory(BTreeMap<usize, VecDeque<Context>>);
+pub(crate) struct Memory {
+    contexts: BTreeMap<usize, VecDeque<Context>>,
+    /// The last values that it was told of keys of a `cas` table.
+    values: BTreeMap<usize, VecDeque<Option<u64>>>,
+}
 
 impl Memory {
     /// A client is given a context of `key`.
     pub(crate) fn given(&mut self, key: usize, context: Context) {
-        let known = self.0.entry(key).or_default();
+        let known = self.contexts.entry(key).or_default();
         known.truncate(REMEMBERED - 1);
         known.push_front(context);
     }
 
+    /// A client is told what `key` holds.
+    pub(crate) fn told(&mut self, key: usize, value: Option<u64>) {
+        let known = self.values.entry(key).or_default();
+        known.truncate(REMEMBERED - 1);
+        known.push_front(value);
+    }
+
+    /// What a client expects `key` to hold: mostly what it was told last.
+    pub(crate) fn expected(&self, key: usize, random: &mut Random) -> Option<u64> {
+        let known = self.values.get(&key)?;
+        known[if random.chance(200) { random.index(known.len()) } else { 0 }]
+    }
+
     /// The last context of `key`, or any that is remembered.
     pub(crate) fn recall(&self, key: usize, random: &mut Random, stale: bool) -> Option<Context> {
-        let known = self.0.get(&key)?;
+        let known = self.contexts.get(&key)?;
         known.get(if stale { random.index(known.len()) } else { 0 }).cloned()
     }
 }

@@ -8,7 +8,7 @@ mod scanner;
 use bytes::Bytes;
 use quorate::{
     node::ClientId,
-    ring::{Duration, Instant},
+    ring::{Duration, Instant, TableKind},
     wire::{ClientMessage, Failure, Frame, Header, RequestError, RequestId},
 };
 
@@ -254,6 +254,21 @@ impl World {
 
     /// A client keeps the context that it was given.
     fn remember(&mut self, place: usize, request: &Request, reply: &Reply) -> Result<(), String> {
+        if let (Some(key), Some(answer)) = (request.what.key(), reply.answer())
+            && self.oracle.keys[key].options.kind == TableKind::Cas
+        {
+            let value = match answer {
+                ClientMessage::Got(got) => {
+                    Some(got.values.first().and_then(|version| from_bytes(&version.value)))
+                }
+                ClientMessage::ComparedAndSet(done) if !done.applied => {
+                    Some(done.found.as_ref().and_then(|version| from_bytes(&version.value)))
+                }
+                ClientMessage::ComparedAndSet(_) | ClientMessage::Written(_) => Some(request.what.value()),
+                _ => None,
+            };
+            value.into_iter().for_each(|value| self.clients[place].memory.told(key, value));
+        }
         let Some(bytes) = reply.answer().and_then(context_in) else {
             return Ok(());
         };

@@ -8,8 +8,8 @@ use quorate::{
     ring::{Consistency, Epoch, TableKind},
     storage::Version,
     wire::{
-        AlterTable, ChangeName, ClientMessage, CreateTable, Delete, DropTable, Failure, Get, Outcome, Put,
-        RequestError, TruncateTable,
+        AlterTable, ChangeName, ClientMessage, CompareAndSet, Condition, CreateTable, Delete, DropTable,
+        Failure, Get, Outcome, Put, RequestError, TruncateTable,
     },
 };
 
@@ -59,6 +59,13 @@ pub(crate) enum What {
         level: Consistency,
         context: Option<Context>,
         sloppy: bool,
+    },
+    /// Writes `value`, none for a delete, if the key holds `condition`, none for nothing.
+    Swap {
+        key: usize,
+        level: Consistency,
+        condition: Option<u64>,
+        value: Option<u64>,
     },
     Scan(PageRequest),
     Table {
@@ -124,6 +131,12 @@ impl What {
             return Self::Get { key, level, monotone, last: false };
         }
         let delete = random.chance(options.deletes);
+        let cas = oracle.keys[key].options.kind == TableKind::Cas;
+        if cas && random.chance(options.keys.conditions) {
+            let condition = memory.expected(key, random);
+            let value = (!delete).then(|| oracle.fresh_value());
+            return Self::Swap { key, level, condition, value };
+        }
         let context = match siblings && random.chance(options.keys.contexts) {
             true => {
                 let stale = random.chance(options.keys.stale);
@@ -135,7 +148,8 @@ impl What {
         if delete {
             return Self::Delete { key, level, context, sloppy };
         }
-        let bytes = if random.chance(50) { random.range(8, 2_000) as usize } else { 8 };
+        // What a condition names is compared byte by byte.
+        let bytes = if !cas && random.chance(50) { random.range(8, 2_000) as usize } else { 8 };
         let expires = oracle.keys[key].options.expires && random.chance(options.keys.expiring);
         let ttl_ms = expires.then(|| random.scale(1, (options.duration / MS).max(1)));
         Self::Put { key, level, value: oracle.fresh_value(), bytes, context, ttl_ms, sloppy }
@@ -160,7 +174,10 @@ impl What {
     /// The key that it concerns.
     pub(crate) fn key(&self) -> Option<usize> {
         match self {
-            Self::Get { key, .. } | Self::Put { key, .. } | Self::Delete { key, .. } => Some(*key),
+            Self::Get { key, .. }
+            | Self::Put { key, .. }
+            | Self::Delete { key, .. }
+            | Self::Swap { key, .. } => Some(*key),
             Self::Scan(_) | Self::Table { .. } => None,
         }
     }
@@ -169,7 +186,7 @@ impl What {
     pub(crate) fn context(&self) -> Option<&Context> {
         match self {
             Self::Put { context, .. } | Self::Delete { context, .. } => context.as_ref(),
-            Self::Get { .. } | Self::Scan(_) | Self::Table { .. } => None,
+            Self::Get { .. } | Self::Swap { .. } | Self::Scan(_) | Self::Table { .. } => None,
         }
     }
 
@@ -177,6 +194,7 @@ impl What {
     pub(crate) fn value(&self) -> Option<u64> {
         match self {
             Self::Put { value, .. } => Some(*value),
+            Self::Swap { value, .. } => *value,
             _ => None,
         }
     }
@@ -187,7 +205,7 @@ impl What {
             Self::Put { level, sloppy, .. } | Self::Delete { level, sloppy, .. } => {
                 *sloppy || *level == Consistency::Any
             }
-            Self::Get { .. } | Self::Scan(_) | Self::Table { .. } => false,
+            Self::Get { .. } | Self::Swap { .. } | Self::Scan(_) | Self::Table { .. } => false,
         }
     }
 
@@ -215,6 +233,13 @@ impl What {
                 let (table, key) = row(key);
                 let (context, sloppy) = (bytes_of(context), *sloppy);
                 Delete { context, sloppy, ..Delete::new(table, key, *level) }.into()
+            }
+            Self::Swap { key, level, condition, value } => {
+                let (table, key) = row(key);
+                let bytes = |value: u64| to_bytes(value, 8);
+                let condition = condition.map_or(Condition::Absent, |value| Condition::Value(bytes(value)));
+                let (value, consistency) = (value.map(bytes), *level);
+                CompareAndSet { table, key, condition, value, consistency }.into()
             }
             Self::Scan(page) => page.scan.clone().into(),
             Self::Table { change, what } => {

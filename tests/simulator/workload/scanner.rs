@@ -9,7 +9,7 @@ use quorate::{
 
 use super::What;
 use crate::{
-    invariants::{REGISTERS, SIBLINGS},
+    invariants::{REGISTERS, table_of},
     options::Options,
     random::Random,
 };
@@ -38,8 +38,7 @@ impl Scanner {
     pub(crate) fn draw(&mut self, random: &mut Random, options: &Options) -> What {
         if self.after.is_none() {
             let kinds: Vec<_> = options.keys.keys.iter().map(|key| key.kind).collect();
-            let siblings = *random.pick(&kinds) == quorate::ring::TableKind::Siblings;
-            self.table = if siblings { SIBLINGS } else { REGISTERS };
+            self.table = table_of(*random.pick(&kinds));
         }
         let level = if random.chance(options.alls) { Consistency::All } else { Consistency::Quorum };
         let rows_max = random.range(1, u64::from(options.page_rows)) as u32;

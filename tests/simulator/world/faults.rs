@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use quorate::{node::Input, ring::NodeId, wire::Store};
+use quorate::{node::Input, ring::NodeId, storage::State, wire::Store};
 
 use super::{Event, World};
 use crate::{
@@ -112,6 +112,9 @@ impl Plan {
         }
         if options.losing {
             kinds = vec![FaultKind::Wipe, FaultKind::Wipe, FaultKind::SlowDisk];
+            if options.has_cas() {
+                kinds.extend([FaultKind::Pause, FaultKind::Pause]);
+            }
         }
         if options.forgetting {
             kinds = vec![FaultKind::Forget, FaultKind::ForgetOne];
@@ -324,12 +327,29 @@ impl World {
             return;
         };
         let mut replicas = keys[key].replicas().to_vec();
+        let random = &mut Random::numbered(self.options.seed, "forget", self.events);
+        if let State::Cas(acceptor) = &store.state
+            && acceptor.accepted().is_some()
+        {
+            return self.forget_promise(coordinator, key, random);
+        }
         let Some(kind) = self.forgets_next.take_if(|_| !replicas.contains(&coordinator)) else {
             return;
         };
-        let random = &mut Random::numbered(self.options.seed, "forget", self.events);
         random.shuffle(&mut replicas);
         let mut at = self.now + random.range(MS, 10 * MS);
+        if matches!(store.state, State::Cas(_)) && random.chance(600) {
+            // All but one are asked for their promise, and it is that which one of them forgets.
+            if let Some(other) = replicas.pop() {
+                self.block(coordinator, other);
+                self.agenda.push(
+                    at + random.range(20 * MS, 400 * MS),
+                    Event::Unblock { from: coordinator, to: other },
+                );
+            }
+            self.promised = Some(Promised { coordinator, key, kind, replicas });
+            return;
+        }
         if let Some(node) = replicas.pop() {
             let key = (kind == FaultKind::ForgetOne).then_some(key);
             self.agenda.push(at, Event::Forget { node, key });
@@ -338,6 +358,27 @@ impl World {
             self.block(coordinator, other);
             at += random.range(5 * MS, 200 * MS);
             self.agenda.push(at, Event::Unblock { from: coordinator, to: other });
+        }
+    }
+
+    /// `coordinator` is about to send a proposal that relies on promises: one replica forgets its own, and the others hear of
+    /// the proposal afterwards.
+    fn forget_promise(&mut self, coordinator: usize, key: usize, random: &mut Random) {
+        let is_this_one =
+            |promised: &mut Promised| promised.coordinator == coordinator && promised.key == key;
+        let Some(Promised { kind, mut replicas, .. }) = self.promised.take_if(is_this_one) else {
+            return;
+        };
+        let at = self.now + random.range(1, MS);
+        if let Some(node) = replicas.pop() {
+            let key = (kind == FaultKind::ForgetOne).then_some(key);
+            self.agenda.push(at, Event::Forget { node, key });
+            replicas.push(node);
+        }
+        for other in replicas {
+            self.block(coordinator, other);
+            let until = at + random.range(20 * MS, 400 * MS);
+            self.agenda.push(until, Event::Unblock { from: coordinator, to: other });
         }
     }
 
@@ -385,6 +426,15 @@ impl World {
             .filter(|other| *other != node && (!is_whole(*other) || self.oracle.is_damaged(*other)));
         lost.count() < most
     }
+}
+
+/// Replicas whose promise one of them is to forget.
+#[derive(Debug)]
+pub(crate) struct Promised {
+    coordinator: usize,
+    key: usize,
+    kind: FaultKind,
+    replicas: Vec<usize>,
 }
 
 /// The directions that a partition cuts.

@@ -2,9 +2,10 @@
 
 use quorate::{
     node::{DiskOperation, DiskRequest, DiskResult, Ticket},
+    ring::Hlc,
     storage::{
-        Engine, MemoryEngine, ReadError, Row, Seen, Sibling, Siblings, Space, State, VersionVector, Write,
-        WriteResult, Written, decode,
+        Acceptor, Engine, MemoryEngine, MetaWrite, ReadError, Row, Seen, Sibling, Siblings, Space, State,
+        StoreTerms, VersionVector, Write, WriteResult, Written, decode,
     },
 };
 
@@ -12,7 +13,14 @@ use crate::mutants::Mutant;
 
 /// Whether a mutant's mistakes are made here.
 pub(super) fn are_of(mutant: Mutant) -> bool {
-    matches!(mutant, Mutant::MintsOnDurable | Mutant::SiblingDropped | Mutant::SupersededKept)
+    matches!(
+        mutant,
+        Mutant::MintsOnDurable
+            | Mutant::SiblingDropped
+            | Mutant::SupersededKept
+            | Mutant::CasPromiseForgotten
+            | Mutant::CasPassedOnBlindly
+    )
 }
 
 /// The row that a write concerns.
@@ -25,6 +33,9 @@ pub(super) fn row(write: &Write) -> Option<&Row> {
 
 /// What a mistaken commit step does in place of a write, when `held` is durable.
 pub(super) fn mistaken(mutant: Mutant, write: &Write, held: Option<&State>) -> Option<Write> {
+    if let Write::Store { row, state: State::Cas(message), terms } = write {
+        return mistaken_acceptor(mutant, (row, message, *terms), held);
+    }
     let held = match held {
         Some(State::Siblings(held)) => Some(held),
         _ => None,
@@ -54,6 +65,31 @@ pub(super) fn mistaken(mutant: Mutant, write: &Write, held: Option<&State>) -> O
             siblings.dedup_by_key(|sibling| sibling.dot);
             let stored = with(held?, state, siblings)?;
             Some(Write::store(row.clone(), stored))
+        }
+        _ => None,
+    }
+}
+
+/// The same of a `cas` key.
+fn mistaken_acceptor(
+    mutant: Mutant,
+    (row, message, terms): (&Row, &Acceptor, StoreTerms),
+    held: Option<&State>,
+) -> Option<Write> {
+    let is_prepare = message.accepted().is_none();
+    // What comes from a proposer is judged by its clock, or it wants to know what is held.
+    let is_passed_on = !is_prepare && terms.horizon.lead.is_none() && !terms.copied;
+    match mutant {
+        Mutant::CasPromiseForgotten if is_prepare => match held {
+            Some(held) if held.tag() >= message.promised() => None,
+            Some(State::Cas(held)) => {
+                Some(Write::store(row.clone(), State::Cas(Acceptor::accepting(held.accepted()?.clone()))))
+            }
+            _ => Some(Write::Meta(MetaWrite::HlcBound(Hlc::ZERO))),
+        },
+        Mutant::CasPassedOnBlindly if is_passed_on => {
+            let (row, state) = (row.clone(), State::Cas(message.clone()));
+            Some(Write::Store { row, state, terms: StoreTerms { blindly: true, ..terms } })
         }
         _ => None,
     }
@@ -100,6 +136,13 @@ pub(super) fn results(
     };
     let told = |asked: &Write, done: &Write, result| match (asked, done, result) {
         (Write::Mint { .. }, Write::Store { state, .. }, Ok(_)) => Ok(Written::Minted(state.clone())),
+        (Write::Store { state: State::Cas(asked), .. }, done, Ok(_)) if asked.accepted().is_none() => {
+            let more = match done {
+                Write::Store { state: State::Cas(done), .. } => done.accepted().is_some().then_some(done),
+                _ => None,
+            };
+            Ok(Written::Stored { held: asked.promised(), more: more.cloned().map(State::Cas) })
+        }
         (_, _, result) => result,
     };
     let pairs = asked.iter().zip(done).zip(results);

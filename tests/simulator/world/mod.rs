@@ -124,6 +124,8 @@ pub(crate) struct World {
     cuts: BTreeMap<usize, Vec<(usize, usize)>>,
     /// How the next write is to be forgotten by whom it reaches first.
     forgets_next: Option<FaultKind>,
+    /// Whose proposal is next to rely on a promise that will be forgotten.
+    promised: Option<faults::Promised>,
     /// How many disks were replaced so far.
     disks_lost: u32,
     /// Copies of disks for faults under way.
@@ -153,14 +155,16 @@ impl World {
             single_cuts: Vec::new(),
             cuts: BTreeMap::new(),
             forgets_next: None,
+            promised: None,
             disks_lost: 0,
             images: BTreeMap::new(),
             effects: Effects::default(),
             ring,
             options,
         };
-        let (nodes, replication) = (world.options.nodes, world.options.replication);
-        let (map, record) = rings::founded(nodes, replication, || world.oracle.found(&world.ring));
+        let Options { nodes, replication, .. } = world.options;
+        let has_cas = world.options.has_cas();
+        let (map, record) = rings::founded((nodes, replication, has_cas), || world.oracle.found(&world.ring));
         let record = world.options.founded.then_some(record);
         if record.is_some() {
             world.oracle.tables.begin(map);
