@@ -7,6 +7,7 @@ use quorate_ring::{Consistency, Duration, Epoch, Instant, TableId, TableKind};
 use super::*;
 
 mod backup;
+mod cas;
 mod healing;
 #[cfg(feature = "server")]
 mod repair;
@@ -236,7 +237,17 @@ fn requests() -> impl Strategy<Value = ClientMessage> {
     (any::<u32>(), bytes(), bytes(), level, proptest::option::of(bytes())).prop_flat_map(
         |(table, key, value, consistency, context)| {
             let table = TableId(table);
+            let condition = prop_oneof![
+                Just(Condition::Absent),
+                Just(Condition::Present),
+                Just(Condition::Value(value.clone()))
+            ];
+            let (new, of) = (context.clone(), key.clone());
+            let compare_and_set = condition.prop_map(move |condition| {
+                CompareAndSet { table, key: of.clone(), condition, value: new.clone(), consistency }.into()
+            });
             prop_oneof![
+                compare_and_set,
                 Just(ClientMessage::from(Get::new(table, key.clone(), consistency))),
                 Just(
                     Put { context: context.clone(), ..Put::new(table, key.clone(), value, consistency) }
