@@ -23,7 +23,9 @@ use super::{
 };
 use crate::{
     node::{Input, Node},
-    wire::{HandshakeMessage, PeerHello, PeerWelcome, Refusal, frame_bytes_max, state_frame_bytes_max},
+    wire::{
+        HandshakeMessage, PeerHello, PeerWelcome, Refusal, request_frame_bytes_max, state_frame_bytes_max,
+    },
 };
 
 /// What connections need of the node that they belong to.
@@ -186,7 +188,7 @@ impl Host {
     }
 
     async fn serve_client(&self, line: Rc<Line>, mut reader: FrameReader) {
-        reader.set_frame_bytes_max(frame_bytes_max(self.bounds.value_bytes_max));
+        reader.set_frame_bytes_max(request_frame_bytes_max(self.bounds.value_bytes_max));
         let client = self.switchboard.attach_client(&line);
         let remote = line.remote_address();
         debug!(client = client.0, %remote, "client up");

@@ -70,6 +70,11 @@ pub const fn frame_bytes_max(value_bytes_max: usize) -> usize {
     value_bytes_max + KEY_BYTES_MAX + 64 * 1024
 }
 
+/// The longest frame, in bytes, that any sound client sends: a compare-and-set carries two values.
+pub const fn request_frame_bytes_max(value_bytes_max: usize) -> usize {
+    frame_bytes_max(value_bytes_max).saturating_add(value_bytes_max)
+}
+
 /// The longest frame, in bytes, that carries every concurrent value of a key (rule V6). New values are refused long
 /// before, but merges of replicas lose nothing, and what they have made must still travel.
 pub const fn state_frame_bytes_max(value_bytes_max: usize) -> usize {
