@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+#[path = "client_api/cas.rs"]
+mod cas;
 #[cfg(feature = "cli")]
 #[path = "client_api/cluster.rs"]
 mod cluster;

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use quorate_ring::{Epoch, Instant, NodeId};
 use tokio::{
     sync::Semaphore,
@@ -15,7 +16,7 @@ use super::{
 };
 use crate::{
     transport::{ConnectionLost, FrameReceiver, FrameSender, SendError},
-    wire::{ClientMessage, Failure, Frame, Header, KEY_BYTES_MAX, Receipt},
+    wire::{ClientMessage, Condition, Failure, Frame, Header, KEY_BYTES_MAX, Receipt},
 };
 
 /// Requests in, answers out, in any order. Whoever holds the receiving half calls [`Connection::receive`].
@@ -125,6 +126,7 @@ fn receipt_of(answer: &mut ClientMessage) -> Option<&mut Receipt> {
     match answer {
         ClientMessage::Got(got) => Some(&mut got.receipt),
         ClientMessage::Written(written) => Some(&mut written.receipt),
+        ClientMessage::ComparedAndSet(compared) => Some(&mut compared.receipt),
         ClientMessage::Scanned(scanned) => Some(&mut scanned.receipt),
         ClientMessage::RequestError(error) => error.receipt.as_deref_mut(),
         _ => None,
@@ -135,11 +137,16 @@ fn receipt_of(answer: &mut ClientMessage) -> Option<&mut Receipt> {
 /// on it.
 fn too_large(message: &ClientMessage, value_bytes_max: u64) -> Option<Failure> {
     let (key, value) = match message {
-        ClientMessage::Put(put) => (&put.key, put.value.len() as u64),
+        ClientMessage::Put(put) => (&put.key, put.value.len()),
         ClientMessage::Get(get) => (&get.key, 0),
         ClientMessage::Delete(delete) => (&delete.key, 0),
+        ClientMessage::CompareAndSet(compare) => {
+            let wanted = if let Condition::Value(wanted) = &compare.condition { wanted.len() } else { 0 };
+            (&compare.key, compare.value.as_ref().map_or(0, Bytes::len).max(wanted))
+        }
         _ => return None,
     };
+    let value = value as u64;
     if key.len() > KEY_BYTES_MAX {
         return Some(Failure::KeySize { bytes: key.len() as u64, bytes_max: KEY_BYTES_MAX as u64 });
     }

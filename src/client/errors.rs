@@ -287,13 +287,22 @@ pub enum UpdateError {
     /// The merged value was not written, or may not have been.
     #[error(transparent)]
     Write(#[from] WriteError),
+    /// Whatever was read of a `cas` key, somebody else had changed it before the merged value could take its place: nothing was
+    /// written.
+    #[error("the key was changed by others {attempts} times in between (not applied)")]
+    Outrun {
+        /// How often a merged value was to be written.
+        attempts: u32,
+        /// How the last answer came about.
+        receipt: Box<Receipt>,
+    },
 }
 
 impl UpdateError {
     /// What is known of the update's effect (rule Q10).
     pub fn outcome(&self) -> Outcome {
         match self {
-            Self::Read(_) | Self::Undecodable(_) => Outcome::NotApplied,
+            Self::Read(_) | Self::Undecodable(_) | Self::Outrun { .. } => Outcome::NotApplied,
             Self::Write(error) => error.outcome(),
         }
     }
@@ -302,7 +311,7 @@ impl UpdateError {
     pub fn failure(&self) -> Option<&Failure> {
         match self {
             Self::Read(error) => error.failure(),
-            Self::Undecodable(_) => None,
+            Self::Undecodable(_) | Self::Outrun { .. } => None,
             Self::Write(error) => error.failure(),
         }
     }
@@ -313,6 +322,7 @@ impl UpdateError {
             Self::Read(error) => error.receipt(),
             Self::Undecodable(_) => None,
             Self::Write(error) => error.receipt(),
+            Self::Outrun { receipt, .. } => Some(receipt),
         }
     }
 
@@ -322,6 +332,7 @@ impl UpdateError {
             Self::Read(error) => error.request_id(),
             Self::Undecodable(_) => None,
             Self::Write(error) => error.request_id(),
+            Self::Outrun { receipt, .. } => receipt.request_id,
         }
     }
 }

@@ -69,7 +69,8 @@
 //!
 //! A `siblings` table, the usual kind, keeps values that were written side by side, so that none is lost, until somebody
 //! merges them: [`Read::values`] gives all of them, and a write that carries the [`Read::context`] replaces
-//! exactly what was read. [`TableHandle::update`] does it all. A `register` table keeps the value written last.
+//! exactly what was read. [`TableHandle::update`] does it all. A `register` table keeps the value written last. A `cas` table
+//! has one value, too, and writes that depend on it: see [below](#compare-and-set).
 //!
 //! ```
 //! # #[cfg(feature = "mock")]
@@ -99,12 +100,42 @@
 //! Where two values always come to one in the same way, a [resolver](Resolve) says how, in
 //! [reads](Read::resolved) and [updates](TableHandle::update_with).
 //!
+//! # Compare and set
+//!
+//! In a `cas` table a write may say what the key is to hold before, for [locks](TableHandle::compare_and_set) and for
+//! [counters](TypedTable::update): of those who want the same at once, one gets it, whichever nodes they ask and whichever fail
+//! meanwhile. A condition that is not met is an answer, not an error.
+//!
+//! ```
+//! # #[cfg(feature = "mock")]
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let client = quorate::client::Mock::new().client();
+//! use quorate::client::{Expected, TableKind};
+//!
+//! client.create_table("locks").kind(TableKind::Cas).await?;
+//! let locks = client.table("locks").await?;
+//! let compared = locks.compare_and_set("job", Expected::Absent, "mine").await?;
+//! match (compared.is_applied(), compared.found()) {
+//!     (true, _) => println!("we have it"),
+//!     (false, holder) => println!("{holder:?} has it"),
+//! }
+//! # Ok(())
+//! # }
+//! # #[cfg(not(feature = "mock"))]
+//! # fn main() {}
+//! ```
+//!
+//! Every write of a `cas` table, a plain [`put`](TableHandle::put) as well, is a round among the key's replicas, which takes
+//! them twice to their disks. It needs QUORUM or more, and values there do not expire.
+//!
 //! # Outcomes and retries
 //!
 //! Every error says what is known of the write: it was [not applied](Outcome::NotApplied) and never will be, or that is
 //! [unknown](Outcome::Unknown), because the answer did not come. Nothing is guessed. The client tries again by itself where
 //! that does no harm, and within the deadline, as its [policy](RetryPolicy) says; a write whose outcome is unknown it never
-//! repeats, unless it is marked [idempotent](Put::idempotent). What to do then only the program knows:
+//! repeats, unless it is marked [idempotent](Put::idempotent), and a [compare-and-set](CompareAndSet) never. What to do then only
+//! the program knows:
 //!
 //! ```no_run
 //! # async fn example(accounts: quorate::client::TableHandle) -> Result<(), Box<dyn std::error::Error>> {
@@ -179,6 +210,7 @@ mod builder;
 mod catalog;
 mod change;
 mod codec;
+mod compare;
 mod connection;
 mod drain;
 mod errors;
@@ -207,6 +239,7 @@ pub use builder::ClientBuilder;
 pub use catalog::CreateTable;
 pub use change::AlterTable;
 pub use codec::{Codec, CodecError, DecodeError, MessagePack};
+pub use compare::{CompareAndSet, ComparedAndSet, Expected, New, TypedComparedAndSet};
 pub use errors::{
     BuildError, CatalogError, Cause, ChangeTableError, CreateTableError, ReadError, UpdateError, WriteError,
 };

@@ -90,7 +90,7 @@ impl Node {
     }
 
     async fn keeper(self: Arc<Self>, keeping: Keeping, mut open: Option<ClientConnection>) {
-        let mut backoff = Backoff::default();
+        let mut backoff = Backoff::of_connections();
         loop {
             let dialled = match open.take() {
                 Some(open) => Ok(open),

@@ -83,6 +83,8 @@ pub enum Operation {
     Put,
     /// A delete of a key.
     Delete,
+    /// A write that depends on what the key holds. It has not failed if the condition was not met.
+    CompareAndSet,
     /// A page of a scan.
     Scan,
     /// Creating, altering, dropping or truncating a table.
@@ -92,12 +94,13 @@ pub enum Operation {
 }
 
 impl Operation {
-    /// Its name for labels: `get`, `put`, `delete`, `scan`, `change_table` or `admin`.
+    /// Its name for labels: `get`, `put`, `delete`, `compare_and_set`, `scan`, `change_table` or `admin`.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Get => "get",
             Self::Put => "put",
             Self::Delete => "delete",
+            Self::CompareAndSet => "compare_and_set",
             Self::Scan => "scan",
             Self::ChangeTable => "change_table",
             Self::Admin => "admin",
@@ -137,6 +140,9 @@ impl<'a> Watch<'a> {
             ClientMessage::Get(get) => (Operation::Get, Some(get.consistency), None),
             ClientMessage::Put(put) => (Operation::Put, Some(put.consistency), None),
             ClientMessage::Delete(delete) => (Operation::Delete, Some(delete.consistency), None),
+            ClientMessage::CompareAndSet(compare) => {
+                (Operation::CompareAndSet, Some(compare.consistency), None)
+            }
             ClientMessage::Scan(scan) => (Operation::Scan, Some(scan.consistency), None),
             ClientMessage::CreateTable(create) => (Operation::ChangeTable, None, Some(&create.name)),
             ClientMessage::AlterTable(alter) => (Operation::ChangeTable, None, Some(&alter.name)),

@@ -101,7 +101,8 @@ impl Profile {
     }
 
     /// Says of every write that doing it twice is as good as once: see [`Put::idempotent`](super::Put::idempotent). An
-    /// [update](super::TableHandle::update) is not taken for idempotent, whatever its profile says.
+    /// [update](super::TableHandle::update) is not taken for idempotent, whatever its profile says, nor is a
+    /// [compare-and-set](super::TableHandle::compare_and_set).
     pub fn idempotent(mut self, idempotent: bool) -> Self {
         self.idempotent = Some(idempotent);
         self

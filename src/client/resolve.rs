@@ -59,7 +59,7 @@ fn resolve_all<V>(values: impl IntoIterator<Item = V>, resolver: &mut impl Resol
 
 impl TableHandle {
     /// Reads a key, has `resolver` make one value of concurrent ones, changes that, or `None` if the key is absent, and
-    /// writes the result in their place (`siblings` tables): see [`Update`].
+    /// writes the result in their place (`siblings` and `cas` tables): see [`Update`].
     ///
     /// ```no_run
     /// # async fn example(client: quorate::client::Client) -> Result<(), Box<dyn std::error::Error>> {

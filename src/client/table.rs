@@ -107,7 +107,7 @@ impl TableHandle {
         PutMany::new(self.clone(), pairs.into_iter().map(pair).collect())
     }
 
-    /// Reads a key, merges its values and writes the result in their place (`siblings` tables): see [`Update`].
+    /// Reads a key, merges its values and writes the result in their place (`siblings` and `cas` tables): see [`Update`].
     ///
     /// ```no_run
     /// # async fn example(carts: quorate::client::TableHandle) -> Result<(), Box<dyn std::error::Error>> {

@@ -101,6 +101,10 @@ impl<T, C: Codec> TypedTable<T, C> {
     pub fn delete(&self, key: impl Into<Bytes>) -> Delete {
         self.table.delete(key)
     }
+
+    pub(super) fn view(&self) -> &Typed<T, C> {
+        &self.view
+    }
 }
 
 impl<T: DeserializeOwned + 'static, C: Codec> TypedTable<T, C> {
@@ -134,8 +138,28 @@ impl<T: Serialize, C: Codec> TypedTable<T, C> {
 }
 
 impl<T: Serialize + DeserializeOwned + 'static, C: Codec> TypedTable<T, C> {
-    /// Reads a key, merges its values, the oldest write first, and writes the result in their place (`siblings` tables):
-    /// see [`Update`]. Nothing is written if a value cannot be decoded.
+    /// Reads a key, merges its values, the oldest write first, and writes the result in their place (`siblings` and `cas`
+    /// tables): see [`Update`]. Nothing is written if a value cannot be decoded.
+    ///
+    /// A counter in a `cas` table, which counts each call once:
+    ///
+    /// ```
+    /// # #[cfg(feature = "mock")]
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use quorate::client::TableKind;
+    /// # let client = quorate::client::Mock::new().client();
+    /// # client.create_table("counters").kind(TableKind::Cas).await?;
+    /// let counters = client.table("counters").await?.typed::<u64>();
+    /// for _ in 0..3 {
+    ///     counters.update("visits", |count| count.first().unwrap_or(&0) + 1).await?;
+    /// }
+    /// assert_eq!(counters.get("visits").await?.value()?, Some(3));
+    /// # Ok(())
+    /// # }
+    /// # #[cfg(not(feature = "mock"))]
+    /// # fn main() {}
+    /// ```
     pub fn update(
         &self,
         key: impl Into<Bytes>,
@@ -241,7 +265,7 @@ impl<T, C> TypedRow<T, C> {
 }
 
 impl<T: DeserializeOwned, C: Codec> Typed<T, C> {
-    fn decode(&self, key: &Bytes, versions: &[VersionedValue]) -> Result<Vec<T>, DecodeError> {
+    pub(super) fn decode(&self, key: &Bytes, versions: &[VersionedValue]) -> Result<Vec<T>, DecodeError> {
         let decode = |(at, version): (usize, &VersionedValue)| {
             self.codec().decode(&version.value).map_err(|reason| DecodeError {
                 key: key.clone(),
@@ -256,7 +280,7 @@ impl<T: DeserializeOwned, C: Codec> Typed<T, C> {
 }
 
 /// The bytes of a value, or why it has none.
-fn encode<T: Serialize>(codec: &impl Codec, value: &T) -> Result<Bytes, String> {
+pub(super) fn encode<T: Serialize>(codec: &impl Codec, value: &T) -> Result<Bytes, String> {
     codec.encode(value).map_err(|reason| reason.to_string())
 }
 

@@ -8,25 +8,31 @@ use std::{
 };
 
 use bytes::Bytes;
-use quorate_ring::Consistency;
-use tokio::time::Instant;
+use quorate_ring::{Consistency, TableKind};
+use tokio::time::{Instant, sleep_until};
 
 use super::{
-    Put, Read, TableHandle, UpdateError, Written,
+    Cause, CompareAndSet, Put, Raw, Read, TableHandle, UpdateError, WriteError, Written,
+    backoff::Backoff,
+    errors::CallError,
     profile::{Options, call_options},
 };
-use crate::wire::{Failure, Outcome};
+use crate::wire::{self, Condition, Failure, Outcome};
 
 /// Makes a value, or says why there is none, of what was read.
 type Merge = Box<dyn FnMut(&Read) -> Result<Result<Bytes, String>, UpdateError> + Send>;
 
 /// A change of a key about to be made: its values are read, merged by the caller's function, and the result is
-/// written with the context of the read. It replaces exactly what was merged; values written meanwhile stay
-/// beside it, for the next update to merge.
+/// written in their place.
 ///
-/// The function sees no value if the key is absent, one, or several concurrent ones. It may be called again
-/// with newer values, at most [`Update::ATTEMPTS_MAX`] times in all, and only while nothing was written: an
-/// update whose outcome is unknown is never repeated (rule Q10).
+/// In a `siblings` table it is written with the context of the read, and replaces exactly what was merged; values written
+/// meanwhile stay beside it, for the next update to merge. In a `cas` table it is written if the key still holds what was
+/// read; if not, the function is called with what it holds now, after a pause at random that grows each time.
+///
+/// The function sees no value if the key is absent, one, or several concurrent ones (never in a `cas` table). It may be
+/// called again with newer values, at most [`Update::ATTEMPTS_MAX`] times in all, [`Update::COMPARISONS_MAX`] in a `cas`
+/// table, within the time that the update may take, and only while nothing was written: an update whose outcome is unknown is
+/// never repeated (rules Q10, C4).
 #[must_use = "nothing is sent before it is awaited"]
 pub struct Update {
     table: TableHandle,
@@ -39,6 +45,8 @@ pub struct Update {
 impl Update {
     /// How often the values are read and merged at most.
     pub const ATTEMPTS_MAX: u32 = 5;
+    /// The same in a `cas` table, where others who change the key at the same time are in the way.
+    pub const COMPARISONS_MAX: u32 = 50;
 
     pub(super) fn new(
         table: TableHandle,
@@ -54,7 +62,7 @@ impl Update {
         timeout: "How long it may take in all."
     }
 
-    /// How long the merged value stays; see [`Put::ttl`](super::Put::ttl).
+    /// How long the merged value stays; see [`Put::ttl`](super::Put::ttl). Not in `cas` tables, whose values do not expire.
     pub fn ttl(mut self, ttl: Duration) -> Self {
         self.ttl = Some(ttl);
         self
@@ -62,6 +70,9 @@ impl Update {
 
     async fn send(mut self) -> Result<Written, UpdateError> {
         let deadline = self.table.terms(&self.options.over(self.table.profile())).deadline;
+        if self.table.definition().kind == TableKind::Cas {
+            return self.compare_and_set(deadline).await;
+        }
         let mut attempt = 1;
         loop {
             match self.attempt(deadline).await {
@@ -72,19 +83,72 @@ impl Update {
     }
 
     async fn attempt(&mut self, deadline: Instant) -> Result<Written, UpdateError> {
-        let left = || deadline.saturating_duration_since(Instant::now());
-        let mut get = self.table.get(self.key.clone());
-        get.options = self.options.clone();
-        let read = get.timeout(left()).await?;
+        let read = self.read(deadline).await?;
         let merged = (self.merge)(&read)?;
         let mut put = Put::new(self.table.clone(), self.key.clone(), merged).context(read.context());
         put.options = self.options.clone();
         // Merged twice is not as good as once, whatever a profile says of writes.
-        let mut put = put.timeout(left()).idempotent(false);
+        let mut put = put.timeout(left(deadline)).idempotent(false);
         if let Some(ttl) = self.ttl {
             put = put.ttl(ttl);
         }
         Ok(put.await?)
+    }
+
+    async fn read(&mut self, deadline: Instant) -> Result<Read, UpdateError> {
+        let mut get = self.table.get(self.key.clone());
+        get.options = self.options.clone();
+        Ok(get.timeout(left(deadline)).await?)
+    }
+
+    /// In a `cas` table. A comparison that fails tells what the key holds: it is not read again.
+    async fn compare_and_set(mut self, deadline: Instant) -> Result<Written, UpdateError> {
+        if self.ttl.is_some() {
+            let cause = Cause::Failed(Failure::BadRequest(NO_TTL.to_owned()));
+            return Err(WriteError::from(CallError::not_applied(cause)).into());
+        }
+        let (mut found, mut backoff, mut attempts) = (None, Backoff::of_changes(), 0);
+        loop {
+            attempts += 1;
+            let error = match self.compare(found.take(), deadline).await {
+                Ok(Compared::Applied(written)) => return Ok(written),
+                Ok(Compared::Outrun(read)) => {
+                    let receipt = Box::new(read.receipt().clone());
+                    found = Some(read);
+                    UpdateError::Outrun { attempts, receipt }
+                }
+                Err(error) if is_worth_another(&error) => error,
+                Err(error) => return Err(error),
+            };
+            let next = Instant::now() + backoff.next(rand::random());
+            if attempts == Self::COMPARISONS_MAX || next >= deadline {
+                return Err(error);
+            }
+            sleep_until(next).await;
+        }
+    }
+
+    /// Writes what is made of what the key was `found` to hold; if nobody knows that, it is read.
+    async fn compare(&mut self, found: Option<Read>, deadline: Instant) -> Result<Compared, UpdateError> {
+        let read = match found {
+            Some(read) => read,
+            None => self.read(deadline).await?,
+        };
+        let merged = (self.merge)(&read)?;
+        let condition = read.values().first().cloned().map_or(Condition::Absent, Condition::Value);
+        let change = merged.map(|value| (condition, Some(value)));
+        let mut compare = CompareAndSet::new(self.table.clone(), self.key.clone(), Raw, change);
+        compare.options = self.options.clone();
+        let answer = compare.timeout(left(deadline)).await?.into_answer();
+        let wire::ComparedAndSet { applied, found, receipt } = answer;
+        let context = Bytes::new();
+        Ok(match applied {
+            true => Compared::Applied(Written::new(wire::Written { context, receipt })),
+            false => {
+                let values = found.into_iter().collect();
+                Compared::Outrun(Read::new(wire::Got { values, context, receipt }))
+            }
+        })
     }
 }
 
@@ -103,6 +167,18 @@ impl fmt::Debug for Update {
     }
 }
 
+/// What became of a value that was to take the place of the one it was made of.
+enum Compared {
+    /// It is written.
+    Applied(Written),
+    /// Somebody was quicker: this is what the key holds instead.
+    Outrun(Read),
+}
+
+fn left(deadline: Instant) -> Duration {
+    deadline.saturating_duration_since(Instant::now())
+}
+
 /// Whether nothing was written and newer values may make the difference.
 fn is_worth_another(error: &UpdateError) -> bool {
     error.outcome() == Outcome::NotApplied
@@ -111,6 +187,9 @@ fn is_worth_another(error: &UpdateError) -> bool {
             Some(Failure::TooManySiblings { .. } | Failure::BadContext(_) | Failure::Contended { .. })
         )
 }
+
+pub(super) const NO_TTL: &str =
+    "values of cas tables do not expire: a TTL is for siblings and register tables";
 
 #[cfg(test)]
 mod tests {

@@ -5,7 +5,7 @@ use std::{fmt, marker::PhantomData};
 use bytes::Bytes;
 use serde::de::DeserializeOwned;
 
-use super::{Codec, Read, ScannedRow, TypedRead, TypedRow};
+use super::{Codec, ComparedAndSet, Read, ScannedRow, TypedComparedAndSet, TypedRead, TypedRow};
 
 /// How reads and scans show what they found. Sealed: [`Raw`] and [`Typed`] are all there are.
 pub trait View: sealed::Sealed + Clone + Send + 'static {
@@ -13,12 +13,17 @@ pub trait View: sealed::Sealed + Clone + Send + 'static {
     type Read: Send + 'static;
     /// What a scan gives of each key.
     type Row;
+    /// What a compare-and-set gives.
+    type Compared: Send + 'static;
 
     #[doc(hidden)]
     fn read(&self, key: &Bytes, read: Read) -> Self::Read;
 
     #[doc(hidden)]
     fn row(&self, row: ScannedRow) -> Self::Row;
+
+    #[doc(hidden)]
+    fn compared(&self, key: &Bytes, compared: ComparedAndSet) -> Self::Compared;
 }
 
 /// As bytes.
@@ -34,6 +39,7 @@ pub struct Typed<T, C> {
 impl View for Raw {
     type Read = Read;
     type Row = ScannedRow;
+    type Compared = ComparedAndSet;
 
     fn read(&self, _key: &Bytes, read: Read) -> Read {
         read
@@ -42,11 +48,16 @@ impl View for Raw {
     fn row(&self, row: ScannedRow) -> ScannedRow {
         row
     }
+
+    fn compared(&self, _key: &Bytes, compared: ComparedAndSet) -> ComparedAndSet {
+        compared
+    }
 }
 
 impl<T: DeserializeOwned + 'static, C: Codec> View for Typed<T, C> {
     type Read = TypedRead<T, C>;
     type Row = TypedRow<T, C>;
+    type Compared = TypedComparedAndSet<T, C>;
 
     fn read(&self, key: &Bytes, read: Read) -> TypedRead<T, C> {
         TypedRead::new(key.clone(), read, self.clone())
@@ -54,6 +65,10 @@ impl<T: DeserializeOwned + 'static, C: Codec> View for Typed<T, C> {
 
     fn row(&self, row: ScannedRow) -> TypedRow<T, C> {
         TypedRow::new(row, self.clone())
+    }
+
+    fn compared(&self, key: &Bytes, compared: ComparedAndSet) -> TypedComparedAndSet<T, C> {
+        TypedComparedAndSet::new(key.clone(), compared, self.clone())
     }
 }
 

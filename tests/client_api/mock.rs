@@ -13,7 +13,7 @@ use super::observer::Heard;
 
 /// Would try anything again.
 #[derive(Debug)]
-struct Stubborn;
+pub(crate) struct Stubborn;
 
 impl RetryPolicy for Stubborn {
     fn decide(&self, failed: &FailedAttempt<'_>) -> Retry {

@@ -9,18 +9,18 @@ use quorate::client::{
 
 /// What was seen, line by line.
 #[derive(Debug, Default)]
-struct Seen(Vec<String>);
+pub(crate) struct Seen(Vec<String>);
 
 impl Seen {
-    fn note<T: Debug>(&mut self, what: &str, seen: T) {
+    pub(crate) fn note<T: Debug>(&mut self, what: &str, seen: T) {
         self.0.push(format!("{what}: {seen:?}"));
     }
 
-    fn refused<T: Debug, E: std::error::Error>(&mut self, what: &str, result: Result<T, E>) {
+    pub(crate) fn refused<T: Debug, E: std::error::Error>(&mut self, what: &str, result: Result<T, E>) {
         self.0.push(format!("{what}: {}", result.unwrap_err()));
     }
 
-    fn read(&mut self, what: &str, read: &Read) {
+    pub(crate) fn read(&mut self, what: &str, read: &Read) {
         let expiring = read.versions().iter().filter(|version| version.expires.is_some()).count();
         // How many answered depends on how far each was when it was asked.
         let (level, tag) = (read.receipt().consistency, read.receipt().tag.is_some());
@@ -41,6 +41,12 @@ async fn the_mock_shows_what_it_should() {
         "no node has time: no answer before the deadline (not applied)",
         "nothing was written: ([], 0, false, Quorum, false)",
         "expired: ([], 0, false, Quorum, true)",
+        "compared: (true, None, None, Quorum)",
+        "compared: (false, Some(b\"a\"), None, Quorum)",
+        "compared: (false, None, None, Quorum)",
+        "updated: ([b\"de\"], 0, true, Quorum, true)",
+        "no conditions: bad request: conditions are for cas tables only: of others no quorum decides what a key holds at a \
+         time (not applied)",
         "of another key: bad context: it comes from a read of another key (not applied): read the key again, and write \
          with the context of that read",
     ];
@@ -78,6 +84,7 @@ async fn seen(client: &Client, pass: impl AsyncFn(Duration)) -> Vec<String> {
     deadlines(&carts, &mut seen).await;
     expiry(&carts, &locks, &mut seen, pass).await;
     scans(client, &mut seen).await;
+    super::cas::seen_of_conditions(client, &mut seen).await;
     seen.0
 }
 
@@ -89,7 +96,6 @@ async fn tables(client: &Client, seen: &mut Seen) {
     seen.note("created", (locks.kind, locks.replication, locks.read_consistency, locks.write_consistency));
     seen.refused("twice", client.create_table("carts").await);
     seen.refused("name", client.create_table("Carts!").await);
-    seen.refused("kind", client.create_table("cas").kind(TableKind::Cas).await);
     seen.refused("too many", client.create_table("many").replication(4).await);
     seen.refused("none", client.create_table("none").replication(0).await);
     let four = client.create_table("four").read_consistency("4".parse().unwrap());

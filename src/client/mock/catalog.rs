@@ -44,9 +44,6 @@ impl Catalog {
         let CreateTable { change, name, kind, replication, read_consistency, write_consistency } = create;
         self.change(change, |catalog| {
             let bad = |why: String| Err(Failure::BadRequest(why));
-            if kind == TableKind::Cas {
-                return Err(Failure::Unsupported(format!("tables of kind '{kind}'")));
-            }
             if !Table::is_valid_name(&name) {
                 return bad(format!(
                     "'{name}' is no name for a table: 1 to 64 of a-z, 0-9 and _, and not a digit first"
@@ -118,6 +115,11 @@ impl Catalog {
     }
 }
 
+/// Whether a write at `level` waits for a quorum, as one of a `cas` table has to.
+fn has_quorum(level: Consistency, replication: u8) -> bool {
+    level.required_writes(replication).is_ok_and(|required| required > usize::from(replication) / 2)
+}
+
 /// Gives a table the levels that are named.
 fn set_levels(
     table: &mut Table,
@@ -130,6 +132,7 @@ fn set_levels(
         (read, read.required_reads(replication).is_ok()),
         (write, write.required_writes(replication).is_ok()),
         (write, write != Consistency::Any || table.kind == TableKind::Siblings),
+        (write, table.kind != TableKind::Cas || has_quorum(write, replication)),
     ];
     if let Some((level, _)) = fits.into_iter().find(|(_, fits)| !fits) {
         let why = format!("level {level} does not fit a table of {replication} replicas");

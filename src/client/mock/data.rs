@@ -12,10 +12,13 @@ use quorate_storage::{
     VersionVector, Write, WriteError, read,
 };
 
-use super::{Failure, MEMBERS, catalog::Catalog, sealed};
-use crate::wire::{
-    Delete, Get, Got, KEY_BYTES_MAX, Put, Receipt, Scan, Scanned, ScannedRow, VALUE_BYTES_MAX,
-    VersionedValue, Written,
+use super::{Failure, MEMBERS, cas, catalog::Catalog, sealed};
+use crate::{
+    client::update::NO_TTL,
+    wire::{
+        Delete, Get, Got, KEY_BYTES_MAX, Put, Receipt, Scan, Scanned, ScannedRow, VALUE_BYTES_MAX,
+        VersionedValue, Written,
+    },
 };
 
 /// One copy of everything, written by the step that a node's commit thread runs.
@@ -30,11 +33,11 @@ pub(super) struct Data {
 }
 
 /// A key to be read or written, and what its level asks for.
-struct Place<'c> {
-    row: Row,
-    table: &'c Table,
+pub(super) struct Place<'c> {
+    pub(super) row: Row,
+    pub(super) table: &'c Table,
     consistency: Consistency,
-    required: usize,
+    pub(super) required: usize,
 }
 
 impl Default for Data {
@@ -62,19 +65,17 @@ impl Data {
 
     pub(super) fn put(&mut self, catalog: &Catalog, node: NodeId, put: Put) -> Result<Written, Failure> {
         let Put { table, key, value, consistency, context, ttl_ms, sloppy } = put;
-        if value.len() > VALUE_BYTES_MAX {
-            let (bytes, bytes_max) = (value.len() as u64, VALUE_BYTES_MAX as u64);
-            return Err(Failure::ValueTooLarge { bytes, bytes_max });
-        }
+        check_size(&value)?;
         if let Some(ttl) = ttl_ms.filter(|ttl| !(1..=TTL_MS_MAX).contains(ttl)) {
             return Err(Failure::BadRequest(format!("a TTL of {ttl} ms: 1 ms to 100 years are possible")));
         }
         let place = place(catalog, table, key, consistency, Consistency::required_writes)?;
+        place.check_write(context.is_some(), sloppy, ttl_ms.is_some())?;
         let content = |tag: Tag| match ttl_ms {
             None => Content::Value(value),
             Some(ttl) => Content::Expiring { value, expires: Hlc(tag.hlc.0 + (ttl << Hlc::LOGICAL_BITS)) },
         };
-        self.write(catalog, node, &place, (context, sloppy), content)
+        self.write(catalog, node, &place, context, content)
     }
 
     pub(super) fn delete(
@@ -85,7 +86,8 @@ impl Data {
     ) -> Result<Written, Failure> {
         let Delete { table, key, consistency, context, sloppy } = delete;
         let place = place(catalog, table, key, consistency, Consistency::required_writes)?;
-        self.write(catalog, node, &place, (context, sloppy), |_| Content::Tombstone)
+        place.check_write(context.is_some(), sloppy, false)?;
+        self.write(catalog, node, &place, context, |_| Content::Tombstone)
     }
 
     pub(super) fn scan(&self, catalog: &Catalog, node: NodeId, scan: Scan) -> Result<Scanned, Failure> {
@@ -117,31 +119,43 @@ impl Data {
         catalog: &Catalog,
         node: NodeId,
         place: &Place<'_>,
-        (context, sloppy): (Option<Bytes>, bool),
+        context: Option<Bytes>,
         content: impl FnOnce(Tag) -> Content,
     ) -> Result<Written, Failure> {
-        let bad = |why: &str| Err(Failure::BadRequest(why.to_owned()));
-        let is_register = place.table.kind != TableKind::Siblings;
-        if is_register && place.consistency == Consistency::Any {
-            return bad("ANY is for siblings tables only (rule Q2): use ONE");
-        }
-        if is_register && sloppy {
-            return bad("SLOPPY is for siblings tables only (rule Q2)");
-        }
-        if is_register && context.is_some() {
-            return bad("only siblings tables take a context: here the latest write wins");
-        }
         let seen = match context {
             None => Seen::Durable,
             Some(context) => Seen::Context(sealed::open_context(&place.row, &context)?),
         };
+        let dot = self.tick()?;
+        self.store(place, dot, seen, content(dot))?;
+        let context = match self.state(&place.row)? {
+            Some(State::Siblings(state)) if state.siblings().len() == 1 => {
+                sealed::context(&place.row, state.vector())
+            }
+            _ => Bytes::new(),
+        };
+        Ok(Written { context, receipt: place.receipt(catalog, node, Some(dot)) })
+    }
+
+    /// The name of the next write.
+    pub(super) fn tick(&mut self) -> Result<Tag, Failure> {
         let hlc = self.clock.tick(self.wall).map_err(|why| Failure::BadRequest(why.to_string()))?;
-        let (dot, row) = (Tag { hlc, actor: ACTOR }, place.row.clone());
-        let content = content(dot);
-        let write = if is_register {
-            Write::store(row, State::Register(Register { tag: dot, content }))
-        } else {
-            Write::Mint { row, dot, seen, content, horizon: Horizon::default() }
+        Ok(Tag { hlc, actor: ACTOR })
+    }
+
+    /// Writes `content` as the table's kind has it.
+    pub(super) fn store(
+        &mut self,
+        place: &Place<'_>,
+        dot: Tag,
+        seen: Seen,
+        content: Content,
+    ) -> Result<(), Failure> {
+        let row = place.row.clone();
+        let write = match place.table.kind {
+            TableKind::Siblings => Write::Mint { row, dot, seen, content, horizon: Horizon::default() },
+            TableKind::Register => Write::store(row, State::Register(Register { tag: dot, content })),
+            TableKind::Cas => Write::store(row, cas::chosen(dot, content)),
         };
         if let Some(Err(error)) = self.committer.run(&self.engine, &[write]).pop() {
             return Err(match error {
@@ -153,21 +167,15 @@ impl Data {
             });
         }
         self.rows.insert(place.row.clone());
-        let context = match self.state(&place.row)? {
-            Some(State::Siblings(state)) if state.siblings().len() == 1 => {
-                sealed::context(&place.row, state.vector())
-            }
-            _ => Bytes::new(),
-        };
-        Ok(Written { context, receipt: place.receipt(catalog, node, Some(dot)) })
+        Ok(())
     }
 
-    fn state(&self, row: &Row) -> Result<Option<State>, Failure> {
+    pub(super) fn state(&self, row: &Row) -> Result<Option<State>, Failure> {
         read(&self.engine, row).map_err(|why| Failure::BadRequest(why.to_string()))
     }
 
     /// The values that are there now, the oldest write first.
-    fn values(&self, state: Option<&State>) -> Vec<VersionedValue> {
+    pub(super) fn values(&self, state: Option<&State>) -> Vec<VersionedValue> {
         let now = self.clock.present(self.wall);
         let there = |(tag, content): (Tag, &Content)| {
             let expires = content.expires();
@@ -183,12 +191,34 @@ impl Place<'_> {
         context(self.table.kind, &self.row, state)
     }
 
-    fn receipt(&self, catalog: &Catalog, node: NodeId, tag: Option<Tag>) -> Receipt {
+    pub(super) fn receipt(&self, catalog: &Catalog, node: NodeId, tag: Option<Tag>) -> Receipt {
         receipt(catalog, node, self.table, self.consistency, self.required, tag)
+    }
+
+    /// Refuses what tables of this kind do not take.
+    fn check_write(&self, has_context: bool, sloppy: bool, has_ttl: bool) -> Result<(), Failure> {
+        let bad = |why: &str| Err(Failure::BadRequest(why.to_owned()));
+        match self.table.kind {
+            TableKind::Siblings => Ok(()),
+            _ if self.consistency == Consistency::Any => {
+                bad("ANY is for siblings tables only (rule Q2): use ONE")
+            }
+            _ if sloppy => bad("SLOPPY is for siblings tables only (rule Q2)"),
+            TableKind::Cas if has_context => bad("only siblings tables take a context: use IF"),
+            _ if has_context => bad("only siblings tables take a context: here the latest write wins"),
+            TableKind::Register => Ok(()),
+            TableKind::Cas if has_ttl => bad(NO_TTL),
+            TableKind::Cas => cas::check_level(self),
+        }
     }
 }
 
-fn place(
+pub(super) fn check_size(value: &Bytes) -> Result<(), Failure> {
+    let (bytes, bytes_max) = (value.len() as u64, VALUE_BYTES_MAX as u64);
+    if bytes > bytes_max { Err(Failure::ValueTooLarge { bytes, bytes_max }) } else { Ok(()) }
+}
+
+pub(super) fn place(
     catalog: &Catalog,
     table: TableId,
     key: Bytes,

@@ -1,5 +1,6 @@
 //! A cluster in memory, for tests of programs that use the client.
 
+mod cas;
 mod catalog;
 mod data;
 mod sealed;
@@ -27,8 +28,8 @@ use crate::wire::{
 /// [`Client`]s, so that code under test need not know. Clones are the same cluster; it goes with the last one and the last
 /// client.
 ///
-/// Tables, siblings and contexts, registers, bounds, levels, scans with cursors, and what is refused are as they are in a
-/// cluster: writes are merged by the storage that nodes have. Time stands still but for [`advance`](Self::advance). What
+/// Tables, siblings and contexts, registers, conditions, bounds, levels, scans with cursors, and what is refused are as they are
+/// in a cluster: writes are merged by the storage that nodes have. Time stands still but for [`advance`](Self::advance). What
 /// goes wrong goes wrong on order: [`fail_next_write`](Self::fail_next_write), [`fail_next_read`](Self::fail_next_read).
 /// There are no replicas to differ, nodes to fail or hints to give away: errors have no receipts.
 ///
@@ -101,7 +102,7 @@ impl Mock {
         Client::builder().build_mock(self)
     }
 
-    /// The next write or delete of a key fails so, after those that were ordered before.
+    /// The next write, delete or compare-and-set of a key fails so, after those that were ordered before.
     pub fn fail_next_write(&self, fault: Fault) {
         self.lock().write_faults.push_back(fault);
     }
@@ -171,7 +172,9 @@ impl Mock {
 impl Cluster {
     fn next_fault(&mut self, message: &ClientMessage) -> Option<Fault> {
         match message {
-            ClientMessage::Put(_) | ClientMessage::Delete(_) => self.write_faults.pop_front(),
+            ClientMessage::Put(_) | ClientMessage::Delete(_) | ClientMessage::CompareAndSet(_) => {
+                self.write_faults.pop_front()
+            }
             ClientMessage::Get(_) | ClientMessage::Scan(_) => self.read_faults.pop_front(),
             _ => None,
         }
@@ -183,6 +186,9 @@ impl Cluster {
             ClientMessage::Get(get) => data.get(catalog, node, get).map(Into::into),
             ClientMessage::Put(put) => data.put(catalog, node, put).map(Into::into),
             ClientMessage::Delete(delete) => data.delete(catalog, node, delete).map(Into::into),
+            ClientMessage::CompareAndSet(compare) => {
+                data.compare_and_set(catalog, node, compare).map(Into::into)
+            }
             ClientMessage::Scan(scan) => data.scan(catalog, node, scan).map(Into::into),
             ClientMessage::ListTables(_) => Ok(catalog.list().into()),
             ClientMessage::CreateTable(create) => catalog.create(create),
