@@ -128,7 +128,7 @@ pub enum ColumnType {
     Blob,
 }
 
-/// `INSERT INTO table (key, value) VALUES (..)`.
+/// `INSERT INTO table (key, value) VALUES (..) [IF NOT EXISTS]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Insert {
     /// The table.
@@ -137,11 +137,13 @@ pub struct Insert {
     pub key: Term,
     /// The value.
     pub value: Term,
+    /// Only if the key holds nothing (`cas` tables).
+    pub if_not_exists: bool,
     /// How it is written.
     pub options: WriteOptions,
 }
 
-/// `UPDATE table SET value = .. WHERE key = ..`.
+/// `UPDATE table SET value = .. WHERE key = .. [IF ..]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Update {
     /// The table.
@@ -150,8 +152,19 @@ pub struct Update {
     pub key: Term,
     /// The value.
     pub value: Term,
+    /// What the key is to hold before; none for whatever it holds.
+    pub condition: Option<Condition>,
     /// How it is written.
     pub options: WriteOptions,
+}
+
+/// What a key of a `cas` table is to hold for a statement to change it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Condition {
+    /// `IF EXISTS`: any value.
+    Exists,
+    /// `IF value = ..`: this one.
+    Value(Term),
 }
 
 /// What follows `USING` and `WITH CONTEXT` in a statement that writes.
@@ -231,13 +244,15 @@ impl Column {
     }
 }
 
-/// `DELETE FROM table WHERE key = ..`.
+/// `DELETE FROM table WHERE key = .. [IF ..]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Delete {
     /// The table.
     pub table: String,
     /// The key.
     pub key: Term,
+    /// What the key is to hold before; none for whatever it holds.
+    pub condition: Option<Condition>,
     /// How it is deleted.
     pub options: WriteOptions,
 }

@@ -5,8 +5,9 @@ use std::{fmt, time::Duration};
 use quorate_ring::Consistency;
 
 use super::{
-    AlterTable, Column, ColumnType, CopyFrom, CopyOption, CopyTo, CreateTable, Delete, Describe, DropTable,
-    Insert, Paging, ReadOptions, Select, SessionLevel, Statement, Term, Update, Wait, WaitFor, WriteOptions,
+    AlterTable, Column, ColumnType, Condition, CopyFrom, CopyOption, CopyTo, CreateTable, Delete, Describe,
+    DropTable, Insert, Paging, ReadOptions, Select, SessionLevel, Statement, Term, Update, Wait, WaitFor,
+    WriteOptions,
 };
 use crate::units::duration_text;
 
@@ -19,15 +20,16 @@ impl fmt::Display for Statement {
                 write!(f, "DROP TABLE {}{name}", if *if_exists { "IF EXISTS " } else { "" })
             }
             Self::Truncate(name) => write!(f, "TRUNCATE {name}"),
-            Self::Insert(Insert { table, key, value, options }) => {
-                write!(f, "INSERT INTO {table} (key, value) VALUES ({key}, {value}){options}")
+            Self::Insert(Insert { table, key, value, if_not_exists, options }) => {
+                let condition = if *if_not_exists { " IF NOT EXISTS" } else { "" };
+                write!(f, "INSERT INTO {table} (key, value) VALUES ({key}, {value}){condition}{options}")
             }
-            Self::Update(Update { table, key, value, options }) => {
-                write!(f, "UPDATE {table} SET value = {value} WHERE key = {key}{options}")
+            Self::Update(Update { table, key, value, condition, options }) => {
+                write!(f, "UPDATE {table} SET value = {value} WHERE key = {key}{}{options}", If(condition))
             }
             Self::Select(select) => select.fmt(f),
-            Self::Delete(Delete { table, key, options }) => {
-                write!(f, "DELETE FROM {table} WHERE key = {key}{options}")
+            Self::Delete(Delete { table, key, condition, options }) => {
+                write!(f, "DELETE FROM {table} WHERE key = {key}{}{options}", If(condition))
             }
             Self::CopyFrom(copy) => copy.fmt(f),
             Self::CopyTo(copy) => copy.fmt(f),
@@ -115,6 +117,19 @@ impl fmt::Display for Wait {
             WaitFor::Convergence => "WAIT FOR CONVERGENCE",
         })?;
         self.timeout.map_or(Ok(()), |timeout| write!(f, " USING TIMEOUT {}", Seconds(timeout)))
+    }
+}
+
+/// ` IF ..`, or nothing.
+struct If<'c>(&'c Option<Condition>);
+
+impl fmt::Display for If<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            None => Ok(()),
+            Some(Condition::Exists) => f.write_str(" IF EXISTS"),
+            Some(Condition::Value(value)) => write!(f, " IF value = {value}"),
+        }
     }
 }
 

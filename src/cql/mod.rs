@@ -16,8 +16,9 @@ mod plan;
 pub mod render;
 
 pub use ast::{
-    AlterTable, Column, ColumnType, CopyFrom, CopyOption, CopyTo, CreateTable, Delete, Describe, DropTable,
-    Insert, Paging, ReadOptions, Select, SessionLevel, Statement, Term, Update, Wait, WaitFor, WriteOptions,
+    AlterTable, Column, ColumnType, Condition, CopyFrom, CopyOption, CopyTo, CreateTable, Delete, Describe,
+    DropTable, Insert, Paging, ReadOptions, Select, SessionLevel, Statement, Term, Update, Wait, WaitFor,
+    WriteOptions,
 };
 pub use error::{CqlError, CqlErrorKind, Span};
 pub use parser::{

@@ -108,10 +108,6 @@ impl<'s> Parser<'s> {
         };
         match self.next() {
             Ok(Token { kind: TokenKind::Word(word), span }) => match &*word.to_ascii_uppercase() {
-                "IF" if matches!(statement, Statement::Update(_)) => {
-                    CqlError::unsupported("UPDATE .. IF", span)
-                }
-                "IF" => CqlError::unsupported("IF conditions", span),
                 "LIMIT" => {
                     CqlError::syntax("LIMIT stands before USING, and keys that are named have none", span)
                 }

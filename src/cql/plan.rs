@@ -6,8 +6,10 @@ use bytes::Bytes;
 use quorate_ring::{Consistency, TableKind};
 
 use super::{
-    Column, Delete, Insert, ReadOptions, Select, SessionLevel, Statement, Term, Update, WriteOptions,
+    Column, Condition, Delete, Insert, ReadOptions, Select, SessionLevel, Statement, Term, Update,
+    WriteOptions,
 };
+use crate::client::{Expected, New};
 
 /// What stands for `?` and `:name`.
 #[derive(Clone, Debug, Default)]
@@ -75,6 +77,19 @@ pub enum Plan {
         key: Bytes,
         /// How.
         options: WriteOptions,
+    },
+    /// Write or delete one key if it holds what is expected (`cas` tables).
+    CompareAndSet {
+        /// The table.
+        table: String,
+        /// The key.
+        key: Bytes,
+        /// What it is to hold before.
+        expected: Expected,
+        /// What it is to hold after.
+        new: New,
+        /// How many replicas must acknowledge; none for the table's own level.
+        consistency: Option<Consistency>,
     },
     /// Read keys.
     Get {
@@ -148,12 +163,19 @@ pub fn plan(statement: Statement, level: SessionLevel, parameters: &Parameters) 
             write_consistency: create.write_consistency,
             if_not_exists: create.if_not_exists,
         },
-        Statement::Insert(Insert { table, key, value, options })
-        | Statement::Update(Update { table, key, value, options }) => {
-            Plan::Put { table, key: fill(key)?, value: fill(value)?, options: write(options) }
+        Statement::Insert(Insert { table, key, value, if_not_exists, options }) => {
+            let (key, value) = (fill(key)?, fill(value)?);
+            let expected = if_not_exists.then_some(Expected::Absent);
+            written(table, key, New::Value(value), expected, write(options))
         }
-        Statement::Delete(Delete { table, key, options }) => {
-            Plan::Delete { table, key: fill(key)?, options: write(options) }
+        Statement::Update(Update { table, key, value, condition, options }) => {
+            let (key, value) = (fill(key)?, fill(value)?);
+            let expected = expected(condition, parameters)?;
+            written(table, key, New::Value(value), expected, write(options))
+        }
+        Statement::Delete(Delete { table, key, condition, options }) => {
+            let expected = expected(condition, parameters)?;
+            written(table, fill(key)?, New::Absent, expected, write(options))
         }
         Statement::Select(Select { columns, table, keys, limit, options }) if keys.is_empty() => {
             let options = ReadOptions { consistency: level.of(options.consistency), ..options };
@@ -172,6 +194,25 @@ pub fn plan(statement: Statement, level: SessionLevel, parameters: &Parameters) 
             Plan::Get { table, keys: distinct, columns, options }
         }
         command => Plan::Session(command),
+    })
+}
+
+/// A write, which depends on what the key holds if something is `expected`.
+fn written(table: String, key: Bytes, new: New, expected: Option<Expected>, options: WriteOptions) -> Plan {
+    match (expected, new) {
+        (Some(expected), new) => {
+            Plan::CompareAndSet { table, key, expected, new, consistency: options.consistency }
+        }
+        (None, New::Value(value)) => Plan::Put { table, key, value, options },
+        (None, New::Absent) => Plan::Delete { table, key, options },
+    }
+}
+
+fn expected(condition: Option<Condition>, parameters: &Parameters) -> Result<Option<Expected>, PlanError> {
+    Ok(match condition {
+        None => None,
+        Some(Condition::Exists) => Some(Expected::Present),
+        Some(Condition::Value(value)) => Some(Expected::Value(fill(value, parameters)?)),
     })
 }
 
@@ -227,6 +268,30 @@ mod tests {
             let named = format!("{statement} USING CONSISTENCY ALL");
             assert_eq!(level(&named, session), Some(Consistency::All), "{statement}");
         }
+    }
+
+    #[test]
+    fn a_condition_makes_a_write_depend_on_what_the_key_holds() {
+        let parameters = Parameters::none().push("new").push("k").push("old");
+        let planned = |source| planned(source, SessionLevel::Level(Consistency::All), &parameters);
+        let plan = |expected, new| {
+            let (table, key, consistency) = ("t".into(), "k".into(), Some(Consistency::All));
+            Ok(Plan::CompareAndSet { table, key, expected, new, consistency })
+        };
+        let new = || New::Value("new".into());
+        assert_eq!(
+            planned("UPDATE t SET value = ? WHERE key = ? IF value = ?"),
+            plan(Expected::Value("old".into()), new())
+        );
+        assert_eq!(planned("UPDATE t SET value = ? WHERE key = ? IF EXISTS"), plan(Expected::Present, new()));
+        let insert = "INSERT INTO t (value, key) VALUES (?, ?) IF NOT EXISTS";
+        assert_eq!(planned(insert), plan(Expected::Absent, new()));
+        assert_eq!(
+            planned("DELETE FROM t WHERE key = 'k' IF value = ?"),
+            plan(Expected::Value("new".into()), New::Absent)
+        );
+        let missing = planned("DELETE FROM t WHERE key = 'k' IF value = :old");
+        assert_eq!(missing, Err(PlanError::MissingNamed("old".into())));
     }
 
     #[test]

@@ -5,7 +5,7 @@ use quorate_ring::{TableKind, WallMicros};
 
 use super::clock::wall_now;
 use crate::{
-    client::{Context, Read, ScannedRow},
+    client::{ComparedAndSet, Context, Read, ScannedRow},
     cql::{
         Column, Term,
         render::{Cell, Format, Grid},
@@ -99,6 +99,20 @@ impl Answer {
     pub fn conflicts(&self) -> &[String] {
         &self.conflicts
     }
+}
+
+/// What became of a conditional write: whether it was applied, and what the key holds instead of what was expected.
+pub(super) fn compared(compared: &ComparedAndSet, format: Format) -> Grid {
+    let is_applied = compared.is_applied();
+    let mut columns = vec![("applied", Cell::Flag(is_applied))];
+    // Programs meet one shape.
+    if !is_applied || !format.is_for_people() {
+        columns.push(("value", compared.found().cloned().map_or(Cell::Null, Cell::Bytes)));
+    }
+    let (names, row): (Vec<_>, Vec<_>) = columns.into_iter().unzip();
+    let mut grid = Grid::new(&names);
+    grid.push(row);
+    grid
 }
 
 /// The statement that replaces the values that `context` covers.

@@ -232,7 +232,7 @@ mod tests {
         assert_eq!(completed("ca"), [""; 0]);
         let create = "CREATE TABLE t (key TEXT PRIMARY KEY, value BLOB) WITH ";
         assert_eq!(completed(&format!("{create}rep")), [format!("{create}replication")]);
-        let kinds = ["'siblings' ", "'register' "].map(|kind| format!("{create}kind = {kind}"));
+        let kinds = ["'siblings' ", "'register' ", "'cas' "].map(|kind| format!("{create}kind = {kind}"));
         assert_eq!(completed(&format!("{create}kind = ")), kinds);
         assert_eq!(completed("SELECT 'sel"), [""; 0]);
     }

@@ -37,13 +37,8 @@ pub enum ShellError {
         trace: Option<Box<str>>,
     },
     /// A table was not created.
-    #[error("{error}{}", beneath(hint))]
-    CreateTable {
-        /// Why.
-        error: CreateTableError,
-        /// What to do.
-        hint: Option<String>,
-    },
+    #[error("{0}")]
+    CreateTable(#[from] CreateTableError),
     /// A table was not altered, dropped or truncated.
     #[error("{0}")]
     ChangeTable(#[from] ChangeTableError),

@@ -15,6 +15,8 @@ Statements end with ';'. Keys and values are texts in single quotes, 'it''s', or
   SELECT * FROM carts LIMIT 100;  SELECT key FROM carts;         -- all keys, in the order of their tokens
   SELECT value, WRITETIME(value), TTL(value), VERSION(value) FROM carts WHERE key = 'alice';
   DELETE FROM carts WHERE key = 'alice';
+  INSERT INTO locks (key, value) VALUES ('job', 'free') IF NOT EXISTS;          -- tables of kind 'cas' only
+  UPDATE locks SET value = 'me' WHERE key = 'job' IF value = 'free';  DELETE FROM locks WHERE key = 'job' IF EXISTS;
   COPY carts TO 'carts.csv' WITH header = true;
   COPY carts FROM 'carts.csv' WITH header = true AND delimiter = ';' AND resume = true;
   DESCRIBE TABLES;  DESCRIBE TABLE carts;  DESCRIBE CLUSTER;
@@ -29,6 +31,8 @@ After USING, joined by AND:
 
 Tables of kind 'siblings' keep concurrent writes side by side: SELECT prints each, and below them the UPDATE
 that replaces them all. DELETE and INSERT take WITH CONTEXT '..' too; CONTEXT(value) selects it.
+In tables of kind 'register' the latest write wins. In tables of kind 'cas' a write may depend on what the key
+holds: a statement with IF answers whether it was applied, and if not, what the key holds instead.
 
 Commands end with their line.
 

@@ -8,7 +8,7 @@ use tokio::task::JoinSet;
 
 use super::{
     Answer, Console, ShellError,
-    answer::{resolution, term},
+    answer::{self, resolution, term},
     clock::now,
     copy, copy_to, describe,
     help::HELP,
@@ -17,7 +17,7 @@ use super::{
     wait,
 };
 use crate::{
-    client::{CatalogError, ChangeTableError, Client, Read, TableHandle, WriteError},
+    client::{CatalogError, ChangeTableError, Client, Expected, New, Read, TableHandle, WriteError},
     cql::{
         AlterTable, Column, Describe, DropTable, Paging, Parameters, Plan, ReadOptions, SessionLevel,
         Statement, WriteOptions, plan,
@@ -114,6 +114,9 @@ impl Session {
             }
             Plan::Put { table, key, value, options } => self.put(&table, key, value, options).await?,
             Plan::Delete { table, key, options } => self.delete(&table, key, options).await?,
+            Plan::CompareAndSet { table, key, expected, new, consistency } => {
+                self.compare_and_set(&table, key, (expected, new), consistency).await?;
+            }
             Plan::Get { table, keys, columns, options } => {
                 self.select(&table, &keys, &columns, options).await?;
             }
@@ -182,11 +185,7 @@ impl Session {
                 }
                 return Ok(());
             }
-            Err(error) => {
-                let unsupported = matches!(error.failure(), Some(Failure::Unsupported(_)));
-                let hint = unsupported.then(|| "tables of kind 'siblings' and 'register' work".to_owned());
-                return Err(ShellError::CreateTable { error, hint });
-            }
+            Err(error) => return Err(error.into()),
         };
         if replication.is_none() && table.replication < REPLICATION_DEFAULT {
             let n = table.replication;
@@ -260,6 +259,24 @@ impl Session {
         }
         let written = delete.await.map_err(|error| self.not_written(table, &key, error))?;
         self.done("deleted", &key, written.receipt());
+        Ok(())
+    }
+
+    /// A condition that is not met is an answer like any other.
+    async fn compare_and_set(
+        &mut self,
+        table: &str,
+        key: Bytes,
+        (expected, new): (Expected, New),
+        consistency: Option<Consistency>,
+    ) -> Result<(), ShellError> {
+        let mut compare = self.table(table).await?.compare_and_set(key.clone(), expected, new);
+        if let Some(consistency) = consistency {
+            compare = compare.consistency(consistency);
+        }
+        let compared = compare.await.map_err(|error| self.not_written(table, &key, error))?;
+        self.console.data(&answer::compared(&compared, self.console.format()))?;
+        self.trace(&key, compared.receipt());
         Ok(())
     }
 

@@ -35,6 +35,7 @@ async fn every_field_that_is_printed_is_on_the_page_and_the_other_way_round() {
             command.iter().map(|word| if *word == "nightly" { "weekly" } else { word }).collect();
         page.hold_order(section, &nodes, &command);
     }
+    page.hold_those_of_conditions(&nodes);
     page.hold_those_of_restores(&nodes);
     page.hold_those_of_benches(&nodes);
     selected_fields_stand_alone(&nodes);
@@ -175,6 +176,21 @@ impl Page {
         assert_eq!(text.lines().next(), Some(&*columns.join(",")), "{section}");
     }
 
+    /// One that is applied, and one that is not.
+    fn hold_those_of_conditions(&mut self, nodes: &Nodes) {
+        let section = "Statements with IF";
+        let create = "CREATE TABLE c (key TEXT PRIMARY KEY, value BLOB) WITH kind = 'cas'";
+        assert!(nodes.run(&["shell", "-e", create]).status.success());
+        let insert = ["shell", "-e", "INSERT INTO c (key, value) VALUES ('k', 'v') IF NOT EXISTS"];
+        for applied in [true, false] {
+            let rows = rows(&nodes.run(&json(&insert)), 0);
+            assert_eq!(rows[0]["applied"], applied);
+            rows.iter().for_each(|row| self.hold(section, row));
+        }
+        assert_eq!(self.untold(section), [""; 0]);
+        self.hold_order(section, nodes, &insert);
+    }
+
     fn hold_those_of_restores(&mut self, nodes: &Nodes) {
         let backup = nodes.data_dir(0).join("backups/nightly");
         let backup = backup.to_str().expect("text");
@@ -298,7 +314,7 @@ const QUESTIONS: &[(&str, &[&str])] = &[
     ("quorate admin status", &["admin", "status"]),
     (BACKUP, &["admin", "backup", "nightly", "--all"]),
     (
-        "SELECT from a table of kind register",
+        "SELECT from a table of kind register or cas",
         &[
             "shell",
             "-e",

@@ -244,7 +244,7 @@ mod tests {
         );
         assert_eq!(
             next("CREATE TABLE t (key TEXT PRIMARY KEY, value TEXT) WITH kind = "),
-            "'siblings' 'register'"
+            "'siblings' 'register' 'cas'"
         );
         assert_eq!(next("SELECT "), "* KEY VALUE WRITETIME TTL VERSION CONTEXT");
         assert_eq!(next("SELECT value "), ", FROM");
@@ -257,6 +257,13 @@ mod tests {
         assert_eq!(next("SELECT value FROM t USING MONOTONE AND "), "CONSISTENCY R");
         assert_eq!(next("SELECT value FROM t USING MONOTONE "), "AND ;", "USING stands once");
         assert_eq!(next("UPDATE t SET value = 'x' WHERE key = 'k' WITH "), "CONTEXT");
+        let update = "UPDATE t SET value = 'x' WHERE key = 'k' ";
+        assert_eq!(next(update), "USING WITH IF ;");
+        assert_eq!(next(&format!("{update}IF ")), "EXISTS VALUE");
+        assert_eq!(next(&format!("{update}IF value ")), "=");
+        assert_eq!(next(&format!("{update}IF EXISTS ")), "USING WITH ;", "IF stands once");
+        assert_eq!(next("UPDATE t "), "USING WITH SET", "a condition comes later");
+        assert_eq!(next("INSERT INTO t (key, value) VALUES ('a', 'b') IF "), "NOT");
         assert_eq!(next("CONSISTENCY "), "ONE TWO THREE QUORUM ALL ANY DEFAULT ;");
         assert_eq!(next("TIMING "), "ON OFF ;");
         assert_eq!(next("COPY t "), "FROM TO");
@@ -304,6 +311,11 @@ mod tests {
         assert_eq!(keywords, words.map(|word| (word, Class::Keyword)));
         assert_eq!(classes(source)[3..], [("'it''s'", Class::Text), ("-- all", Class::Comment)]);
         assert_eq!(classes("selec"), []);
+        let source = "UPDATE value SET value = 'a' WHERE key = 'k' IF value = 'b'";
+        let keywords: Vec<_> = classes(source).into_iter().filter(|part| part.1 == Class::Keyword).collect();
+        assert_eq!(keywords, ["UPDATE", "SET", "WHERE", "IF"].map(|word| (word, Class::Keyword)));
+        let last = classes("DELETE FROM t WHERE key = 'k' IF EXISTS");
+        assert_eq!(last[last.len() - 2..], ["IF", "EXISTS"].map(|word| (word, Class::Keyword)));
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! `USING .. AND ..` and `WITH CONTEXT '..'`.
+//! `USING .. AND ..`, `WITH CONTEXT '..'` and `IF ..`.
 
 use std::{num::NonZeroU8, time::Duration};
 
@@ -8,7 +8,7 @@ use super::{Expected, Parser, list, unexpected};
 use crate::{
     client::Context,
     cql::{
-        CqlError, ReadOptions, Span, WriteOptions,
+        Condition, CqlError, ReadOptions, Span, WriteOptions,
         lexer::{Token, TokenKind},
     },
     units::parse_duration,
@@ -24,13 +24,23 @@ pub(super) struct Clauses {
     sloppy: bool,
     monotone: bool,
     context: Option<Context>,
+    /// `IF NOT EXISTS`.
+    pub(super) if_not_exists: bool,
+    /// Another `IF`.
+    pub(super) condition: Option<Condition>,
+    /// What was met that makes no sense in `cas` tables, and where.
+    not_of_cas: Option<(&'static str, Span)>,
 }
 
 /// Which clauses make sense.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Of {
     /// A write of a value.
-    Put,
+    Insert,
+    /// The same.
+    Update,
+    /// Where an `UPDATE` has said nothing yet but its table: no condition.
+    UpdateOf,
     /// A delete.
     Delete,
     /// A read.
@@ -40,14 +50,44 @@ pub(super) enum Of {
 impl Of {
     const fn words(self) -> &'static [&'static str] {
         match self {
-            Self::Put => &["CONSISTENCY", "W", "TTL", "SLOPPY"],
+            Self::Insert | Self::Update | Self::UpdateOf => &["CONSISTENCY", "W", "TTL", "SLOPPY"],
             Self::Delete => &["CONSISTENCY", "W", "SLOPPY"],
             Self::Get => &["CONSISTENCY", "R", "MONOTONE"],
+        }
+    }
+
+    const fn takes_condition(self) -> bool {
+        matches!(self, Self::Insert | Self::Update | Self::Delete)
+    }
+
+    const fn condition_hint(self) -> &'static str {
+        match self {
+            Self::Insert => {
+                "INSERT takes IF NOT EXISTS; UPDATE and DELETE take IF EXISTS and IF value = '..'"
+            }
+            _ => "conditions: IF EXISTS, IF value = '..'; INSERT takes IF NOT EXISTS",
         }
     }
 }
 
 impl Clauses {
+    fn has_condition(&self) -> bool {
+        self.if_not_exists || self.condition.is_some()
+    }
+
+    /// Refuses what makes no sense together.
+    fn whole(self) -> Result<Self, CqlError> {
+        let Some((what, span)) = self.not_of_cas.filter(|_| self.has_condition()) else {
+            return Ok(self);
+        };
+        let error = CqlError::syntax(format!("{what} does not go with IF"), span);
+        Err(error.with_hint(match what {
+            "TTL" => "conditions are for cas tables, and values there do not expire",
+            "SLOPPY" => "conditions are for cas tables, SLOPPY is for siblings tables",
+            _ => "a context says what is replaced in siblings tables, IF value = '..' in cas tables",
+        }))
+    }
+
     fn has(&self, word: &str) -> bool {
         match word {
             "TTL" => self.ttl.is_some(),
@@ -59,7 +99,7 @@ impl Clauses {
 }
 
 impl Parser<'_> {
-    /// `[USING ..] [WITH CONTEXT ..]` in any order, after those `given` before.
+    /// `[USING ..] [WITH CONTEXT ..] [IF ..]` in any order, after those `given` before.
     pub(super) fn clauses(&mut self, of: Of, given: Clauses) -> Result<Clauses, CqlError> {
         let mut clauses = given;
         loop {
@@ -77,10 +117,38 @@ impl Parser<'_> {
                 if clauses.context.replace(self.context()?).is_some() {
                     return Err(CqlError::syntax("WITH CONTEXT is given twice", next.span));
                 }
+                let span = Span { start: next.span.start, end: self.end };
+                clauses.not_of_cas.get_or_insert(("WITH CONTEXT", span));
+            } else if of.takes_condition() && !(clauses.has_condition() && ends) && self.take_word("IF")? {
+                if clauses.has_condition() {
+                    let error = CqlError::syntax("IF is given twice", next.span);
+                    return Err(error.with_hint("a statement has one condition, of its key's value"));
+                }
+                self.condition(of, &mut clauses).map_err(|error| error.or_hint(of.condition_hint()))?;
             } else {
-                return Ok(clauses);
+                return clauses.whole();
             }
         }
+    }
+
+    /// What follows `IF`.
+    fn condition(&mut self, of: Of, clauses: &mut Clauses) -> Result<(), CqlError> {
+        if of == Of::Insert {
+            self.word("NOT")?;
+            self.word("EXISTS")?;
+            clauses.if_not_exists = true;
+            return Ok(());
+        }
+        self.expects(&[Expected::Word("EXISTS"), Expected::Name("VALUE")])?;
+        let (found, span) = self.choice(&["EXISTS", "VALUE"])?;
+        clauses.condition = Some(if found == "EXISTS" {
+            self.keywords.push(span);
+            Condition::Exists
+        } else {
+            self.symbol('=')?;
+            Condition::Value(self.term("a value")?)
+        });
+        Ok(())
     }
 
     /// What follows `USING`.
@@ -95,6 +163,9 @@ impl Parser<'_> {
             if clauses.has(word) {
                 let what = if matches!(word, "W" | "R") { "the consistency level" } else { word };
                 return Err(CqlError::syntax(format!("{what} is given twice"), token.span));
+            }
+            if matches!(word, "TTL" | "SLOPPY") {
+                clauses.not_of_cas.get_or_insert((word, token.span));
             }
             match word {
                 "TTL" => clauses.ttl = Some(self.ttl()?),

@@ -107,7 +107,7 @@ impl Parser<'_> {
     }
 
     fn table_kind(&mut self) -> Result<TableKind, CqlError> {
-        self.expects(&["siblings", "register"].map(Expected::Text))?;
+        self.expects(&["siblings", "register", "cas"].map(Expected::Text))?;
         let (text, span) = self.text("a kind in quotes")?;
         text.parse().map_err(|unknown: quorate_ring::UnknownTableKind| {
             hinted(CqlError::syntax(unknown.to_string(), span), &text, &["SIBLINGS", "REGISTER", "CAS"])

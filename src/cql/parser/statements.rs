@@ -144,8 +144,9 @@ impl Parser<'_> {
         self.word("INTO")?;
         let table = self.table()?;
         let (key, value) = self.inserted().map_err(|error| error.or_hint(INSERT_HINT))?;
-        let options = self.clauses(Of::Put, Clauses::default())?.into();
-        Ok(Insert { table, key, value, options })
+        let clauses = self.clauses(Of::Insert, Clauses::default())?;
+        let if_not_exists = clauses.if_not_exists;
+        Ok(Insert { table, key, value, if_not_exists, options: clauses.into() })
     }
 
     /// `(key, value) VALUES (.., ..)`, the columns in any order.
@@ -167,7 +168,7 @@ impl Parser<'_> {
     /// `USING` may stand where CQL has it, before `SET`, or at the end as everywhere here.
     fn update(&mut self) -> Result<Update, CqlError> {
         let table = self.table()?;
-        let clauses = self.clauses(Of::Put, Clauses::default())?;
+        let clauses = self.clauses(Of::UpdateOf, Clauses::default())?;
         self.word("SET")?;
         self.column(&["VALUE"])?;
         self.symbol('=')?;
@@ -176,8 +177,9 @@ impl Parser<'_> {
         self.column(&["KEY"])?;
         self.symbol('=')?;
         let key = self.term("a key")?;
-        let options = self.clauses(Of::Put, clauses)?.into();
-        Ok(Update { table, key, value, options })
+        let mut clauses = self.clauses(Of::Update, clauses)?;
+        let condition = clauses.condition.take();
+        Ok(Update { table, key, value, condition, options: clauses.into() })
     }
 
     fn select(&mut self) -> Result<Select, CqlError> {
@@ -286,8 +288,9 @@ impl Parser<'_> {
         self.column(&["KEY"])?;
         self.symbol('=')?;
         let key = self.term("a key")?;
-        let options = self.clauses(Of::Delete, Clauses::default())?.into();
-        Ok(Delete { table, key, options })
+        let mut clauses = self.clauses(Of::Delete, Clauses::default())?;
+        let condition = clauses.condition.take();
+        Ok(Delete { table, key, condition, options: clauses.into() })
     }
 
     fn copy(&mut self) -> Result<Statement, CqlError> {

@@ -3,6 +3,8 @@ use proptest::prelude::*;
 use super::*;
 use crate::cql::*;
 
+mod conditions;
+
 /// The source parses, and prints as the second text.
 #[track_caller]
 fn accepts(source: &str, printed: &str) {
@@ -284,18 +286,6 @@ fn what_moves_data_cannot_be_altered() {
 }
 
 #[test]
-fn says_what_is_not_supported_yet() {
-    let unsupported = [
-        ("UPDATE locks SET value = 'me' WHERE key = 'job' IF value = 'free'", "UPDATE .. IF"),
-        ("INSERT INTO t (key, value) VALUES ('a', 'b') IF NOT EXISTS", "IF conditions"),
-    ];
-    for (source, feature) in unsupported {
-        let error = parse_one(source).expect_err(source);
-        assert_eq!((error.kind, &*error.message), (CqlErrorKind::Unsupported, feature), "{source}");
-    }
-}
-
-#[test]
 fn carries_on_up_to_the_mistake() {
     let parsed: Vec<_> =
         Script::new("HELP; ; EXIT; BANANA; HELP").map(|parsed| parsed.map(|(s, _)| s)).collect();
@@ -362,6 +352,15 @@ fn write_options() -> impl Strategy<Value = WriteOptions> {
     options.prop_map(|(consistency, ttl, sloppy, context)| WriteOptions { consistency, ttl, sloppy, context })
 }
 
+fn condition() -> impl Strategy<Value = Option<Condition>> {
+    proptest::option::of(prop_oneof![Just(Condition::Exists), term().prop_map(Condition::Value)])
+}
+
+/// What of them goes with a condition.
+fn of_cas(options: &WriteOptions) -> WriteOptions {
+    WriteOptions { consistency: options.consistency, ..WriteOptions::default() }
+}
+
 fn select() -> impl Strategy<Value = Statement> {
     use Column::{Context, Key, Ttl, Value, Version, WriteTime};
     let columns = proptest::sample::subsequence(vec![Key, Value, WriteTime, Ttl, Version, Context], 1..=6);
@@ -376,14 +375,24 @@ fn select() -> impl Strategy<Value = Statement> {
 }
 
 fn statement() -> impl Strategy<Value = Statement> {
-    let write = || (table(), term(), term(), write_options());
-    let insert = write()
-        .prop_map(|(table, key, value, options)| Statement::Insert(Insert { table, key, value, options }));
-    let update = write()
-        .prop_map(|(table, key, value, options)| Statement::Update(Update { table, key, value, options }));
-    let delete = (table(), term(), write_options()).prop_map(|(table, key, options)| {
-        Statement::Delete(Delete { table, key, options: WriteOptions { ttl: None, ..options } })
-    });
+    let insert = (table(), term(), term(), any::<bool>(), write_options()).prop_map(
+        |(table, key, value, if_not_exists, options)| {
+            let options = if if_not_exists { of_cas(&options) } else { options };
+            Statement::Insert(Insert { table, key, value, if_not_exists, options })
+        },
+    );
+    let update = (table(), term(), term(), condition(), write_options()).prop_map(
+        |(table, key, value, condition, options)| {
+            let options = if condition.is_some() { of_cas(&options) } else { options };
+            Statement::Update(Update { table, key, value, condition, options })
+        },
+    );
+    let delete =
+        (table(), term(), condition(), write_options()).prop_map(|(table, key, condition, options)| {
+            let options = if condition.is_some() { of_cas(&options) } else { options };
+            let options = WriteOptions { ttl: None, ..options };
+            Statement::Delete(Delete { table, key, condition, options })
+        });
     let copy = (table(), any::<String>(), any::<bool>(), 1..=100_u16).prop_map(
         |(table, file, header, in_flight)| {
             let options = vec![
@@ -455,7 +464,7 @@ proptest! {
             "SELECT", "*", "FROM", "t", "WHERE", "key", "=", "'a'", "IN", "(", ",", ")", "?", ":n", "0xab", "0x", "USING",
             "CONSISTENCY", "ONE", "INSERT", "INTO", "value", "VALUES", "CREATE", "TABLE", "WITH", "kind", "'", "/*", "*/",
             "--", "\n", "\t", "漢", "UPDATE", "SET", "COPY", "TO", ";", "7", "DESCRIBE", "WAIT", "FOR", "HINTS", "TIMEOUT", "AND", "TTL", "SLOPPY", "MONOTONE", "W",
-            "R", "CONTEXT", "'00'", "'5s'", "read_consistency", "\"", "LIMIT", "PAGING", "OFF", "ALTER", "DROP", "TRUNCATE", "IF", "EXISTS",
+            "R", "CONTEXT", "'00'", "'5s'", "read_consistency", "\"", "LIMIT", "PAGING", "OFF", "ALTER", "DROP", "TRUNCATE", "IF", "EXISTS", "NOT",
         ]), 0..20,
     ), glue in prop_oneof![Just(" "), Just("")]) {
         check_any(&words.join(glue));

@@ -157,7 +157,7 @@ async fn create(
     }
     let create = client.create_table(name).kind(table.kind).replication(replication);
     let create = create.read_consistency(table.read_consistency).write_consistency(table.write_consistency);
-    create.await.map(drop).map_err(|error| ShellError::CreateTable { error, hint: None })
+    create.await.map(drop).map_err(ShellError::from)
 }
 
 /// Where an interrupted restore had come to, if it is to go on there.
