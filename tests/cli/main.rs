@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod bench;
+mod conditions;
 mod copy;
 #[allow(dead_code, reason = "the tests of clusters use all of it")]
 #[path = "../cluster/nodes.rs"]
@@ -60,11 +61,15 @@ fn the_first_error_ends_a_script_with_its_place() {
 #[test]
 fn failures_say_what_became_of_the_statement() {
     let failures = [
-        ("CREATE TABLE s (key TEXT PRIMARY KEY, value BLOB) WITH kind = 'cas'", "(not applied)"),
+        ("CREATE TABLE s (key TEXT PRIMARY KEY, value BLOB) WITH replication = 2", "(not applied)"),
         ("SELECT * FROM nothing WHERE key = 'a'", "unknown table 'nothing'"),
         ("INSERT INTO t (key, value) VALUES ('', 'x')", "(not applied)"),
         ("SELECT * FROM t WHERE key = 'a' USING CONSISTENCY ANY", "ANY"),
-        ("UPDATE t SET value = 'x' WHERE key = 'a' IF value = 'b'", "not supported yet: UPDATE .. IF"),
+        ("UPDATE t SET value = 'x' WHERE key = 'a' IF value = 'b'", "conditions are for cas tables only"),
+        (
+            "INSERT INTO t (key, value) VALUES ('a', 'x') USING TIMESTAMP 5",
+            "not supported yet: USING TIMESTAMP",
+        ),
         ("UPDATE t SET value = 'x' WHERE key = 'a' WITH CONTEXT '00'", "only siblings tables take a context"),
         ("INSERT INTO t (key, value) VALUES ('a', 'x') USING W = 2", "(not applied)"),
         (

@@ -182,12 +182,18 @@ pub(crate) struct Put {
     /// The context of the read whose values this write replaces (tables of kind 'siblings')
     #[arg(long, value_name = "TOKEN")]
     pub(crate) context: Option<Context>,
-    /// How long the value stays, as in `500ms`, `1h` or `30d`; by default for good
+    /// How long the value stays, as in `500ms`, `1h` or `30d`; by default for good (not in tables of kind 'cas')
     #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
+    #[arg(conflicts_with_all = ["if_value", "if_present", "if_absent"])]
     pub(crate) ttl: Option<Duration>,
     /// Let other nodes stand in for replicas that are down (tables of kind 'siblings')
     #[arg(long)]
     pub(crate) sloppy: bool,
+    /// Write only if the key holds nothing (tables of kind 'cas')
+    #[arg(long, conflicts_with_all = ["if_value", "if_present", "context", "sloppy"])]
+    pub(crate) if_absent: bool,
+    #[command(flatten)]
+    pub(crate) condition: Condition,
     #[command(flatten)]
     pub(crate) request: Request,
 }
@@ -205,7 +211,21 @@ pub(crate) struct Del {
     #[arg(long)]
     pub(crate) sloppy: bool,
     #[command(flatten)]
+    pub(crate) condition: Condition,
+    #[command(flatten)]
     pub(crate) request: Request,
+}
+
+/// What the key is to hold for it to be changed.
+#[derive(Debug, Args)]
+pub(crate) struct Condition {
+    /// Only if the key holds this value; 0x.. for bytes. If not, the exit code is 2 (tables of kind 'cas')
+    #[arg(long = "if", value_name = "VALUE", allow_hyphen_values = true)]
+    #[arg(conflicts_with_all = ["if_present", "context", "sloppy"])]
+    pub(crate) if_value: Option<String>,
+    /// Only if the key holds some value (tables of kind 'cas')
+    #[arg(long, conflicts_with_all = ["context", "sloppy"])]
+    pub(crate) if_present: bool,
 }
 
 #[derive(Debug, Args)]
@@ -296,7 +316,7 @@ pub(crate) struct Bench {
     /// What the clients do
     #[arg(long, value_enum, value_name = "WORKLOAD", default_value_t = Workload::Mixed)]
     pub(crate) workload: Workload,
-    /// The kind of the table: siblings or register
+    /// The kind of the table: siblings, register or cas
     #[arg(long, value_name = "KIND", default_value_t = TableKind::Siblings)]
     pub(crate) table_kind: TableKind,
     /// How many replicas of reads and writes: ONE, TWO, THREE, QUORUM, ALL or a number

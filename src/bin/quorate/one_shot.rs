@@ -4,15 +4,15 @@ use std::io::{self, IsTerminal, Read};
 
 use bytes::Bytes;
 use quorate::{
-    client::{CatalogError, Client, TableHandle},
-    cql::Column,
+    client::{CatalogError, Client, CompareAndSet, Expected, New, TableHandle},
+    cql::{Column, Term},
     shell::{Answer, Console, receipt_text},
     wire::Receipt,
 };
 
 use crate::{
     Failure,
-    args::{Del, Get, Put},
+    args::{Condition, Del, Get, Put, Request},
     cluster::connect,
 };
 
@@ -50,7 +50,15 @@ pub(crate) async fn put(arguments: Put, console: Console) -> Result<(), Failure>
         }
         value => term(value)?,
     };
+    let condition = match arguments.if_absent {
+        true => Some(Expected::Absent),
+        false => expected(&arguments.condition)?,
+    };
     let table = table(&connect(&arguments.request.cluster).await?, &arguments.table).await?;
+    if let Some(expected) = condition {
+        return compare_and_set(table.compare_and_set(key, expected, value), &arguments.request, console)
+            .await;
+    }
     let mut put = table.put(key, value).sloppy(arguments.sloppy);
     if let Some(consistency) = arguments.request.consistency {
         put = put.consistency(consistency);
@@ -68,7 +76,12 @@ pub(crate) async fn put(arguments: Put, console: Console) -> Result<(), Failure>
 
 pub(crate) async fn del(arguments: Del, console: Console) -> Result<(), Failure> {
     let key = term(&arguments.key)?;
+    let condition = expected(&arguments.condition)?;
     let table = table(&connect(&arguments.request.cluster).await?, &arguments.table).await?;
+    if let Some(expected) = condition {
+        let compare = table.compare_and_set(key, expected, New::Absent);
+        return self::compare_and_set(compare, &arguments.request, console).await;
+    }
     let mut delete = table.delete(key).sloppy(arguments.sloppy);
     if let Some(consistency) = arguments.request.consistency {
         delete = delete.consistency(consistency);
@@ -79,6 +92,37 @@ pub(crate) async fn del(arguments: Del, console: Console) -> Result<(), Failure>
     let written = delete.await.map_err(Failure::request)?;
     applied(written.receipt(), console);
     Ok(())
+}
+
+/// What the key is to hold, if that matters.
+fn expected(condition: &Condition) -> Result<Option<Expected>, Failure> {
+    Ok(match &condition.if_value {
+        Some(value) => Some(Expected::Value(term(value)?)),
+        None => condition.if_present.then_some(Expected::Present),
+    })
+}
+
+/// A script goes on by the exit code: what was not applied has failed.
+async fn compare_and_set(compare: CompareAndSet, request: &Request, console: Console) -> Result<(), Failure> {
+    let compare = match request.consistency {
+        Some(consistency) => compare.consistency(consistency),
+        None => compare,
+    };
+    let compared = compare.await.map_err(Failure::request)?;
+    if compared.is_applied() {
+        applied(compared.receipt(), console);
+        return Ok(());
+    }
+    let holds = compared.found().map_or("nothing".to_owned(), |value| written(value).to_string());
+    Err(Failure::request(format_args!("the key holds {holds} (not applied)")))
+}
+
+/// A value as the language writes it.
+fn written(value: &Bytes) -> Term {
+    match std::str::from_utf8(value) {
+        Ok(text) => Term::Text(text.to_owned()),
+        Err(_) => Term::Blob(value.to_vec()),
+    }
 }
 
 /// Says so to a person; a script knows by the exit code.

@@ -41,6 +41,7 @@ Examples:
   quorate put carts alice '2 apples'
   quorate put carts alice - < basket.bin
   quorate put sessions alice token --ttl 30m
+  quorate put locks nightly \"worker $$\" --if-absent && echo 'we have it'
   quorate put carts alice '3 apples' --context \"$(quorate get carts alice --output jsonl | jq -r .context)\"";
 
 pub(super) const ADMIN_EXAMPLES: &str = "\
@@ -105,6 +106,7 @@ pub(super) const DEL_EXAMPLES: &str = "\
 Examples:
   quorate del carts alice
   quorate del carts alice --consistency ALL
+  quorate del locks nightly --if \"worker $$\"
   quorate del carts alice --context \"$(quorate get carts alice --output jsonl | jq -r .context)\"";
 
 pub(super) const CONFIG_EXAMPLES: &str = "\
