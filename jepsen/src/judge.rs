@@ -5,12 +5,14 @@ use std::error::Error;
 use std::time::{Duration, Instant};
 
 use quorate::ring::Tag;
-use quorate_jepsen::checker::linearizable::{Limits, Model, Register, RegisterAction, Set};
+use quorate_jepsen::checker::linearizable::{
+    Counter, CounterAction, Limits, Model, Register, RegisterAction, Set,
+};
 use quorate_jepsen::checker::versions::VersionAction;
 use quorate_jepsen::checker::{Counterexample, Linearizable, Undecided, Verdict};
 use quorate_jepsen::checker::{deletes, durability, session, tagged};
 use quorate_jepsen::history::{
-    Event, KeyPlace, NilRead, Operation, Outcome, Process, Request, Value, operations, register, set,
+    Event, KeyPlace, NilRead, Operation, Outcome, Process, Request, Value, counter, operations, register, set,
 };
 
 use crate::parallel::{in_parallel, threads};
@@ -139,11 +141,11 @@ impl<'a> KeyHistory<'a> {
         search: &mut Search,
     ) -> Result<Vec<Finding>, Box<dyn Error + Send + Sync>> {
         let findings = match workload {
-            Workload::Register | Workload::One => self.register(search)?,
+            Workload::Register | Workload::One | Workload::Cas => self.register(search)?,
             Workload::Delete => self.delete(search)?,
             Workload::SiblingsSet => self.set(search)?,
             Workload::Session => self.session(workload, search)?,
-            Workload::Cas | Workload::Counter => Vec::new(),
+            Workload::Counter => self.counter(search)?,
         };
         let finding = |(rule, verdict, method)| {
             let window = match &verdict {
@@ -188,6 +190,34 @@ impl<'a> KeyHistory<'a> {
         let mut findings = self.register(search)?;
         findings.push(("deletes", deletes::check(&deletes), "order of events"));
         Ok(findings)
+    }
+
+    /// Beside the order of all operations: what is left is no less than what was acknowledged, and no more than what was asked
+    /// for.
+    fn counter(&self, search: &mut Search) -> Result<Findings, Box<dyn Error + Send + Sync>> {
+        let history = counter(&self.operations)?;
+        let added = |outcome: Outcome| -> i64 {
+            let of = |operation: &&Operation<CounterAction>| operation.outcome == outcome;
+            let delta = |operation: &Operation<CounterAction>| match operation.action {
+                CounterAction::Add(delta) => delta,
+                CounterAction::Read(_) => 0,
+            };
+            history.iter().filter(of).map(delta).sum()
+        };
+        let (least, unknown) = (added(Outcome::Applied), added(Outcome::Unknown));
+        let is_wrong = |value: &&Value| !matches!(value, Value::Integer(left) if (least..=least + unknown).contains(left));
+        let durable = match self.finals.iter().find(is_wrong) {
+            Some(left) => {
+                let what = format!(
+                    "{left} is left, of {least} increments that were acknowledged and {unknown} more"
+                );
+                let (rule, reason) = ("durability", what);
+                Verdict::Invalid(Counterexample { rule, reason, operations: Vec::new(), lines: Vec::new() })
+            }
+            None => Verdict::Valid,
+        };
+        let (verdict, method) = search.check(&Counter { initial: 0 }, &history, "order of the reads");
+        Ok(vec![("linearizable", verdict, method), ("durable", durable, "final reads")])
     }
 
     fn set(&self, search: &mut Search) -> Result<Findings, Box<dyn Error + Send + Sync>> {

@@ -121,9 +121,6 @@ impl Run {
 
     /// Why this cannot be run.
     fn refusal(&self) -> Option<String> {
-        if let Some(obstacle) = self.workload.obstacle() {
-            return Some(format!("--workload {}: {obstacle}", self.workload.name()));
-        }
         let has = |nemesis| self.nemesis.contains(&nemesis);
         let shaper = self.nemesis.iter().find(|nemesis| nemesis.shapes_packets());
         if let (NetKind::Netns, Some(nemesis)) = (self.net, shaper) {
@@ -412,7 +409,6 @@ mod tests {
     #[test]
     fn what_makes_no_sense_is_refused() {
         for (arguments, reason) in [
-            ("--workload cas", "kind 'cas'"),
             ("--workload register --net netns --nemesis kill,packet", "needs --net relay"),
             ("--workload register --nemesis wipe,kill,rollback", "one after the other"),
         ] {

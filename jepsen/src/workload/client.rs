@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use quorate::client::{
-    Consistency, Outcome, Read, ReadError, Receipt, TableHandle, UpdateError, WriteError, Written,
+    ComparedAndSet, Consistency, Expected, Outcome, Read, ReadError, Receipt, TableHandle, UpdateError,
+    WriteError, Written,
 };
 use quorate_jepsen::history::{EventKind, Process, Value};
 use rand::rngs::StdRng;
@@ -58,12 +59,17 @@ pub(crate) async fn work(crew: Arc<Crew>, shift: Shift) {
     let mut process = shift.client as u64;
     let mut next = crew.pace.mul_f64(rng.random_range(0.0..1.0));
     let mut life = crew.life(shift.pin);
+    // Of the key that was worked on last: what was found there.
+    let mut known: (String, Option<i64>) = (String::new(), None);
     while crew.recorder.elapsed() < crew.time {
         sleep(next.saturating_sub(crew.recorder.elapsed())).await;
         next = next.max(crew.recorder.elapsed().saturating_sub(crew.pace))
             + crew.pace.mul_f64(rng.random_range(0.5..1.5));
         let (key, fresh) = crew.next_key(shift.client);
-        let request = crew.workload.draw(&mut rng, fresh);
+        if known.0 != key {
+            known = (key.clone(), None);
+        }
+        let request = crew.workload.draw(&mut rng, fresh, known.1);
         if crew.life(shift.pin) != life {
             // What was promised was promised by the coordinator that is gone.
             process += crew.clients as u64;
@@ -74,6 +80,7 @@ pub(crate) async fn work(crew: Arc<Crew>, shift: Shift) {
         if crew.life(shift.pin) != life {
             answer = answer.of_a_dead_coordinator(request, crew.workload.level(&key));
         }
+        known.1 = answer.holds(request).unwrap_or(known.1);
         let is_unknown = matches!(answer, Answer::Unknown(_));
         crew.complete(process, &key, request, answer);
         if is_unknown {
@@ -120,6 +127,18 @@ impl Crew {
 }
 
 impl Answer {
+    /// What the key holds by it, if it tells that.
+    fn holds(&self, request: Request) -> Option<Option<i64>> {
+        let number = |value: &Value| if let Value::Integer(number) = value { Some(*number) } else { None };
+        match (self, request) {
+            (Answer::Ok(_, _), Request::Cas(_, new)) => Some(Some(new)),
+            (Answer::Ok(value, _), Request::Read | Request::Write(_)) => Some(number(value)),
+            // What the key held in place of what was expected is not told in the history: so the next one reads.
+            (Answer::Fail(_), Request::Cas(..)) => Some(None),
+            _ => None,
+        }
+    }
+
     /// A read at ONE through a coordinator that died meanwhile tells nothing of its session.
     fn of_a_dead_coordinator(self, request: Request, level: Consistency) -> Self {
         match self {
@@ -142,11 +161,40 @@ async fn perform(crew: &Crew, table: &TableHandle, key: &str, request: Request) 
             let put = table.put(key, value.to_string()).consistency(level).timeout(TIMEOUT).await;
             write_answer(request, put)
         }
+        Request::Cas(old, new) => {
+            let swap = table.compare_and_set(key, old.to_string(), new.to_string());
+            swap_answer(request, swap.consistency(level).timeout(TIMEOUT).await)
+        }
+        Request::Increment => increment(table, key, level).await,
         Request::Delete => write_answer(request, table.delete(key).consistency(level).timeout(TIMEOUT).await),
         Request::Add(value) => {
             let merge = move |values: &[Bytes]| set_text(set_union(values).into_iter().chain([value]));
             update_answer(request, table.update(key, merge).consistency(level).timeout(TIMEOUT).await)
         }
+    }
+}
+
+/// Adds one to what is there, if nobody else does so meanwhile.
+async fn increment(table: &TableHandle, key: Bytes, level: Consistency) -> Answer {
+    let found = match table.get(key.clone()).consistency(level).timeout(TIMEOUT).await {
+        Ok(read) => read.value().map(|value| value.cloned()),
+        Err(error) => return Answer::Fail(error.to_string()),
+    };
+    let Ok(found) = found else {
+        return Answer::Fail("several values".to_owned());
+    };
+    let number = found.as_deref().and_then(|value| std::str::from_utf8(value).ok()?.parse::<i64>().ok());
+    let expected = found.map_or(Expected::Absent, Expected::Value);
+    let next = (number.unwrap_or(0) + 1).to_string();
+    let swap = table.compare_and_set(key, expected, next).consistency(level).timeout(TIMEOUT).await;
+    swap_answer(Request::Increment, swap)
+}
+
+fn swap_answer(request: Request, swap: Result<ComparedAndSet, WriteError>) -> Answer {
+    match swap {
+        Ok(done) if done.is_applied() => Answer::Ok(request.argument(), seen(done.receipt())),
+        Ok(_) => Answer::Fail("the key held something else".to_owned()),
+        Err(error) => failed(error.outcome(), error.to_string()),
     }
 }
 
@@ -156,6 +204,7 @@ pub(super) fn value_of(workload: Workload, read: &Read) -> Result<Value, String>
         return Ok(Value::Vector(set_union(read.values()).into_iter().map(Value::Integer).collect()));
     }
     match read.value().map_err(|error| error.to_string())? {
+        None if workload == Workload::Counter => Ok(Value::Integer(0)),
         None => Ok(Value::Nil),
         Some(bytes) => {
             let text = String::from_utf8_lossy(bytes);

@@ -23,9 +23,9 @@ pub(crate) enum Workload {
     Session,
     /// Reads and writes at ONE: not linearizable, and must be found so under faults.
     One,
-    /// Compare-and-set: needs cas tables.
+    /// Reads, writes and compare-and-sets of a `cas` table at QUORUM.
     Cas,
-    /// Increments: needs cas tables.
+    /// Increments of a counter in a `cas` table: reads and compare-and-sets at QUORUM.
     Counter,
 }
 
@@ -36,6 +36,9 @@ pub(crate) enum Request {
     Write(i64),
     Add(i64),
     Delete,
+    /// The second in the place of the first.
+    Cas(i64, i64),
+    Increment,
 }
 
 impl Workload {
@@ -49,16 +52,6 @@ impl Workload {
             Workload::One => "one",
             Workload::Cas => "cas",
             Workload::Counter => "counter",
-        }
-    }
-
-    /// Why it cannot be done, if it cannot.
-    pub(crate) fn obstacle(self) -> Option<&'static str> {
-        match self {
-            Workload::Cas | Workload::Counter => Some(
-                "needs tables of kind 'cas', which do not exist yet: `CREATE TABLE .. WITH kind = 'cas'` is refused",
-            ),
-            _ => None,
         }
     }
 
@@ -93,9 +86,15 @@ impl Workload {
         self == Workload::Session
     }
 
-    /// The next request; `fresh` is a value that nobody has used for this key.
-    pub(crate) fn draw(self, rng: &mut impl Rng, fresh: i64) -> Request {
+    /// The next request; `fresh` is a value that nobody has used for this key, and `known` what the client found there last.
+    pub(crate) fn draw(self, rng: &mut impl Rng, fresh: i64, known: Option<i64>) -> Request {
         let percent = rng.random_range(0..100);
+        match (self, known) {
+            (Workload::Cas, Some(known)) if percent < 55 => return Request::Cas(known, fresh),
+            (Workload::Cas, _) if percent < 75 => return Request::Write(fresh),
+            (Workload::Counter, _) if percent < 70 => return Request::Increment,
+            _ => {}
+        }
         match self {
             Workload::SiblingsSet if percent < 60 => Request::Add(fresh),
             Workload::Delete if percent < 20 => Request::Delete,
@@ -114,6 +113,8 @@ impl Request {
             Request::Write(_) => "write",
             Request::Add(_) => "add",
             Request::Delete => "delete",
+            Request::Cas(..) => "cas",
+            Request::Increment => "increment",
         }
     }
 
@@ -121,6 +122,8 @@ impl Request {
     pub(crate) fn argument(self) -> Value {
         match self {
             Request::Write(value) | Request::Add(value) => Value::Integer(value),
+            Request::Cas(old, new) => Value::Vector(vec![Value::Integer(old), Value::Integer(new)]),
+            Request::Increment => Value::Integer(1),
             Request::Read | Request::Delete => Value::Nil,
         }
     }
