@@ -14,6 +14,10 @@ pub(crate) struct Arguments {
     /// How long to go on.
     pub(crate) minutes: Option<u64>,
     pub(crate) overrides: Overrides,
+    /// Measure what requests cost in small and large clusters.
+    pub(crate) growth: bool,
+    /// How long such a cluster runs, to see how long that takes.
+    pub(crate) minutes_virtual: Option<u64>,
     pub(crate) list_mutants: bool,
     pub(crate) bench: bool,
     /// Start at a seed that nobody has chosen.
@@ -29,12 +33,13 @@ pub(crate) struct Arguments {
 impl Arguments {
     /// Whether nothing in particular was asked for.
     pub(crate) fn is_plain(&self) -> bool {
-        let Self { seed, seeds, minutes, overrides, list_mutants, bench, .. } = self;
+        let Self { seed, seeds, minutes, overrides, growth, list_mutants, bench, .. } = self;
         seed.is_none()
             && seeds.is_none()
             && minutes.is_none()
             && overrides.mutant.is_none()
             && overrides.nodes.is_none()
+            && !growth
             && !list_mutants
             && !bench
     }
@@ -62,6 +67,8 @@ impl Arguments {
                 "--only" => arguments.overrides.only = Some(kind(&value()?)?),
                 "--reports-at-once" => arguments.overrides.reports_at_once = true,
                 "--without-cas" => arguments.overrides.without_cas = true,
+                "--growth" => arguments.growth = true,
+                "--minutes-virtual" => arguments.minutes_virtual = Some(number(&value()?)?.max(1)),
                 "--mutant" => arguments.overrides.mutant = Some(mutant(&value()?)?),
                 "--list-mutants" => arguments.list_mutants = true,
                 "--bench" => arguments.bench = true,
@@ -117,6 +124,8 @@ cargo test --release --test simulator -- [OPTIONS]
                         also draw faults that are not promised to be borne yet
   --only KIND           every key is of this kind: register or siblings
   --reports-at-once     nodes hear of a commit as soon as its sync is over
+  --growth              measure what requests cost among 3, 30 and 300 nodes, or --nodes N
+  --minutes-virtual M   with --growth: how long such a cluster takes to run for so long
   --mutant NAME         make this mistake; succeeds only if it is caught
   --list-mutants        list the mistakes
   --bench               report seeds and events per second

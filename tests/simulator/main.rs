@@ -5,6 +5,7 @@
 #![allow(clippy::print_stdout, reason = "this is a program that reports to whoever runs it")]
 
 mod cli;
+mod growth;
 mod hot_key;
 mod invariants;
 mod mutants;
@@ -42,6 +43,7 @@ fn main() -> ExitCode {
     // A node that panics is a finding like any other: it is reported with its seed.
     panic::set_hook(Box::new(|_| {}));
     let tests = match arguments.overrides.mutant {
+        None if arguments.growth => growth::measure(&arguments),
         Some(mutant) => sweep::mutant(mutant, &arguments, MUTANT_SEEDS_MAX),
         None if arguments.is_plain() => suite(&arguments),
         None => sweep::seeds(&arguments),
@@ -62,6 +64,7 @@ fn suite(arguments: &Arguments) -> Count {
     tests.join(regressions::transcripts());
     tests.join(regressions::seeds());
     tests.join(hot_key::test());
+    tests.join(growth::test());
     tests.join(sweep::seeds(&Arguments { seeds: Some(SUITE_SEEDS), ..arguments.clone() }));
     for (_, mutant, _) in mutants::ALL {
         tests.join(sweep::mutant(*mutant, arguments, MUTANT_SEEDS_MAX));

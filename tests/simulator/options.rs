@@ -67,6 +67,7 @@ pub(crate) struct Options {
     pub(crate) alls: u64,
     /// How often a client that chooses a node chooses the first one.
     pub(crate) favour: u64,
+    pub(crate) coordinators: Coordinators,
     /// How long faults last; then all ends well.
     pub(crate) duration: u64,
     pub(crate) request_timeout: u64,
@@ -96,6 +97,19 @@ pub(crate) struct Options {
     /// Nodes take clocks for working that are at most this far apart (rule V2).
     pub(crate) clock_tolerance: u64,
     pub(crate) faults: Plan,
+    /// At one in so many events the node that it concerns looks whether its state contradicts itself.
+    pub(crate) validate_one_in: u64,
+}
+
+/// Through which nodes requests for a key go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Coordinators {
+    /// Whichever a client happens to be connected to.
+    Any,
+    /// Replicas of the key, as those of a client that knows the ring.
+    Replicas,
+    /// Nodes that are none, as nearly all that a client meets which does not.
+    Others,
 }
 
 /// How busy gossip is. It costs more events than all else, so many runs do without it.
@@ -212,6 +226,7 @@ impl Options {
             deletes: *random.pick(&[0, 100, 300]),
             alls: *random.pick(&[0, 0, 100, 400]),
             favour: *random.pick(&[0, 0, 500, 900]),
+            coordinators: Coordinators::Any,
             duration,
             request_timeout: random.scale(10 * MS, 4 * SECOND),
             brief: Random::stream(seed, "brief").chance(500),
@@ -231,6 +246,7 @@ impl Options {
             clock_tick: *Random::stream(seed, "tick").pick(&CLOCK_TICKS),
             clock_tolerance: *Random::stream(seed, "tolerance").pick(&[500 * MS, 60 * SECOND]),
             faults: Plan::default(),
+            validate_one_in: 1,
         };
         options.crowd();
         options.tear(overrides);

@@ -15,6 +15,8 @@ pub(crate) struct DiskOptions {
     pub(crate) read_max: u64,
     /// Batches that reached the disk although the crash came before their sync.
     pub(crate) kept_at_crash: u64,
+    /// Others write to it, too: less is free each time that anybody looks.
+    pub(crate) is_shared: bool,
 }
 
 impl DiskOptions {
@@ -27,6 +29,7 @@ impl DiskOptions {
             report_max: if overrides.reports_at_once { 0 } else { report_max },
             read_max: random.scale(MS / 100, 5 * MS),
             kept_at_crash: *random.pick(&[0, 300, 500, 1_000]),
+            is_shared: false,
         }
     }
 }

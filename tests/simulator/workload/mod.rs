@@ -18,7 +18,7 @@ pub(crate) use self::{
     scanner::{PageRequest, Scanner, place},
 };
 use crate::{
-    options::{MS, SECOND, time},
+    options::{Coordinators, MS, SECOND, time},
     random::Random,
     render,
     world::{Event, World, decoded, encoded},
@@ -133,7 +133,8 @@ impl World {
             Task::LastRead(key) => What::last_read(&self.oracle, key),
         };
         client.left -= 1;
-        let (invoked, connection) = (self.events, client.connection);
+        self.route(place, &what);
+        let (invoked, connection) = (self.events, self.clients[place].connection);
         let clocks = self.clocks();
         let beside = self.oracle.beside(&what, clocks);
         let (told, before) = self.oracle.asked(connection, invoked, &what, clocks);
@@ -154,9 +155,24 @@ impl World {
         client.current = Some(request);
         if !self.network.loses_client() {
             let bytes = encoded(&frame, Instant(self.now));
+            self.traffic.with_client(bytes.len());
             let at = self.now + self.network.client_delay();
             self.agenda.push(at, Event::Request { node, client: connection, bytes });
         }
+    }
+
+    /// A client turns to the node that its next request is to go through, if that is fixed. It has a connection for each
+    /// request then.
+    fn route(&mut self, place: usize, what: &What) {
+        let Some(key) = what.key().filter(|_| self.options.coordinators != Coordinators::Any) else {
+            return;
+        };
+        let (nodes, connection) = (self.processes.len(), self.connect());
+        let (client, replicas) = (&mut self.clients[place], self.oracle.keys[key].replicas());
+        let is_wanted =
+            |node: &usize| replicas.contains(node) == (self.options.coordinators == Coordinators::Replicas);
+        let wanted: Vec<_> = (0..nodes).filter(is_wanted).collect();
+        (client.node, client.connection) = (*client.random.pick(&wanted), connection);
     }
 
     /// An answer reaches a client.

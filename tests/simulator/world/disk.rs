@@ -9,9 +9,9 @@ use quorate::{
     node::{DiskOperation, DiskRequest, DiskResult, Scan, Ticket},
     ring::{Instant, Tag},
     storage::{
-        Changed, Committer, Content, DigestWork, Digests, Engine, Identity, Kept, MemoryEngine, PendingId,
-        ReadError, Recovered, Row, Seen, Slicing, Staged, State, VersionVector, Write, WriteResult, read,
-        read_hints, recover, scan, scan_hashes,
+        Changed, Committer, Content, DigestWork, Digests, Engine, EngineStats, Identity, Kept, MemoryEngine,
+        PendingId, ReadError, Recovered, Row, Seen, Slicing, Staged, State, VersionVector, Write,
+        WriteResult, read, read_hints, recover, scan, scan_hashes,
     },
 };
 
@@ -56,6 +56,8 @@ pub(crate) struct Disk {
     remembered_bytes: u64,
     /// What this process made durable last, by row: what it may still know where the disk has forgotten.
     written: BTreeMap<Row, State>,
+    /// How often it was asked how full it is.
+    measured: u64,
     pub(crate) slowness: u64,
     /// The sync under way, or the next one, fails.
     pub(crate) next_sync_fails: bool,
@@ -112,6 +114,7 @@ impl Disk {
             options: options.disk.clone(),
             remembered_bytes: options.state_cache_bytes,
             written: BTreeMap::new(),
+            measured: 0,
             slowness: 1,
             next_sync_fails: false,
             mutant: options.mutant,
@@ -167,7 +170,7 @@ impl Disk {
                 DiskOperation::Scan(Scan { table, ranges, after, bytes_max }) => {
                     DiskResult::Scanned(scan(&self.engine, *table, ranges, after.as_ref(), *bytes_max))
                 }
-                DiskOperation::Measure => DiskResult::Measured(self.engine.stats()),
+                DiskOperation::Measure => DiskResult::Measured(self.measure()),
                 DiskOperation::Hashes(Scan { table, ranges, after, bytes_max }) => {
                     DiskResult::Hashed(scan_hashes(&self.engine, *table, ranges, after.as_ref(), *bytes_max))
                 }
@@ -187,6 +190,15 @@ impl Disk {
             progress.next.push((delay, DiskEvent::Done(request.ticket, result)));
         }
         progress
+    }
+
+    fn measure(&mut self) -> EngineStats {
+        self.measured += 1;
+        let stats = self.engine.stats();
+        match self.options.is_shared {
+            true => EngineStats { free_bytes: (99 - self.measured % 90) << 30, ..stats },
+            false => stats,
+        }
     }
 
     /// Begins to commit everything that waits.

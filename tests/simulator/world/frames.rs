@@ -26,9 +26,11 @@ impl World {
         if matches!(frame.message, PeerMessage::Refused(_)) && self.copies.0.contains(&(to, from, id)) {
             return;
         }
+        let bytes = encoded(frame, now);
+        self.traffic.frame(frame, bytes.len());
         // A forwarded request that came twice would be carried out twice.
         let once = matches!(frame.message, PeerMessage::Forward(_));
-        let doubled = self.network.send(self.now, (from, to), encoded(frame, now), once, &mut self.agenda);
+        let doubled = self.network.send(self.now, (from, to), bytes, once, &mut self.agenda);
         if doubled && matches!(frame.message, PeerMessage::Store(_) | PeerMessage::KeepHint(_)) {
             self.copies.0.insert((from, to, id));
         }

@@ -15,6 +15,7 @@ mod observed;
 mod process;
 mod step;
 mod trace;
+pub(crate) mod traffic;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -36,6 +37,7 @@ use self::{
     frames::Copies,
     network::Network,
     trace::Trace,
+    traffic::Traffic,
 };
 pub(crate) use self::{
     disk::{Disk, Minted},
@@ -110,6 +112,7 @@ pub(crate) struct World {
     pub(crate) clients: Vec<Client>,
     pub(crate) oracle: Oracle,
     pub(crate) trace: Trace,
+    pub(crate) traffic: Traffic,
     pub(crate) healed: bool,
     /// The newest epoch that any client was told of.
     pub(crate) told_epoch: Epoch,
@@ -147,6 +150,7 @@ impl World {
             clients: Vec::new(),
             oracle: Oracle::new(&options, &ring),
             trace: Trace::default(),
+            traffic: Traffic::default(),
             healed: false,
             told_epoch: Epoch(1),
             events: 0,

@@ -23,8 +23,11 @@ impl World {
             return;
         };
         let mut effects = std::mem::take(&mut self.effects);
+        self.traffic.step(&input);
         node.handle(process.clock.now(self.now), input, &mut effects);
-        node.validate();
+        if self.events.is_multiple_of(self.options.validate_one_in) {
+            node.validate();
+        }
         let carried =
             process.clock.carried_along(self.now, self.options.clock_tolerance, node.clock_reading());
         let stale = node.serves_by().filter(|epoch| *epoch < process.floor);
@@ -83,12 +86,15 @@ impl World {
             }
             Effect::Gossip { peer, packet } => {
                 let to = peer.0 as usize - 1;
+                self.traffic.datagram(packet.len());
                 self.network.send_datagram(self.now, (number, to), packet, &mut self.agenda);
             }
             Effect::ToClient { client, frame } => {
                 let at = self.now + self.network.client_delay();
                 if !self.network.loses_client() {
-                    self.agenda.push(at, Event::Answer { client, bytes: encoded(&frame, now) });
+                    let bytes = encoded(&frame, now);
+                    self.traffic.with_client(bytes.len());
+                    self.agenda.push(at, Event::Answer { client, bytes });
                 }
             }
             Effect::Disk(request) => {
