@@ -45,7 +45,7 @@ impl Standings {
         self.has_said.iter().filter(|(_, has_said)| **has_said).map(|(peer, _)| *peer)
     }
 
-    /// Sees to it that whoever is not done is asked in time. To be called after every other event.
+    /// Sees to it that whoever is not done is asked in time. To be called when a peer has come up or said how far it has come.
     pub fn watch(&mut self, turn: &Turn<'_>) {
         if self.timers.next().is_none()
             && self.has_said.iter().any(|(peer, said)| is_open(turn, *peer, *said))
@@ -56,6 +56,10 @@ impl Standings {
 
     /// Asks those that are not done.
     pub fn fire_timers(&mut self, turn: &mut Turn<'_>) {
+        // There are as many peers as nodes, and this is asked at every step: while no timer is due nothing has become open.
+        if self.timers.next().is_none_or(|at| at > turn.now.mono) {
+            return;
+        }
         while self.timers.pop_due(turn.now.mono).is_some() {
             let open = self.has_said.iter().filter(|(peer, said)| is_open(turn, **peer, **said));
             for peer in open.map(|(peer, _)| *peer).collect::<Vec<_>>() {

@@ -40,6 +40,11 @@ impl<K: Ord + Copy> Timers<K> {
         self.0.first().map(|(at, _)| *at)
     }
 
+    /// Who is due, in the order of their times.
+    pub fn until(&self, now: Instant) -> impl Iterator<Item = K> {
+        self.0.iter().take_while(move |(at, _)| *at <= now).map(|(_, name)| *name)
+    }
+
     /// Takes out the first timer that is due.
     pub fn pop_due(&mut self, now: Instant) -> Option<K> {
         let (at, _) = self.0.first()?;

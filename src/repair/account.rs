@@ -12,11 +12,11 @@ impl Repair {
     /// Compares with every peer that is up as soon as it can be. A comparison under way is followed by another, because
     /// what it has looked at already may have changed since.
     pub fn compare_now(&mut self, turn: &Turn<'_>) {
-        for (peer, due) in &mut self.due {
-            if self.sessions.contains_key(peer) {
-                self.again.insert(*peer);
+        for peer in self.due.peers().collect::<Vec<_>>() {
+            if self.sessions.contains_key(&peer) {
+                self.again.insert(peer);
             } else {
-                *due = (*due).min(turn.now.mono);
+                self.due.bring_forward(peer, turn.now.mono);
             }
         }
     }

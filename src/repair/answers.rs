@@ -50,9 +50,7 @@ pub(super) fn compare(
         return answer(turn, peer, header, Refused { refusal }.into());
     }
     // The peer drives the comparison of the two: this side need not begin another one beside it.
-    if let Some(due) = repair.due.get_mut(&peer) {
-        *due = (*due).max(turn.now.mono + PATIENCE);
-    }
+    repair.due.put_off(peer, turn.now.mono + PATIENCE);
     let fits = slicing == repair.sets.slicing().fingerprint() && repair.sets.fit(turn.ring);
     let mut queries = Vec::new();
     let branches = branches.into_iter().map(|branch| {
@@ -123,8 +121,8 @@ pub(super) fn digests_read(
         repair.upkeep.rebuild(turn.now.mono);
     }
     // The pair has just been compared: this side need not begin.
-    if all_same && let Some(due) = repair.due.get_mut(&peer) {
-        *due = (*due).max(turn.now.mono + EVERY / 2 * 3);
+    if all_same {
+        repair.due.put_off(peer, turn.now.mono + EVERY / 2 * 3);
     }
     answer(turn, peer, header, Compared { comparisons }.into());
 }

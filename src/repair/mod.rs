@@ -49,6 +49,7 @@
 mod account;
 mod agreement;
 mod answers;
+mod due;
 mod giving;
 mod session;
 mod sets;
@@ -65,6 +66,7 @@ pub use self::answers::{CompareErrand, KeysErrand};
 pub use self::upkeep::Chore;
 use self::{
     agreement::Agreements,
+    due::Due,
     giving::{Given, Giving},
     session::{Outcome, Session},
     sets::Sets,
@@ -102,7 +104,7 @@ pub enum RepairTicket {
 pub struct Repair {
     sets: Sets,
     /// By peer, when it is compared with next.
-    due: BTreeMap<NodeId, Instant>,
+    due: Due,
     /// Those that are compared with again right after the comparison under way.
     again: BTreeSet<NodeId>,
     /// How often in a row comparisons with a peer found something or came to nothing.
@@ -127,7 +129,7 @@ impl Repair {
     pub fn new(own: NodeId, actor: Actor, ring: &Ring) -> Self {
         Self {
             sets: Sets::new(own, ring),
-            due: BTreeMap::new(),
+            due: Due::default(),
             again: BTreeSet::new(),
             rough: BTreeMap::new(),
             sessions: BTreeMap::new(),
@@ -151,13 +153,13 @@ impl Repair {
     pub fn peer_up(&mut self, turn: &Turn<'_>, peer: NodeId) {
         // Two nodes that meet would begin together.
         let apart = Duration::from_millis(u64::from(turn.config.node.0 * 37 + peer.0 * 91) % 500);
-        self.due.insert(peer, turn.now.mono + FIRST_AFTER + apart);
+        self.due.set(peer, turn.now.mono + FIRST_AFTER + apart);
         self.rough.remove(&peer);
     }
 
     /// A peer is lost.
     pub fn peer_down(&mut self, peer: NodeId) {
-        self.due.remove(&peer);
+        self.due.remove(peer);
         self.again.remove(&peer);
         self.sessions.remove(&peer);
         self.giving.remove(&peer);
@@ -269,10 +271,9 @@ impl Repair {
             self.give(turn, peer);
         }
         self.tell_ages(turn);
-        let due = self.due.iter().filter(|(_, at)| **at <= turn.now.mono).map(|(peer, _)| *peer);
-        for peer in due.collect::<Vec<_>>() {
+        for peer in self.due.at(turn.now.mono) {
             if given_hints(peer) {
-                self.due.insert(peer, turn.now.mono + RETRY_AFTER);
+                self.due.set(peer, turn.now.mono + RETRY_AFTER);
             } else {
                 self.begin(turn, peer);
             }
@@ -281,11 +282,11 @@ impl Repair {
 
     /// When [`Repair::fire_timers`] is due.
     pub fn next_timer(&self) -> Option<Instant> {
-        let due = self.due.values().copied();
         let sessions = self.sessions.values().map(Session::timer);
         let giving = self.giving.values().filter_map(Giving::timer);
         let paced = self.paced.values().copied();
-        due.chain(paced)
+        paced
+            .chain(self.due.next())
             .chain(sessions)
             .chain(giving)
             .chain(self.upkeep.next_timer())
@@ -297,19 +298,20 @@ impl Repair {
     pub fn validate(&self) {
         assert!(self.sessions.len() <= SESSIONS_MAX, "more comparisons than were begun");
         assert!(self.answering <= ANSWERING_MAX, "more questions wait than were let in");
-        assert!(self.sessions.keys().all(|peer| self.due.contains_key(peer)), "only with peers that are up");
+        self.due.validate();
+        assert!(self.sessions.keys().all(|peer| self.due.contains(*peer)), "only with peers that are up");
         self.giving.values().for_each(Giving::validate);
     }
 
     fn begin(&mut self, turn: &mut Turn<'_>, peer: NodeId) {
         let now = turn.now.mono;
-        self.due.insert(peer, now + EVERY);
+        self.due.set(peer, now + EVERY);
         if self.sessions.contains_key(&peer) || !turn.serves || !self.sets.fit(turn.ring) {
             return;
         }
         if self.sessions.len() >= SESSIONS_MAX {
             // Sooner than who has just had its turn.
-            self.due.insert(peer, now + RETRY_AFTER / 2);
+            self.due.set(peer, now + RETRY_AFTER / 2);
             return;
         }
         let number = self.request_ids.next().0;
@@ -354,7 +356,7 @@ impl Repair {
             0 => EVERY,
             rough => (RETRY_AFTER * (1 << rough.min(5))).min(EVERY),
         };
-        self.due.insert(peer, turn.now.mono + pause);
+        self.due.set(peer, turn.now.mono + pause);
         if outcome == Outcome::OwnUnknown {
             self.upkeep.rebuild(turn.now.mono);
         }
