@@ -64,7 +64,7 @@ fn background(window: &Window) -> Vec<String> {
     let [standings, standing_bytes] = rate(Purpose::Standing);
     let rest = window.per_node_and_second(window.rest().count);
 
-    let (gossip_max, news_bytes_max) = gossip_of(nodes);
+    let (gossip_max, changes, passes) = gossip_of(nodes);
     // One question and one answer for each two that share ranges: at first with each node that joins more, and in the end as
     // many as a node's tokens have neighbours, some hundreds.
     let (peers, branches) = shared(window.nodes);
@@ -74,21 +74,28 @@ fn background(window: &Window) -> Vec<String> {
     let standings_max = 2.0 * (nodes - 1.0) / ASKED_EVERY_S * EDGES;
     let bounds = [
         ("messages of gossip", gossip, gossip_max),
-        ("bytes of gossip", gossip_bytes, gossip_max * DATAGRAM_BYTES + news_bytes_max),
+        ("bytes of gossip", gossip_bytes, gossip_max * DATAGRAM_BYTES + changes * passes * VITALS_BYTES),
         ("messages of comparisons", compared, compared_max),
         ("bytes of comparisons", compared_bytes, compared_max * FRAME_BYTES + branches_max * BRANCH_BYTES),
         ("messages of standings", standings, standings_max),
         ("bytes of standings", standing_bytes, standings_max * FRAME_BYTES),
         ("other messages", rest, 0.0),
     ];
-    exceeded(&bounds).map(|why| format!("without requests each node and second has {why}")).collect()
+    let mut wrong: Vec<_> =
+        exceeded(&bounds).map(|why| format!("without requests each node and second has {why}")).collect();
+    // Every node hears of each change at least once. Otherwise there was none, and the cost of gossip was not measured.
+    let heard_min = gossip * DATAGRAM_BYTES + changes * VITALS_BYTES;
+    if gossip_bytes < heard_min {
+        wrong.push(format!("{gossip_bytes:.0} bytes of gossip bring no news to all nodes, {heard_min:.0} would"));
+    }
+    wrong
 }
 
-/// Messages per node and second, at most, and the bytes of what is new. How often a node probes, compares and tells does not
-/// depend on how many there are. What is new are the vitals of all nodes, five a second or fewer however many there are
-/// (`vitals_every` in `membership::detector`), and each node passes each of them on some more often the more nodes there are,
-/// with their logarithm: whoever hears of it must not die out before all have.
-fn gossip_of(nodes: f64) -> (f64, f64) {
+/// Messages per node and second, at most; what is new a second; and how often each node passes that on, at most. How often a
+/// node probes, compares and tells does not depend on how many there are. What is new are the vitals of all nodes, five a
+/// second or fewer however many there are (`vitals_every` in `membership::detector`), and each node passes each of them on
+/// some more often the more nodes there are, with their logarithm: whoever hears of it must not die out before all have.
+fn gossip_of(nodes: f64) -> (f64, f64, f64) {
     let config = Config::lan();
     let a_second = |interval: quorate::ring::Duration| 1e3 / interval.as_millis() as f64;
     let probes = 2.0 * a_second(config.probe_interval);
@@ -96,7 +103,7 @@ fn gossip_of(nodes: f64) -> (f64, f64) {
     let tellings = config.spread_fanout as f64 * a_second(config.spread_interval);
     let changes = (nodes / 5.0).min(5.0);
     let passes = 3.0 + f64::from(config.transmissions_per_bit) * nodes.log2().ceil();
-    (probes + exchanges + tellings, changes * passes * VITALS_BYTES)
+    (probes + exchanges + tellings, changes, passes)
 }
 
 /// With how many others a node shares ranges, on average, and in how many sets of replicas with each of them, both tables
