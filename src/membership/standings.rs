@@ -7,20 +7,22 @@ use std::collections::BTreeMap;
 
 use quorate_ring::{Duration, Instant, NodeId};
 
+use super::UpSet;
 use crate::{
-    node::{Effect, Timers, Turn},
+    node::{Effect, Turn},
     wire::{AskStanding, Frame, Header, PeerMessage, RequestId, Standing},
 };
 
 /// What the peers that are up have said of themselves.
 ///
 /// Events: [`peer_up`](Self::peer_up), [`peer_down`](Self::peer_down), [`heard`](Self::heard),
-/// [`watch`](Self::watch), [`fire_timers`](Self::fire_timers).
+/// [`fire_timers`](Self::fire_timers).
 #[derive(Debug, Default)]
 pub struct Standings {
     /// Whether each peer that is up has said anything on this connection.
     has_said: BTreeMap<NodeId, bool>,
-    timers: Timers<()>,
+    /// When those that are not done are asked; set while there is one.
+    timer: Option<Instant>,
 }
 
 impl Standings {
@@ -28,6 +30,7 @@ impl Standings {
     pub fn peer_up(&mut self, turn: &mut Turn<'_>, peer: NodeId) {
         self.has_said.insert(peer, false);
         send_standing(turn, peer, NO_REQUEST);
+        self.watch(turn, peer);
     }
 
     /// A peer is lost.
@@ -35,9 +38,10 @@ impl Standings {
         self.has_said.remove(&peer);
     }
 
-    /// A peer has said how far it has come.
-    pub fn heard(&mut self, peer: NodeId) {
+    /// A peer has said how far it has come; `turn` knows what it said.
+    pub fn heard(&mut self, turn: &Turn<'_>, peer: NodeId) {
         self.has_said.entry(peer).and_modify(|has_said| *has_said = true);
+        self.watch(turn, peer);
     }
 
     /// The peers that are up and have said how far they have come.
@@ -45,33 +49,29 @@ impl Standings {
         self.has_said.iter().filter(|(_, has_said)| **has_said).map(|(peer, _)| *peer)
     }
 
-    /// Sees to it that whoever is not done is asked in time. To be called when a peer has come up or said how far it has come.
-    pub fn watch(&mut self, turn: &Turn<'_>) {
-        if self.timers.next().is_none()
-            && self.has_said.iter().any(|(peer, said)| is_open(turn, *peer, *said))
-        {
-            self.timers.set(turn.now.mono + ASK_EVERY, ());
-        }
-    }
-
     /// Asks those that are not done.
     pub fn fire_timers(&mut self, turn: &mut Turn<'_>) {
-        // There are as many peers as nodes, and this is asked at every step: while no timer is due nothing has become open.
-        if self.timers.next().is_none_or(|at| at > turn.now.mono) {
+        // Whoever is found not to be done sets it: before it goes off there is nobody to look for among all peers.
+        if self.timer.is_none_or(|at| at > turn.now.mono) {
             return;
         }
-        while self.timers.pop_due(turn.now.mono).is_some() {
-            let open = self.has_said.iter().filter(|(peer, said)| is_open(turn, **peer, **said));
-            for peer in open.map(|(peer, _)| *peer).collect::<Vec<_>>() {
-                send(turn, peer, NO_REQUEST, AskStanding {}.into());
-            }
+        let open: Vec<_> = self.open(turn.up).collect();
+        self.timer = (!open.is_empty()).then_some(turn.now.mono + ASK_EVERY);
+        for peer in open {
+            send(turn, peer, NO_REQUEST, AskStanding {}.into());
         }
-        self.watch(turn);
     }
 
     /// When [`Standings::fire_timers`] is due.
     pub fn next_timer(&self) -> Option<Instant> {
-        self.timers.next()
+        self.timer
+    }
+
+    /// Panics if the state contradicts itself, or what is known of the peers.
+    pub fn validate(&self, up: &UpSet) {
+        let is_forgotten = self.timer.is_none() && self.open(up).next().is_some();
+        assert!(!is_forgotten, "a peer that is not done is never asked");
+        assert!(self.has_said.keys().all(|peer| up.contains(*peer)), "only peers that are up");
     }
 
     /// Tells every peer that is up how far this node has come.
@@ -79,6 +79,18 @@ impl Standings {
         for peer in self.has_said.keys() {
             send_standing(turn, *peer, NO_REQUEST);
         }
+    }
+
+    /// Sees to it that a peer is asked in time if it is not done. Of others nothing has changed.
+    fn watch(&mut self, turn: &Turn<'_>, peer: NodeId) {
+        if self.has_said.get(&peer).is_some_and(|has_said| is_open(turn.up, peer, *has_said)) {
+            self.timer.get_or_insert(turn.now.mono + ASK_EVERY);
+        }
+    }
+
+    /// Those that are not done.
+    fn open(&self, up: &UpSet) -> impl Iterator<Item = NodeId> {
+        self.has_said.iter().filter(|(peer, said)| is_open(up, **peer, **said)).map(|(peer, _)| *peer)
     }
 }
 
@@ -88,8 +100,8 @@ pub fn send_standing(turn: &mut Turn<'_>, peer: NodeId, id: RequestId) {
     send(turn, peer, id, standing.into());
 }
 
-fn is_open(turn: &Turn<'_>, peer: NodeId, has_said: bool) -> bool {
-    !has_said || turn.up.is_absent(peer) || turn.up.is_recovering(peer)
+fn is_open(up: &UpSet, peer: NodeId, has_said: bool) -> bool {
+    !has_said || up.is_absent(peer) || up.is_recovering(peer)
 }
 
 fn send(turn: &mut Turn<'_>, peer: NodeId, id: RequestId, message: PeerMessage) {

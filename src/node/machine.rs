@@ -263,6 +263,7 @@ impl Node {
         self.surroundings.catalog.validate();
         self.surroundings.cache.validate();
         self.surroundings.lives.validate();
+        self.standings.validate(&self.surroundings.up);
         self.handoff.validate();
         self.repair.validate();
         self.agreement.validate();

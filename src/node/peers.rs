@@ -197,7 +197,6 @@ impl Node {
         self.repair.peer_up(turn, peer);
         self.standings.peer_up(turn, peer);
         self.clock_offsets.peer_up(now, peer);
-        self.standings.watch(turn);
         self.recovery.look(turn);
     }
 
@@ -245,9 +244,8 @@ impl Node {
         self.clock_offsets.heard(now, from, id, wall);
         self.surroundings.up.acts_as_member(from, serves);
         self.surroundings.up.recovers(from, recovering);
-        self.standings.heard(from);
         let turn = &mut self.surroundings.turn(now, effects);
-        self.standings.watch(turn);
+        self.standings.heard(turn, from);
         self.recovery.look(turn);
     }
 }

@@ -37,6 +37,7 @@ mod contended;
 mod failures;
 mod memory;
 mod scans;
+mod standings;
 
 const TAG: Tag = Tag { hlc: Hlc(5), actor: Actor(9) };
 const NOW: Now = Now { mono: Instant(1_000_000_000), wall: quorate_ring::WallMicros(1) };

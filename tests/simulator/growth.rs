@@ -248,7 +248,7 @@ fn options(nodes: u32) -> Options {
     // What nodes say of themselves is news each time: gossip has as much to do as it can have.
     disk.is_shared = true;
     // Of many peers a node keeps much, and looking through it takes as long: in each cluster about as much time goes there.
-    options.validate_one_in = u64::from(nodes / 4).max(1);
+    options.validate_one_in = nodes.into();
     options
 }
 

@@ -86,7 +86,9 @@ fn background(window: &Window) -> Vec<String> {
     // Every node hears of each change at least once. Otherwise there was none, and the cost of gossip was not measured.
     let heard_min = gossip * DATAGRAM_BYTES + changes * VITALS_BYTES;
     if gossip_bytes < heard_min {
-        wrong.push(format!("{gossip_bytes:.0} bytes of gossip bring no news to all nodes, {heard_min:.0} would"));
+        wrong.push(format!(
+            "{gossip_bytes:.0} bytes of gossip bring no news to all nodes, {heard_min:.0} would"
+        ));
     }
     wrong
 }
