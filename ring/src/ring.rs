@@ -15,7 +15,8 @@ use crate::{
 /// *Making one*: [`found`](Self::found) for a new cluster, [`new`](Self::new) from a stored or received
 /// [`Layout`], [`with_member`](Self::with_member) and [`without_member`](Self::without_member) from another ring.
 /// *Placing keys*: [`replicas`](Self::replicas), [`preference_list`](Self::preference_list) and their forms by
-/// key. *Looking at ranges*: [`ranges_of`](Self::ranges_of), [`replica_sets`](Self::replica_sets).
+/// key. *Looking at ranges*: [`ranges_of`](Self::ranges_of), [`replica_sets`](Self::replica_sets),
+/// [`replica_sets_of`](Self::replica_sets_of).
 ///
 /// Replica sets for a replication factor are computed for the whole circle when that factor is first asked for,
 /// which takes milliseconds on a large ring: [`prepare`](Self::prepare) does it ahead of time. A factor of 0 is
@@ -148,13 +149,13 @@ impl Ring {
     /// Every set of nodes (in the order of their ids) that holds ranges together under factor `n`, with those
     /// ranges, neighbours joined. The sets' ranges cover the circle once.
     pub fn replica_sets(&self, n: u8) -> BTreeMap<Vec<NodeId>, Vec<TokenRange>> {
-        let mut sets = BTreeMap::<_, Vec<_>>::new();
-        for (range, replicas) in self.ranges(n) {
-            let mut set = replicas.to_vec();
-            set.sort_unstable();
-            sets.entry(set).or_default().push(range);
-        }
-        sets.into_iter().map(|(set, ranges)| (set, join_neighbours(ranges))).collect()
+        sets_in(self.ranges(n))
+    }
+
+    /// Those of [`replica_sets`](Self::replica_sets) that node `id` is in. In a large cluster these are few, and found
+    /// sooner.
+    pub fn replica_sets_of(&self, id: NodeId, n: u8) -> BTreeMap<Vec<NodeId>, Vec<TokenRange>> {
+        sets_in(self.ranges(n).filter(|(_, replicas)| replicas.contains(&id)))
     }
 
     /// Bytes on the heap: the circle, and the replica sets prepared so far. Members' words are left out.
@@ -209,6 +210,18 @@ impl From<Ring> for Layout {
 }
 
 /// Joins ranges that touch, the last and the first included. Takes them clockwise from the smallest token.
+fn sets_in<'r>(
+    ranges: impl Iterator<Item = (TokenRange, &'r [NodeId])>,
+) -> BTreeMap<Vec<NodeId>, Vec<TokenRange>> {
+    let mut sets = BTreeMap::<_, Vec<_>>::new();
+    for (range, replicas) in ranges {
+        let mut set = replicas.to_vec();
+        set.sort_unstable();
+        sets.entry(set).or_default().push(range);
+    }
+    sets.into_iter().map(|(set, ranges)| (set, join_neighbours(ranges))).collect()
+}
+
 pub(crate) fn join_neighbours(ranges: impl IntoIterator<Item = TokenRange>) -> Vec<TokenRange> {
     let mut joined: Vec<TokenRange> = Vec::new();
     for range in ranges {

@@ -156,8 +156,7 @@ impl Catalog {
 
 /// The ranges of a table that `node` holds together with others, and whether it holds any alone.
 fn held(ring: &Ring, node: NodeId, table: &Table) -> (Vec<TokenRange>, bool) {
-    let sets = ring.replica_sets(table.replication).into_iter();
-    let (shared, alone): (Vec<_>, Vec<_>) =
-        sets.filter(|(nodes, _)| nodes.contains(&node)).partition(|(nodes, _)| nodes.len() > 1);
+    let sets = ring.replica_sets_of(node, table.replication).into_iter();
+    let (shared, alone): (Vec<_>, Vec<_>) = sets.partition(|(nodes, _)| nodes.len() > 1);
     (shared.into_iter().flat_map(|(_, ranges)| ranges).collect(), !alone.is_empty())
 }

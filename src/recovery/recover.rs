@@ -261,9 +261,8 @@ impl Recovery {
             return;
         }
         let own = turn.config.node;
-        let held = turn.ring.replica_sets(table.replication).into_iter();
-        let held = held.filter(|(nodes, _)| nodes.contains(&own));
-        let total = held.map(|(_, ranges)| ranges.len()).sum::<usize>().max(left.len());
+        let held = turn.ring.replica_sets_of(own, table.replication);
+        let total = held.values().map(Vec::len).sum::<usize>().max(left.len());
         let mut sets = BTreeMap::<Vec<NodeId>, Vec<TokenRange>>::new();
         for range in left {
             let others = turn.ring.replicas(range.end, table.replication).iter().filter(|node| **node != own);

@@ -50,8 +50,7 @@ impl Sets {
     pub(super) fn of(&mut self, ring: &Ring, replication: u8) -> Arc<OwnSets> {
         let Self { own, slicing, by_replication, .. } = self;
         let sets = by_replication.entry(replication).or_insert_with(|| {
-            let sets = ring.replica_sets(replication).into_iter();
-            let sets = sets.filter(|(members, _)| members.contains(own));
+            let sets = ring.replica_sets_of(*own, replication).into_iter();
             let sets = sets.map(|(members, ranges)| ReplicaSet::new(members, ranges, slicing));
             Arc::new(OwnSets::new(*own, sets.collect()))
         });

@@ -124,6 +124,11 @@ proptest! {
             let set: Vec<_> = ring.replicas(token, n).iter().copied().collect::<BTreeSet<_>>().into_iter().collect();
             prop_assert!(held(&sets[&set]));
         }
+        for member in ring.members() {
+            let mut own = sets.clone();
+            own.retain(|set, _| set.contains(&member.id));
+            prop_assert_eq!(ring.replica_sets_of(member.id, n), own);
+        }
     }
 
     /// The rule that keeps movement least: what a join moves goes to the newcomer, and what a leave moves was
