@@ -81,7 +81,7 @@ impl ClockOffsets {
         if self.timer.is_none_or(|due| due > turn.now.mono) {
             return;
         }
-        let again = turn.now.mono + ASK_EVERY;
+        let again = turn.now.mono + ask_every(self.peers.len());
         for (peer, compared) in &mut self.peers {
             let id = self.ids.next();
             compared.asked = Some((id, turn.now.mono));
@@ -103,10 +103,19 @@ impl ClockOffsets {
     }
 }
 
+/// How often so many peers are asked. Every node asks all others and answers all others, so the more of them there are the
+/// more seldom: ten questions a second at most, however many members there are.
+fn ask_every(peers: usize) -> Duration {
+    ASK_EVERY.max(ASK_EVERY_PER_PEER * peers as u32)
+}
+
 /// Of its requests' ids. Nobody else's are answered with a clock.
 const ROOM: u64 = 1;
 /// In which clocks that nobody sets drift apart by a millisecond at most, as a rule.
 const ASK_EVERY: Duration = Duration::from_secs(10);
+/// Of more than a hundred peers each is asked more seldom. A quarter of a second is worth an alarm: of a thousand, too, clocks
+/// drift apart by far less until they are asked again.
+const ASK_EVERY_PER_PEER: Duration = Duration::from_millis(100);
 
 #[cfg(test)]
 mod tests {
@@ -148,6 +157,12 @@ mod tests {
         fn no_clock_is_too_wrong_to_be_compared(own in any::<u64>(), theirs in any::<u64>(), way in any::<u64>()) {
             ClockOffset::between(Instant(0), Now { mono: Instant(way), wall: WallMicros(own) }, WallMicros(theirs));
         }
+    }
+
+    #[test]
+    fn many_peers_are_not_asked_more_often_together_than_a_hundred() {
+        let seconds = [1, 2, 100, 300, 1_000].map(|peers| ask_every(peers).as_secs());
+        assert_eq!(seconds, [10, 10, 10, 30, 100]);
     }
 
     #[test]
