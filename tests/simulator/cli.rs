@@ -68,7 +68,9 @@ impl Arguments {
                 "--reports-at-once" => arguments.overrides.reports_at_once = true,
                 "--without-cas" => arguments.overrides.without_cas = true,
                 "--growth" => arguments.growth = true,
-                "--minutes-virtual" => arguments.minutes_virtual = Some(number(&value()?)?.max(1)),
+                "--minutes-virtual" => {
+                    (arguments.growth, arguments.minutes_virtual) = (true, Some(number(&value()?)?.max(1)));
+                }
                 "--mutant" => arguments.overrides.mutant = Some(mutant(&value()?)?),
                 "--list-mutants" => arguments.list_mutants = true,
                 "--bench" => arguments.bench = true,
@@ -125,7 +127,7 @@ cargo test --release --test simulator -- [OPTIONS]
   --only KIND           every key is of this kind: register or siblings
   --reports-at-once     nodes hear of a commit as soon as its sync is over
   --growth              measure what requests cost among 3, 30 and 300 nodes, or --nodes N
-  --minutes-virtual M   with --growth: how long such a cluster takes to run for so long
+  --minutes-virtual M   how long such a cluster takes to run for so long
   --mutant NAME         make this mistake; succeeds only if it is caught
   --list-mutants        list the mistakes
   --bench               report seeds and events per second

@@ -126,14 +126,9 @@ impl Window {
         if let Some(why) = world.oracle.failure.take() {
             return Err(why);
         }
-        let requests = u64::from(world.options.operations);
-        match world.oracle.counts().1 - served {
-            acknowledged if acknowledged == requests => {
-                let traffic = world.traffic.clone() - &before;
-                Ok(Self { nodes: world.options.nodes, lasts, requests, traffic })
-            }
-            acknowledged => Err(format!("{acknowledged} of {requests} requests were acknowledged")),
-        }
+        let requests = all_served(world, served)?;
+        let traffic = world.traffic.clone() - &before;
+        Ok(Self { nodes: world.options.nodes, lasts, requests, traffic })
     }
 
     fn per_request(&self, amount: u64) -> f64 {
@@ -158,11 +153,21 @@ fn settle(world: &mut World) -> Result<(), String> {
     alive::check(&world.processes)
 }
 
+/// How many requests were acknowledged since `before` had been: all of them.
+fn all_served(world: &World, before: u64) -> Result<u64, String> {
+    let (acknowledged, requests) = (world.oracle.counts().1 - before, u64::from(world.options.operations));
+    match acknowledged == requests {
+        true => Ok(requests),
+        false => Err(format!("{acknowledged} of {requests} requests were acknowledged")),
+    }
+}
+
 /// Lets a cluster with little to do run for a while, and says how long that took.
 fn pass_time(nodes: u32, lasts: u64) -> Result<String, String> {
     let begin = Instant::now();
     let mut options = options(nodes);
-    options.duration = lasts;
+    // As far from the end as `BUSY` leaves it, so that all requests are served by then.
+    options.duration = (lasts - SETTLE) * 4 / 5;
     options.operations = (lasts / SECOND) as u32 * REQUESTS_PER_SECOND_IDLE;
     let mut world = World::new(options);
     settle(&mut world)?;
@@ -170,7 +175,10 @@ fn pass_time(nodes: u32, lasts: u64) -> Result<String, String> {
     world.options.coordinators = Coordinators::Replicas;
     world.start_clients();
     world.run_until(lasts, |_| false);
+    world.oracle.judge(&world.processes);
     world.oracle.failure.take().map_or(Ok(()), Err)?;
+    alive::check(&world.processes)?;
+    all_served(&world, 0)?;
     let (seconds, events) = (begin.elapsed().as_secs_f64(), world.events);
     let minutes = lasts / SECOND / 60;
     let each = seconds * 1e6 / events as f64;

@@ -111,12 +111,12 @@ impl World {
         self.input(number, Input::Tick);
     }
 
-    /// The newest epoch of the cluster map that the disks of all other nodes hold. Who has never started holds what all began
-    /// with; disks of many nodes take long to read.
+    /// The newest epoch of the cluster map that the disks of all other nodes hold. While no disk was replaced nobody holds an
+    /// older one than who has never started; disks of many nodes take long to read.
     fn others_know(&self, number: usize) -> Epoch {
         let others = || self.processes.iter().enumerate().filter(|(other, _)| *other != number);
         let epoch = |(_, process): (usize, &Process)| OnDisk::read(&process.disk.engine).epoch();
-        let is_new = |(_, process): &(usize, &Process)| process.said.starts == 0;
+        let is_new = |(_, process): &(usize, &Process)| process.said.starts == 0 && self.disks_lost == 0;
         let known = others().find(is_new).map(epoch).or_else(|| others().map(epoch).min());
         known.unwrap_or(Epoch(0))
     }
