@@ -90,9 +90,9 @@ impl Agreement {
         sets.sets.get(place).map(Vec::as_slice)
     }
 
-    /// Whether it is true of `key`, if it speaks of it.
-    pub(crate) fn check(&self, key: &Key, replicas: &[usize]) -> Result<(), String> {
-        if key.row.table != self.table || key.replica_set != replicas {
+    /// Whether it is true of `key`, one of those that its set of nodes holds, if it speaks of its table.
+    pub(crate) fn check(&self, key: &Key) -> Result<(), String> {
+        if key.row.table != self.table {
             return Ok(());
         }
         let (a, b) = self.nodes;

@@ -75,6 +75,8 @@ pub(crate) struct Oracle {
     /// The places of the nodes that hold keys together, by replication.
     replica_sets: BTreeMap<usize, ReplicaSets>,
     pub(crate) keys: Vec<Key>,
+    /// Which keys nodes hold together.
+    keys_of: BTreeMap<Vec<usize>, Vec<usize>>,
     pub(crate) tables: Tables,
     changes: Changes,
     own_writes: OwnWrites,
@@ -106,6 +108,7 @@ impl Oracle {
             now: 0,
             replica_sets: BTreeMap::new(),
             keys: Vec::new(),
+            keys_of: BTreeMap::new(),
             tables: Tables::default(),
             changes: Changes::default(),
             own_writes: OwnWrites::default(),
@@ -126,8 +129,9 @@ impl Oracle {
         let alike = self.keys.iter().filter(|key| key.options.strict == options.strict).count();
         let name = format!("{}{alike}", if options.strict { "strict" } else { "one" });
         let table = self.data_tables.iter().find(|table| table.id == table_of(options.kind));
-        let table = table.expect("a run has the tables of its keys");
-        self.keys.push(Key::new(table, name, options, ring));
+        let key = Key::new(table.expect("a run has the tables of its keys"), name, options, ring);
+        self.keys_of.entry(key.replica_set.clone()).or_default().push(self.keys.len());
+        self.keys.push(key);
     }
 
     /// The map that every disk holds before anything happens: the founders' lives and the tables that the workload
@@ -293,8 +297,9 @@ impl Oracle {
         let Some(replicas) = agreement.replicas(sets) else {
             return self.fail(format!("agreed: n{} and n{} share no such set: {agreement:?}", a + 1, b + 1));
         };
-        let mut keys = self.keys.iter().filter(|key| !key.may_be_gone);
-        if let Err(why) = keys.try_for_each(|key| agreement.check(key, replicas)) {
+        let keys = self.keys_of.get(replicas).into_iter().flatten().map(|at| &self.keys[*at]);
+        let mut keys = keys.filter(|key| !key.may_be_gone);
+        if let Err(why) = keys.try_for_each(|key| agreement.check(key)) {
             self.fail(why);
         }
     }
