@@ -26,6 +26,7 @@ mod causality;
 mod changes;
 mod contents;
 mod converged;
+mod data;
 mod expiry;
 mod heard;
 mod key;
@@ -53,7 +54,13 @@ use quorate::{
 };
 
 use self::agreed::ReplicaSets;
-pub(crate) use self::{agreed::Agreement, expiry::Clocks, key::Key, tables::OnDisk};
+pub(crate) use self::{
+    agreed::Agreement,
+    data::{CAS, REGISTERS, SIBLINGS, table_of},
+    expiry::Clocks,
+    key::Key,
+    tables::OnDisk,
+};
 use self::{
     changes::Changes, key::Ended, own_writes::OwnWrites, sessions::Sessions, superseded::Intent,
     tables::Tables,
@@ -485,20 +492,4 @@ impl Oracle {
 /// The life of a node's first disk.
 pub(crate) fn first_life(node: NodeId) -> Incarnation {
     Incarnation(u64::from(node.0))
-}
-
-/// The table of registers that every run has.
-pub(crate) const REGISTERS: TableId = TableId(1);
-/// The table of siblings that every run has.
-pub(crate) const SIBLINGS: TableId = TableId(2);
-/// The `cas` table that a run has if it has keys of one.
-pub(crate) const CAS: TableId = TableId(3);
-
-/// The table that has the keys of a kind.
-pub(crate) fn table_of(kind: TableKind) -> TableId {
-    match kind {
-        TableKind::Register => REGISTERS,
-        TableKind::Siblings => SIBLINGS,
-        TableKind::Cas => CAS,
-    }
 }
