@@ -11,7 +11,8 @@ use crate::Content;
 #[serde(try_from = "(Tag, Option<Accepted>, bool)", into = "(Tag, Option<Accepted>, bool)")]
 pub struct Acceptor {
     promised: Tag,
-    accepted: Option<Accepted>,
+    /// Apart, so that other states are not the larger for it.
+    accepted: Option<Box<Accepted>>,
     copied: bool,
 }
 
@@ -50,13 +51,14 @@ impl TryFrom<(Tag, Option<Accepted>, bool)> for Acceptor {
                 *ballot <= promised && write <= ballot && replaced < write && (!copied || *ballot < promised)
             }
         };
+        let accepted = accepted.map(Box::new);
         if in_order { Ok(Self { promised, accepted, copied }) } else { Err(MalformedAcceptor) }
     }
 }
 
 impl From<Acceptor> for (Tag, Option<Accepted>, bool) {
     fn from(acceptor: Acceptor) -> Self {
-        (acceptor.promised, acceptor.accepted, acceptor.copied)
+        (acceptor.promised, acceptor.accepted.map(|accepted| *accepted), acceptor.copied)
     }
 }
 
@@ -67,8 +69,8 @@ impl Acceptor {
     }
 
     /// One that has accepted `accepted`: also what a proposer, or whoever passes it on, sends to have it accepted.
-    pub const fn accepting(accepted: Accepted) -> Self {
-        Self { promised: accepted.ballot, accepted: Some(accepted), copied: false }
+    pub fn accepting(accepted: Accepted) -> Self {
+        Self { promised: accepted.ballot, accepted: Some(Box::new(accepted)), copied: false }
     }
 
     /// The latest round that it takes part in.
@@ -77,14 +79,14 @@ impl Acceptor {
     }
 
     /// What it accepted last.
-    pub const fn accepted(&self) -> Option<&Accepted> {
-        self.accepted.as_ref()
+    pub fn accepted(&self) -> Option<&Accepted> {
+        self.accepted.as_deref()
     }
 
     /// What it accepted last, if its word is a vote for it. A replica that lost its state has copied what others had
     /// accepted; it tells proposers of that, but where it has promised a later round it has no vote for it (rule C5).
     pub fn vote(&self) -> Option<&Accepted> {
-        self.accepted.as_ref().filter(|_| !self.copied)
+        self.accepted().filter(|_| !self.copied)
     }
 
     /// Whether what it accepted last is a mere copy.
@@ -106,6 +108,6 @@ impl Acceptor {
     /// way, says no more than its proposer said.
     #[must_use]
     pub fn as_message(&self) -> Self {
-        self.accepted.clone().map_or(Self::promising(self.promised), Self::accepting)
+        self.accepted().cloned().map_or(Self::promising(self.promised), Self::accepting)
     }
 }

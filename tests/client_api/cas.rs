@@ -6,6 +6,7 @@ use quorate::client::{
     Client, ComparedAndSet, Consistency, Expected, Failure, Fault, Mock, New, Outcome, Profile, TableHandle,
     TableKind, TypedTable, UpdateError, WriteError,
 };
+use tokio::task::JoinSet;
 
 use super::{mock::Stubborn, observer::Heard, semantics::Seen};
 
@@ -158,7 +159,8 @@ async fn an_update_goes_on_with_what_its_comparison_found() {
 async fn an_update_that_is_always_outrun_gives_up_in_time() {
     let (_mock, locks, _) = mock().await;
     let hot = locks.clone();
-    let writer = tokio::spawn(async move {
+    let mut writer = JoinSet::new();
+    writer.spawn(async move {
         for n in 0_u64.. {
             hot.put("n", n.to_string()).await.unwrap();
         }
@@ -168,7 +170,6 @@ async fn an_update_that_is_always_outrun_gives_up_in_time() {
     assert_eq!((error.outcome(), error.failure()), (Outcome::NotApplied, None));
     assert!(error.receipt().is_some_and(|receipt| receipt.tag.is_some()));
     assert!(error.to_string().ends_with("times in between (not applied)"), "{error}");
-    writer.abort();
 }
 
 #[tokio::test]
@@ -195,7 +196,6 @@ mod nodes {
     use std::future::IntoFuture;
 
     use quorate::runtime::demo_cluster;
-    use tokio::task::JoinSet;
 
     use super::{super::cluster::client, *};
 
