@@ -320,9 +320,7 @@ impl Node {
             ClientMessage::Get(get) => self.coordinator.get(turn, client, header, get),
             ClientMessage::Put(put) => self.coordinator.put(turn, client, header, put),
             ClientMessage::Delete(delete) => self.coordinator.delete(turn, client, header, delete),
-            ClientMessage::CompareAndSet(request) => {
-                self.coordinator.compare_and_set(turn, client, header, request);
-            }
+            ClientMessage::CompareAndSet(it) => self.coordinator.compare_and_set(turn, client, header, it),
             ClientMessage::Scan(scan) => self.coordinator.scan(turn, client, header, scan),
             ClientMessage::CreateTable(_)
             | ClientMessage::AlterTable(_)
@@ -330,9 +328,7 @@ impl Node {
             | ClientMessage::TruncateTable(_) => self.agreement.change(turn, client, header, message),
             ClientMessage::ListTables(_) => self.agreement.list(turn, client, header),
             ClientMessage::DescribeCluster(_) => {
-                if let Some(info) = info {
-                    answer(turn, client, header, info.into());
-                }
+                info.into_iter().for_each(|info| answer(turn, client, header, info.into()));
             }
             ClientMessage::DescribeNodes(_) => {
                 if let Some(cluster) = info {

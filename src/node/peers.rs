@@ -77,11 +77,7 @@ impl Node {
             PeerMessage::FetchPage(fetch) => self.replica.fetch_page(turn, from, header, fetch),
             PeerMessage::PageFetched(fetched) => self.page_fetched(now, from, header.id, fetched, effects),
             PeerMessage::Stored(_) | PeerMessage::Refused(_) if Repair::is_own(header.id) => {
-                let is_stored = matches!(message, PeerMessage::Stored(_));
-                let given = self.repair.answered(turn, from, header.id, is_stored);
-                if let Some((row, _)) = given.filter(|(_, given)| lacks(&message, *given) && !self.draining) {
-                    self.coordinator.bring_together(turn, &row);
-                }
+                self.was_given(now, from, header.id, &message, effects);
             }
             PeerMessage::Compare(_) if self.handoff.gives_much(from) => {
                 Repair::refuse_for_now(turn, from, header);
@@ -91,10 +87,7 @@ impl Node {
             PeerMessage::CompareKeys(compare) => self.repair.compare_keys(turn, from, header, compare),
             PeerMessage::KeysCompared(keys) => self.repair.keys_compared(turn, from, header.id, keys),
             PeerMessage::Stored(_) | PeerMessage::Refused(_) if Handoff::is_own(header.id) => {
-                // Who has promised a later round never takes the proposal of an earlier one: it hears of the later ones, or
-                // is brought together with the others by repair.
-                let is_over = matches!(message, PeerMessage::Stored(_)) || is_outbid(&message);
-                self.handoff.answered(turn, from, header.id, is_over);
+                self.handoff.answered(turn, from, header.id, is_over(&message));
             }
             PeerMessage::KeepHint(keep) => self.handoff.keep_for_peer(turn, from, header, keep),
             PeerMessage::Fetched(_)
@@ -136,6 +129,22 @@ impl Node {
                     effects.push(Effect::Abandon(why));
                 }
             }
+        }
+    }
+
+    /// A peer has taken what repair gave it, or refused it.
+    fn was_given(
+        &mut self,
+        now: Now,
+        from: NodeId,
+        id: RequestId,
+        message: &PeerMessage,
+        effects: &mut Effects,
+    ) {
+        let turn = &mut self.surroundings.turn(now, effects);
+        let given = self.repair.answered(turn, from, id, matches!(message, PeerMessage::Stored(_)));
+        if let Some((row, _)) = given.filter(|(_, given)| lacks(message, *given) && !self.draining) {
+            self.coordinator.bring_together(turn, &row);
         }
     }
 
@@ -250,12 +259,15 @@ impl Node {
     }
 }
 
-/// Whether a replica of a `cas` key has promised a later round than that of what it was sent (rule C1).
-fn is_outbid(message: &PeerMessage) -> bool {
-    matches!(message, PeerMessage::Refused(Refused { refusal: PeerRefusal::Outbid { .. } }))
+/// Whether a hint need not be given again. Who has promised a later round of a `cas` key never takes the proposal of an earlier
+/// one: it hears of the later ones, or is brought together with the others by repair.
+fn is_over(message: &PeerMessage) -> bool {
+    let is_outbid = matches!(message, PeerMessage::Refused(Refused { refusal: PeerRefusal::Outbid { .. } }));
+    is_outbid || matches!(message, PeerMessage::Stored(_))
 }
 
-/// Whether it has nothing as new all the same: the later round has come to nothing yet.
+/// Whether a replica of a `cas` key has promised a later round than that of what it was given (rule C1), and has nothing as new
+/// all the same: the later round has come to nothing yet.
 fn lacks(message: &PeerMessage, given: Tag) -> bool {
     matches!(message, PeerMessage::Refused(Refused { refusal: PeerRefusal::Outbid { accepted, .. } })
         if *accepted < Some(given))

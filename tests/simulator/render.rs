@@ -9,8 +9,8 @@ use quorate::{
     ring::{NodeId, Tag},
     storage::{State, Version, Write},
     wire::{
-        Answer, ClientMessage, Comparison, Condition, Fetched, Forward, HeldAnswer, Parent, PeerMessage,
-        PullScope, ScannedRow,
+        Answer, ClientMessage, ComparedAndSet, Comparison, Condition, Fetched, Forward, HeldAnswer, Parent,
+        PeerMessage, PullScope, ScannedRow,
     },
 };
 
@@ -227,18 +227,20 @@ pub(crate) fn client(message: &ClientMessage) -> String {
             };
             format!("put {key}={value} at {} if {condition}", swap.consistency)
         }
-        ClientMessage::ComparedAndSet(done) => {
-            let tag = done.receipt.tag.as_ref().map_or(String::new(), tag);
-            let on = nodes(&done.receipt.answered);
-            match &done.found {
-                _ if done.applied => format!("written {tag} on {on}"),
-                Some(found) => format!("not written, it is {} {tag} on {on}", text(&found.value)),
-                None => format!("not written, it is absent {tag} on {on}"),
-            }
-        }
+        ClientMessage::ComparedAndSet(done) => compared(done),
         ClientMessage::TableCreated(created) => format!("created table {}", created.table.name),
         ClientMessage::RequestError(error) => format!("error: {error}"),
         other => format!("{other:?}"),
+    }
+}
+
+fn compared(done: &ComparedAndSet) -> String {
+    let tag = done.receipt.tag.as_ref().map_or(String::new(), tag);
+    let on = nodes(&done.receipt.answered);
+    match &done.found {
+        _ if done.applied => format!("written {tag} on {on}"),
+        Some(found) => format!("not written, it is {} {tag} on {on}", text(&found.value)),
+        None => format!("not written, it is absent {tag} on {on}"),
     }
 }
 

@@ -36,6 +36,7 @@ mod effort;
 mod fate;
 mod finish;
 mod promises;
+mod standing;
 
 use bytes::Bytes;
 use quorate_ring::{Actor, Duration, Hlc, Tag};
@@ -52,14 +53,13 @@ use super::{
     quorum::{Tracker, Verdict},
     record::Record,
     refusal::Refusals,
-    stragglers::Refused,
     write::Intent,
 };
 #[cfg(feature = "mutants")]
 use crate::node::Mutant;
 use crate::{
     node::Turn,
-    wire::{Condition, Failure, Outcome, RequestError, Stored},
+    wire::{Condition, Failure, RequestError, Stored},
 };
 
 /// What a request makes of what a key holds.
@@ -406,16 +406,6 @@ impl Proposer {
         }
     }
 
-    /// Whether no other request of the key need wait for it any more: a quorum has accepted what it proposes.
-    pub(super) fn is_decided(&self, quorum: usize) -> bool {
-        matches!(&self.phase, Phase::Accepting { tracker, .. } if tracker.succeeded().len() >= quorum)
-    }
-
-    /// Whether the replica at `place` has promised itself to a later round.
-    pub(super) fn is_outbid(&self, place: usize) -> bool {
-        self.refusals.is_outbid(place)
-    }
-
     pub(super) fn clock_reserved(&mut self, task: &mut Task, turn: &mut Turn<'_>) -> Option<Conclusion> {
         if self.awaits_clock() { self.start(task, turn) } else { None }
     }
@@ -434,60 +424,6 @@ impl Proposer {
             Phase::Accepting { tracker, .. } => tracker.disown(place),
             Phase::New | Phase::AwaitingClock | Phase::BackingOff => {}
         }
-    }
-
-    pub(super) fn round(&self) -> u8 {
-        self.round
-    }
-
-    pub(super) fn tracker(&self) -> Option<&Tracker> {
-        match &self.phase {
-            Phase::Preparing { tracker, .. } | Phase::Accepting { tracker, .. } => Some(tracker),
-            Phase::New | Phase::AwaitingClock | Phase::BackingOff => None,
-        }
-    }
-
-    /// The proposal that was chosen, and who has it.
-    pub(super) fn chosen(&self) -> Option<(&Tracker, State)> {
-        match &self.phase {
-            Phase::Accepting { tracker, proposal, .. } if tracker.verdict() == Verdict::Reached => {
-                Some((tracker, State::Cas(Acceptor::accepting(proposal.clone()))))
-            }
-            _ => None,
-        }
-    }
-
-    /// What is known of refusals, for those that have not answered yet.
-    pub(super) fn refused(&self) -> Refused {
-        self.refusals.so_far(None)
-    }
-
-    pub(super) fn timeout(&self, task: &Task) -> RequestError {
-        let failure = match self.tracker() {
-            Some(tracker) => task.timeout(tracker),
-            None if self.lost > 0 => Failure::Contended { rounds: self.round },
-            None => super::timeout(task.plan.required, 0),
-        };
-        self.error(failure)
-    }
-
-    pub(super) fn validate(&self) {
-        if let Some(tracker) = self.tracker() {
-            tracker.validate();
-            let waits = matches!(self.phase, Phase::Accepting { .. }) && tracker.outstanding() > 0;
-            let is_open =
-                tracker.verdict() == Verdict::Pending || waits && tracker.verdict() != Verdict::Reached;
-            assert!(is_open, "a phase that is decided is over");
-        }
-    }
-
-    /// The error, with what is known of the request's own write.
-    fn error(&self, failure: Failure) -> RequestError {
-        RequestError::of(failure, self.outcome())
-    }
-
-    fn outcome(&self) -> Outcome {
-        if self.sent.is_empty() { Outcome::NotApplied } else { Outcome::Unknown }
     }
 }
 

@@ -40,7 +40,7 @@ pub(super) enum Of {
     /// The same.
     Update,
     /// Where an `UPDATE` has said nothing yet but its table: no condition.
-    UpdateOf,
+    Bare,
     /// A delete.
     Delete,
     /// A read.
@@ -50,7 +50,7 @@ pub(super) enum Of {
 impl Of {
     const fn words(self) -> &'static [&'static str] {
         match self {
-            Self::Insert | Self::Update | Self::UpdateOf => &["CONSISTENCY", "W", "TTL", "SLOPPY"],
+            Self::Insert | Self::Update | Self::Bare => &["CONSISTENCY", "W", "TTL", "SLOPPY"],
             Self::Delete => &["CONSISTENCY", "W", "SLOPPY"],
             Self::Get => &["CONSISTENCY", "R", "MONOTONE"],
         }

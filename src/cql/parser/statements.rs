@@ -168,7 +168,7 @@ impl Parser<'_> {
     /// `USING` may stand where CQL has it, before `SET`, or at the end as everywhere here.
     fn update(&mut self) -> Result<Update, CqlError> {
         let table = self.table()?;
-        let clauses = self.clauses(Of::UpdateOf, Clauses::default())?;
+        let clauses = self.clauses(Of::Bare, Clauses::default())?;
         self.word("SET")?;
         self.column(&["VALUE"])?;
         self.symbol('=')?;
