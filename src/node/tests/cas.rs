@@ -23,15 +23,13 @@ fn swap(condition: Condition) -> CompareAndSet {
 
 /// What peers are sent to be stored: to whom, under which id, what.
 fn stores(effects: &[Effect]) -> Vec<(u32, RequestId, Acceptor)> {
-    let of = |effect: &Effect| match effect {
-        Effect::ToPeer {
-            peer,
-            frame: Frame { header, message: PeerMessage::Store(Store { state, .. }) },
-        } => match state {
-            State::Cas(acceptor) => Some((peer.0, header.id, acceptor.clone())),
-            _ => None,
-        },
-        _ => None,
+    let of = |effect: &Effect| {
+        let Effect::ToPeer { peer, frame: Frame { header, message: PeerMessage::Store(store) } } = effect
+        else {
+            return None;
+        };
+        let State::Cas(acceptor) = &store.state else { return None };
+        Some((peer.0, header.id, acceptor.clone()))
     };
     effects.iter().filter_map(of).collect()
 }
