@@ -26,6 +26,7 @@ use crate::{
     },
 };
 
+mod agreed;
 mod asking;
 mod behind;
 mod bounds;
@@ -37,6 +38,7 @@ mod contended;
 mod failures;
 mod memory;
 mod scans;
+mod scrubs;
 mod standings;
 
 const TAG: Tag = Tag { hlc: Hlc(5), actor: Actor(9) };

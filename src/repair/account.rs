@@ -49,13 +49,13 @@ impl Repair {
     }
 
     /// How long ago this node was last found to hold the same as those of its peers that can be reached, all of them
-    /// counted; none before it was.
+    /// counted; none before it was, and while it reaches nobody.
     pub fn agreed_ago(&mut self, turn: &Turn<'_>) -> Option<Duration> {
-        let reached = turn.peers().filter(|peer| turn.up.contains(*peer));
-        let pairs = reached.flat_map(|peer| turn.catalog.tables().map(move |table| (peer, table.id)));
-        pairs
-            .map(|(peer, table)| self.age(turn, peer, table))
-            .try_fold(Duration::ZERO, |oldest, age| Some(oldest.max(age?)))
+        let reached = turn.peers().filter(|peer| turn.up.contains(*peer)).collect::<Vec<_>>();
+        let pairs = reached.iter().flat_map(|peer| turn.catalog.tables().map(move |table| (*peer, table.id)));
+        let mut ages = pairs.map(|(peer, table)| self.age(turn, peer, table));
+        let oldest = ages.try_fold(Duration::ZERO, |oldest, age| Some(oldest.max(age?)));
+        oldest.filter(|_| !reached.is_empty())
     }
 
     /// How far the scrub is.

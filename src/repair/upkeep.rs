@@ -142,9 +142,7 @@ impl Upkeep {
         match chore {
             Chore::Settle => self.settle = now + SETTLE_EVERY,
             Chore::Scrub => {
-                let pause =
-                    if self.scrubbing.asked && walked.is_some() { REBUILD_EVERY } else { SCRUB_EVERY };
-                self.scrub = now + pause;
+                let is_done = walked.is_some();
                 match walked {
                     Some(walked) => {
                         self.scrubbed(turn, &walked);
@@ -154,6 +152,8 @@ impl Upkeep {
                     None if self.scrubbing.asked => self.round = Round::Due,
                     None => self.round = Round::Part,
                 }
+                let is_hurried = self.scrubbing.asked && is_done;
+                self.scrub = now + if is_hurried { REBUILD_EVERY } else { SCRUB_EVERY };
             }
             Chore::Rebuild => {
                 self.is_rebuilding = false;
