@@ -8,7 +8,8 @@
 //!
 //! Replay begins when the target can be reached, with a bounded number of hints under way, the next ones sent as
 //! the target acknowledges. A hint is forgotten only once the target has said that it holds it durably; what was
-//! under way when a connection broke is sent again.
+//! under way when a connection broke is sent again. Every hint is on the way to the disk or away from it, or before the pass that
+//! is under way, or among those that are remembered for the next one ([`Uncovered`]): none waits for a chance.
 //!
 //! What is kept is bounded in bytes and in age (rule H2). A hint that is dropped, or was not taken, leaves the difference
 //! to anti-entropy, which needs no mark for it: live digests are exact, so the target differs from every replica that
@@ -18,13 +19,14 @@
 
 mod replay;
 mod sweep;
+mod uncovered;
 
 use std::collections::BTreeMap;
 
 use quorate_ring::{Actor, Instant, NodeId, token_of};
 use quorate_storage::{HintBacklog, HintPage, MergeError, Row, State, Version, Write, WriteError, Written};
 
-use self::{replay::Replay, sweep::Sweep};
+use self::{replay::Replay, sweep::Sweep, uncovered::Uncovered};
 use crate::{
     coordinator::Step,
     node::{DiskOperation, DiskRequest, DiskResult, Effect, Observation, RequestIds, Ticket, Timers, Turn},
@@ -61,8 +63,8 @@ pub enum Keeper {
 pub enum HintTicket {
     /// A hint on its way to the disk.
     Keep(Box<Hint>),
-    /// A page of hints for a target that is back.
-    Page(NodeId),
+    /// A page of hints for a target that is back, for the pass of this number.
+    Page(NodeId, u64),
     /// A hint that its target now holds, or that is of no use.
     Forget(NodeId),
     /// A page of hints for a target, to see how old they are.
@@ -76,11 +78,15 @@ pub enum HintTicket {
 pub struct Handoff {
     backlogs: BTreeMap<NodeId, HintBacklog>,
     replays: BTreeMap<NodeId, Replay>,
+    /// What no pass comes by.
+    uncovered: BTreeMap<NodeId, Uncovered>,
     timers: Timers<NodeId>,
     /// When a target may be given more.
     paced: BTreeMap<NodeId, Instant>,
     /// Hints on their way to the disk.
     writing: usize,
+    /// Those that the disk is to forget.
+    forgetting: Forgetting,
     request_ids: RequestIds,
     sweep: Sweep,
 }
@@ -89,11 +95,13 @@ impl Handoff {
     /// Goes on with what an earlier process left.
     pub fn new(actor: Actor, backlogs: BTreeMap<NodeId, HintBacklog>) -> Self {
         Self {
+            uncovered: backlogs.keys().map(|target| (*target, Uncovered::All)).collect(),
             backlogs,
             replays: BTreeMap::new(),
             timers: Timers::default(),
             paced: BTreeMap::new(),
             writing: 0,
+            forgetting: Forgetting::default(),
             request_ids: RequestIds::of(ROOM, actor),
             sweep: Sweep::default(),
         }
@@ -139,10 +147,17 @@ impl Handoff {
 
     /// A peer can be reached: it is given what is kept for it.
     pub fn peer_up(&mut self, turn: &mut Turn<'_>, peer: NodeId) {
+        if self.replays.contains_key(&peer) {
+            return;
+        }
+        let Some(uncovered) = self.uncovered.remove(&peer) else {
+            return;
+        };
         let hints = self.backlogs.get(&peer).map_or(0, |backlog| backlog.hints);
-        if hints > 0 && !self.replays.contains_key(&peer) {
-            self.replays.insert(peer, Replay::of(hints));
-            read_page(turn, peer, None);
+        if hints > 0 && !uncovered.is_empty() {
+            let number = self.request_ids.next().0;
+            let replay = self.replays.entry(peer).or_insert(Replay::of(number, uncovered, hints));
+            read_page(turn, peer, replay, None);
         }
     }
 
@@ -151,6 +166,7 @@ impl Handoff {
         self.paced.remove(&peer);
         if let Some(replay) = self.replays.remove(&peer) {
             replay.timer().into_iter().for_each(|at| self.timers.cancel(at, peer));
+            self.uncovered.entry(peer).or_default().join(replay.left());
         }
     }
 
@@ -173,7 +189,7 @@ impl Handoff {
         };
         if let Some((row, version)) = given {
             turn.effects.push(Effect::Observe(Observation::HintReplayed));
-            forget(turn, from, row, Some(version));
+            self.forgetting.begin(turn, from, row, Some(version));
         }
         self.go_on(turn, from);
     }
@@ -195,11 +211,10 @@ impl Handoff {
                 self.writing -= 1;
                 if let Some(change) = change {
                     self.backlogs.entry(hint.target).or_default().apply(change);
+                    self.uncovered.entry(hint.target).or_default().add(&hint.row);
                     self.kept(turn, &hint, Ok(()));
-                    match self.replays.get_mut(&hint.target) {
-                        Some(replay) => replay.kept_another(),
-                        None if turn.up.contains(hint.target) => self.peer_up(turn, hint.target),
-                        None => {}
+                    if turn.up.contains(hint.target) {
+                        self.peer_up(turn, hint.target);
                     }
                 } else {
                     turn.effects.push(Effect::Observe(Observation::HintDropped));
@@ -207,15 +222,19 @@ impl Handoff {
                 }
             }
             HintTicket::Forget(target) => {
-                let backlog = self.backlogs.entry(target).or_default();
-                backlog.apply(change.unwrap_or_default());
+                self.forgetting.ended(target);
+                match change {
+                    Some(change) => self.backlogs.entry(target).or_default().apply(change),
+                    // It is still there.
+                    None => self.uncovered.entry(target).or_default().join(Uncovered::All),
+                }
             }
             HintTicket::Sweep(target) => {
                 let page = match result {
                     DiskResult::Hints(Ok(page)) => Some(page),
                     _ => None,
                 };
-                self.sweep.page_read(turn, target, page, &self.backlogs);
+                self.sweep.page_read(turn, target, page, (&self.backlogs, &mut self.forgetting));
             }
             HintTicket::Own(hint) => {
                 let (target, row, version) = *hint;
@@ -226,20 +245,26 @@ impl Handoff {
                 ) = result
                 {
                     turn.effects.push(Effect::Observe(Observation::HintDropped));
-                    forget(turn, target, row, Some(version));
+                    self.forgetting.begin(turn, target, row, Some(version));
                 }
             }
-            HintTicket::Page(target) => match result {
-                DiskResult::Hints(Ok(page)) => self.page_read(turn, target, page),
-                _ => self.start_over(turn, target),
-            },
+            HintTicket::Page(target, number) => {
+                let is_of_pass = self.replays.get(&target).is_some_and(|replay| replay.is(number));
+                match result {
+                    _ if !is_of_pass => {}
+                    DiskResult::Hints(Ok(page)) => self.page_read(turn, target, page),
+                    _ => self.start_over(turn, target),
+                }
+            }
         }
     }
 
     /// Begins again where a target was too slow or refused.
     pub fn fire_timers(&mut self, turn: &mut Turn<'_>) {
         while let Some(target) = self.timers.pop_due(turn.now.mono) {
-            self.replays.remove(&target);
+            if let Some(replay) = self.replays.remove(&target) {
+                self.uncovered.entry(target).or_default().join(replay.left());
+            }
             self.peer_up(turn, target);
         }
         let paced = self.paced.iter().filter(|(_, at)| **at <= turn.now.mono).map(|(target, _)| *target);
@@ -294,6 +319,15 @@ impl Handoff {
                 "a replay's timer is set"
             );
         }
+        let is_left_alone = |target: &NodeId| {
+            self.writing == 0
+                && !self.forgetting.is_any_of(*target)
+                && !self.replays.contains_key(target)
+                && self.uncovered.get(target).is_none_or(Uncovered::is_empty)
+        };
+        let kept = self.backlogs.iter().filter(|(_, backlog)| backlog.hints > 0);
+        let forgotten = kept.map(|(target, _)| target).find(|target| is_left_alone(target));
+        assert_eq!(forgotten, None, "somebody thinks of every hint (rule H1)");
     }
 
     fn page_read(&mut self, turn: &mut Turn<'_>, target: NodeId, page: HintPage) {
@@ -301,14 +335,14 @@ impl Handoff {
             return;
         };
         for row in page.damaged {
-            forget(turn, target, row, None);
+            self.forgetting.begin(turn, target, row, None);
         }
         // What belongs to a table that was dropped is of no use to anybody; everything else is, however old it is.
         let is_of_use = |(row, _): &(Row, State)| !turn.catalog.is_retired(row.table);
         let (useful, useless): (Vec<_>, Vec<_>) = page.hints.into_iter().partition(is_of_use);
         for (row, state) in useless {
             turn.effects.push(Effect::Observe(Observation::HintDropped));
-            forget(turn, target, row, Some(state.version()));
+            self.forgetting.begin(turn, target, row, Some(state.version()));
         }
         replay.page_read(useful, page.next);
         self.go_on(turn, target);
@@ -341,12 +375,12 @@ impl Handoff {
             replay.stop_waiting();
         }
         if is_exhausted && let Some(after) = replay.next_page() {
-            read_page(turn, target, Some(after));
+            read_page(turn, target, replay, Some(after));
         } else if is_exhausted && !replay.is_reading() {
             if replay.had_refusals() {
                 replay.wait_until(turn.now.mono + RETRY_AFTER);
             } else {
-                goes_on = replay.has_news();
+                goes_on = true;
                 self.replays.remove(&target);
             }
         }
@@ -390,23 +424,47 @@ fn raise_conflict(turn: &mut Turn<'_>, ticket: &HintTicket, result: &DiskResult)
     let row = match ticket {
         HintTicket::Keep(hint) => &hint.row,
         HintTicket::Own(hint) => &hint.1,
-        HintTicket::Forget(_) | HintTicket::Sweep(_) | HintTicket::Page(_) => return,
+        HintTicket::Forget(_) | HintTicket::Sweep(_) | HintTicket::Page(..) => return,
     };
     if let DiskResult::Written(Err(WriteError::Merge(MergeError::EqualTagDifferentBytes(tag)))) = result {
         replica::found_conflict(turn, row, *tag);
     }
 }
 
-fn read_page(turn: &mut Turn<'_>, target: NodeId, after: Option<Row>) {
-    let operation = DiskOperation::ReadHints { target, after, bytes_max: PAGE_BYTES };
-    let ticket = Ticket::Hint(HintTicket::Page(target));
+/// Reads the hints of a pass that follow a row.
+fn read_page(turn: &mut Turn<'_>, target: NodeId, replay: &Replay, after: Option<Row>) {
+    let operation = DiskOperation::ReadHints { target, rows: replay.rows(), after, bytes_max: PAGE_BYTES };
+    let ticket = Ticket::Hint(HintTicket::Page(target, replay.number()));
     turn.effects.push(Effect::Disk(DiskRequest { ticket, deadline: Instant::NEVER, operation }));
 }
 
-fn forget(turn: &mut Turn<'_>, target: NodeId, row: Row, given: Option<Version>) {
-    let operation = DiskOperation::Write(Write::Unhint { target, row, given });
-    let ticket = Ticket::Hint(HintTicket::Forget(target));
-    turn.effects.push(Effect::Disk(DiskRequest { ticket, deadline: Instant::NEVER, operation }));
+/// Hints that are on their way from the disk, by target.
+#[derive(Debug, Default)]
+struct Forgetting(BTreeMap<NodeId, usize>);
+
+impl Forgetting {
+    /// Has the disk forget a hint, if it is still of the version that was given; whichever it is if none is named.
+    fn begin(&mut self, turn: &mut Turn<'_>, target: NodeId, row: Row, given: Option<Version>) {
+        *self.0.entry(target).or_default() += 1;
+        let operation = DiskOperation::Write(Write::Unhint { target, row, given });
+        let ticket = Ticket::Hint(HintTicket::Forget(target));
+        turn.effects.push(Effect::Disk(DiskRequest { ticket, deadline: Instant::NEVER, operation }));
+    }
+
+    /// The disk is done with one.
+    fn ended(&mut self, target: NodeId) {
+        if let Some(count) = self.0.get_mut(&target) {
+            *count -= 1;
+            if *count == 0 {
+                self.0.remove(&target);
+            }
+        }
+    }
+
+    /// Whether there are any.
+    fn is_any_of(&self, target: NodeId) -> bool {
+        self.0.contains_key(&target)
+    }
 }
 
 /// The number of this room; the coordinator's ids are of 0 and 1, those of anti-entropy of 3.

@@ -1,28 +1,34 @@
 //! How far the hints for one target have been given.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::{
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    sync::Arc,
+};
 
 use quorate_ring::Instant;
 use quorate_storage::{Row, State, Version};
 
+use super::Uncovered;
 use crate::{
     node::Pace,
     wire::{PeerMessage, RequestId, Store},
 };
 
-/// One pass over the hints of a target.
+/// One pass over hints of a target.
 #[derive(Debug)]
 pub(super) struct Replay {
+    /// Its own, for pages that an earlier one has asked for.
+    number: u64,
+    /// Over which.
+    of: Uncovered,
     pace: Pace,
     /// Read, not sent.
     queue: VecDeque<(Row, State)>,
     /// Sent, not answered.
     under_way: BTreeMap<RequestId, (Row, Version)>,
     page: Page,
-    /// Whether the target refused a hint on this pass: it stays kept, and is tried again later.
-    refused: bool,
-    /// Whether a hint was kept since the pass began: it may have come after its page was read.
-    has_news: bool,
+    /// What the target refused on this pass: it stays kept, and is tried again later.
+    refused: Uncovered,
     /// When the pass is given up and begun anew.
     timer: Option<Instant>,
 }
@@ -38,17 +44,33 @@ enum Page {
 }
 
 impl Replay {
-    /// A pass over so many hints, of which a page is being read.
-    pub(super) fn of(hints: u64) -> Self {
+    /// A pass over some of so many hints, of which a page is being read.
+    pub(super) fn of(number: u64, uncovered: Uncovered, hints: u64) -> Self {
+        let few = |rows: &Arc<BTreeSet<Row>>| hints.min(rows.len() as u64);
+        let hints = match &uncovered {
+            Uncovered::Rows(rows) => few(rows),
+            Uncovered::All => hints,
+        };
         Self {
+            number,
+            of: uncovered,
             pace: Pace::for_hints(hints),
             queue: VecDeque::new(),
             under_way: BTreeMap::new(),
             page: Page::Reading,
-            refused: false,
-            has_news: false,
+            refused: Uncovered::default(),
             timer: None,
         }
+    }
+
+    /// Its number.
+    pub(super) fn number(&self) -> u64 {
+        self.number
+    }
+
+    /// Whether it is this one.
+    pub(super) fn is(&self, number: u64) -> bool {
+        self.number == number
     }
 
     /// How fast it goes beside clients.
@@ -82,7 +104,9 @@ impl Replay {
     #[expect(clippy::option_option, reason = "no question, and a question answered with no")]
     pub(super) fn answered(&mut self, id: RequestId, is_stored: bool) -> Option<Option<(Row, Version)>> {
         let given = self.under_way.remove(&id)?;
-        self.refused |= !is_stored;
+        if !is_stored {
+            self.refused.add(&given.0);
+        }
         Some(is_stored.then_some(given))
     }
 
@@ -110,17 +134,25 @@ impl Replay {
     }
 
     pub(super) fn had_refusals(&self) -> bool {
+        !self.refused.is_empty()
+    }
+
+    /// The rows that the pass is over; none if it is over all.
+    pub(super) fn rows(&self) -> Option<Arc<BTreeSet<Row>>> {
+        match &self.of {
+            Uncovered::Rows(rows) => Some(rows.clone()),
+            Uncovered::All => None,
+        }
+    }
+
+    /// What is still to be given if the pass ends here.
+    pub(super) fn left(mut self) -> Uncovered {
+        if !matches!(self.page, Page::Last) {
+            return self.of;
+        }
+        let under_way = self.under_way.values().map(|(row, _)| row);
+        self.queue.iter().map(|(row, _)| row).chain(under_way).for_each(|row| self.refused.add(row));
         self.refused
-    }
-
-    /// Another hint is kept for the target.
-    pub(super) fn kept_another(&mut self) {
-        self.has_news = true;
-    }
-
-    /// Whether another pass must follow this one.
-    pub(super) fn has_news(&self) -> bool {
-        self.has_news
     }
 
     /// Nothing is asked of the target any more.

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, ops::Bound};
 use quorate_ring::{Duration, Instant, NodeId};
 use quorate_storage::{HintBacklog, HintPage, Row, State, StoreTerms};
 
-use super::{HintTicket, PAGE_BYTES, forget};
+use super::{Forgetting, HintTicket, PAGE_BYTES};
 use crate::{
     node::{DiskOperation, DiskRequest, Effect, Observation, Ticket, Turn},
     replica::store_operation,
@@ -58,18 +58,18 @@ impl Sweep {
         turn: &mut Turn<'_>,
         target: NodeId,
         page: Option<HintPage>,
-        backlogs: &Backlogs,
+        (backlogs, forgetting): (&Backlogs, &mut Forgetting),
     ) {
         let HintPage { hints, damaged, next } = page.unwrap_or_default();
         for row in damaged {
-            forget(turn, target, row, None);
+            forgetting.begin(turn, target, row, None);
         }
         let age_max = turn.config.hint_age_max.as_micros() as u64;
         for (row, state) in hints {
             let written = state.tag().hlc.wall().0;
             if turn.catalog.is_retired(row.table) {
                 turn.effects.push(Effect::Observe(Observation::HintDropped));
-                forget(turn, target, row, Some(state.version()));
+                forgetting.begin(turn, target, row, Some(state.version()));
                 continue;
             }
             if written < turn.now.wall.0.saturating_sub(age_max) && is_own(turn, &row) {
@@ -131,7 +131,7 @@ fn take_over(turn: &mut Turn<'_>, target: NodeId, row: Row, state: State) {
 }
 
 fn read(turn: &mut Turn<'_>, target: NodeId, after: Option<Row>) {
-    let operation = DiskOperation::ReadHints { target, after, bytes_max: PAGE_BYTES };
+    let operation = DiskOperation::ReadHints { target, rows: None, after, bytes_max: PAGE_BYTES };
     let ticket = Ticket::Hint(HintTicket::Sweep(target));
     turn.effects.push(Effect::Disk(DiskRequest { ticket, deadline: Instant::NEVER, operation }));
 }

@@ -1,5 +1,7 @@
 //! What can happen to a node.
 
+use std::{collections::BTreeSet, sync::Arc};
+
 use bytes::Bytes;
 use quorate_ring::{Hlc, Instant, NodeId, TableId, TokenRange, WallMicros};
 use quorate_storage::{
@@ -94,6 +96,8 @@ pub enum DiskOperation {
     ReadHints {
         /// The node.
         target: NodeId,
+        /// Those of these rows alone; `None` for all.
+        rows: Option<Arc<BTreeSet<Row>>>,
         /// Where to go on; `None` for the first.
         after: Option<Row>,
         /// Bytes of keys and records.

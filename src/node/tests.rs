@@ -36,6 +36,7 @@ mod conflict;
 mod conflict_found;
 mod contended;
 mod failures;
+mod hints;
 mod memory;
 mod scans;
 mod scrubs;

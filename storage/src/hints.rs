@@ -4,7 +4,10 @@
 //! target and row merges into the first, so the hints of a target are at most as many as the keys that it missed,
 //! however often they were written.
 
-use std::{collections::BTreeMap, ops::Bound};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ops::Bound,
+};
 
 use bytes::{BufMut, Bytes, BytesMut};
 use quorate_ring::NodeId;
@@ -103,6 +106,39 @@ pub fn read_hints(
             from = Bound::Excluded(key);
         }
     }
+}
+
+/// The hints for `target` of those of `rows` that follow the row `after`: as many as fit into `bytes_max` bytes, but at least
+/// one if there are any. Each is looked for by itself: the cost is that of the rows, not that of what has been removed between
+/// them.
+///
+/// # Errors
+/// Those of the engine. A damaged hint is none: it is reported in its place.
+pub fn read_hints_of(
+    engine: &dyn Engine,
+    target: NodeId,
+    rows: &BTreeSet<Row>,
+    after: Option<&Row>,
+    bytes_max: usize,
+) -> Result<HintPage, EngineError> {
+    let (mut page, mut bytes, mut last) = (HintPage::default(), 0, after);
+    let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+    for row in rows.range((from, Bound::Unbounded)) {
+        if bytes >= bytes_max {
+            page.next = last.cloned();
+            return Ok(page);
+        }
+        last = Some(row);
+        let key = key(target, row);
+        if let Some(record) = engine.get(Space::Hints, &key)? {
+            bytes += key.len() + record.len();
+            match record::decode(&key, record) {
+                Ok(state) => page.hints.push((row.clone(), state)),
+                Err(_) => page.damaged.push(row.clone()),
+            }
+        }
+    }
+    Ok(page)
 }
 
 /// What is waiting for each target.
@@ -230,6 +266,33 @@ mod tests {
                 }
             }
             assert_eq!(found, (0..=255).map(row).collect::<Vec<_>>());
+        }
+    }
+
+    #[test]
+    fn single_hints_are_read_in_pages_too() {
+        let engine = MemoryEngine::new();
+        let mut committer = Committer::new(&Recovered::default());
+        for key in 0..100 {
+            committer.run(&engine, &[hint(TARGET, key, 5), hint(NodeId(6), key, 5)]);
+        }
+        assert!(engine.flip_bit(Space::Hints, &super::key(TARGET, &row(10)), 100));
+        // Some of which there is no hint.
+        let wanted: BTreeSet<_> = (0..=255).step_by(5).map(row).collect();
+        for bytes_max in [1, 500, 1 << 20] {
+            let (mut found, mut damaged, mut after) = (Vec::new(), Vec::new(), None);
+            loop {
+                let page = read_hints_of(&engine, TARGET, &wanted, after.as_ref(), bytes_max).unwrap();
+                assert!(page.next.is_none() || !page.hints.is_empty() || !page.damaged.is_empty());
+                found.extend(page.hints.into_iter().map(|(row, _)| row));
+                damaged.extend(page.damaged);
+                after = page.next;
+                if after.is_none() {
+                    break;
+                }
+            }
+            assert_eq!(damaged, [row(10)]);
+            assert_eq!(found, (0..100).step_by(5).filter(|key| *key != 10).map(row).collect::<Vec<_>>());
         }
     }
 

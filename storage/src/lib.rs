@@ -39,7 +39,7 @@ pub use engine::{
     PendingId, Records, Space,
 };
 pub use envelope::RecordError;
-pub use hints::{HintBacklog, HintChange, HintPage, read_hints};
+pub use hints::{HintBacklog, HintChange, HintPage, read_hints, read_hints_of};
 pub use merge::{MergeError, Merged, admit, copy, merge};
 pub use merkle::{
     CELLS_PER_PAGE, CellDigest, CellSet, DigestAnswer, DigestQuery, DigestWork, Digests, Slicing, Walked,

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use quorate_storage::{Engine, EngineError, ReadError, read, read_hints, scan, scan_hashes};
+use quorate_storage::{Engine, EngineError, ReadError, read, read_hints, read_hints_of, scan, scan_hashes};
 
 use super::{Mark, Results, Work, distrust};
 use crate::{
@@ -64,9 +64,10 @@ fn is_given(request: &DiskRequest) -> bool {
 pub(super) fn look(engine: &dyn Engine, mark: &Mutex<Mark>, operation: DiskOperation) -> DiskResult {
     let result = match operation {
         DiskOperation::Read(row) => DiskResult::Read(read(engine, &row)),
-        DiskOperation::ReadHints { target, after, bytes_max } => {
-            DiskResult::Hints(read_hints(engine, target, after.as_ref(), bytes_max))
-        }
+        DiskOperation::ReadHints { target, rows, after, bytes_max } => DiskResult::Hints(match rows {
+            Some(rows) => read_hints_of(engine, target, &rows, after.as_ref(), bytes_max),
+            None => read_hints(engine, target, after.as_ref(), bytes_max),
+        }),
         DiskOperation::Scan(Scan { table, ranges, after, bytes_max }) => {
             DiskResult::Scanned(scan(engine, table, &ranges, after.as_ref(), bytes_max))
         }

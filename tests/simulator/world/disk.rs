@@ -11,7 +11,7 @@ use quorate::{
     storage::{
         Changed, Committer, Content, DigestWork, Digests, Engine, EngineStats, Identity, Kept, MemoryEngine,
         PendingId, ReadError, Recovered, Row, Seen, Slicing, Staged, State, VersionVector, Write,
-        WriteResult, read, read_hints, recover, scan, scan_hashes,
+        WriteResult, read, read_hints, read_hints_of, recover, scan, scan_hashes,
     },
 };
 
@@ -164,8 +164,11 @@ impl Disk {
         } else {
             match &request.operation {
                 DiskOperation::Read(row) => DiskResult::Read(self.state(row)),
-                DiskOperation::ReadHints { target, after, bytes_max } => {
-                    DiskResult::Hints(read_hints(&self.engine, *target, after.as_ref(), *bytes_max))
+                DiskOperation::ReadHints { target, rows, after, bytes_max } => {
+                    DiskResult::Hints(match rows {
+                        Some(rows) => read_hints_of(&self.engine, *target, rows, after.as_ref(), *bytes_max),
+                        None => read_hints(&self.engine, *target, after.as_ref(), *bytes_max),
+                    })
                 }
                 DiskOperation::Scan(Scan { table, ranges, after, bytes_max }) => {
                     DiskResult::Scanned(scan(&self.engine, *table, ranges, after.as_ref(), *bytes_max))
