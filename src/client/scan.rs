@@ -29,6 +29,8 @@ pub struct Scan<V = Raw> {
     view: V,
     monotone: bool,
     page_rows: u32,
+    /// How many rows are still to come at most; none for all.
+    left: Option<u64>,
     options: Options,
     at: At,
     rows: VecDeque<ScannedRow>,
@@ -76,6 +78,7 @@ impl<V: View> Scan<V> {
             view,
             monotone: false,
             page_rows: PAGE_ROWS,
+            left: None,
             options: Options::default(),
             at: At::Start,
             rows: VecDeque::new(),
@@ -98,6 +101,36 @@ impl<V: View> Scan<V> {
     #[must_use = "it is the scan"]
     pub fn page_rows(mut self, rows: u32) -> Self {
         self.page_rows = rows.max(1);
+        self
+    }
+
+    /// Ends after so many rows, if there are as many. The [cursor](Self::cursor) then says where a scan goes on that wants more.
+    ///
+    /// ```
+    /// # #[cfg(feature = "mock")]
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let client = quorate::client::Mock::new().client();
+    /// # client.create_table("carts").await?;
+    /// # let carts = client.table("carts").await?;
+    /// # carts.put_many([("alice", "1"), ("bob", "2"), ("eve", "3")]).await;
+    /// let mut scan = carts.scan().limit(2);
+    /// let mut rows = 0;
+    /// while let Some(row) = scan.next().await? {
+    ///     println!("{:?}", row.key());
+    ///     rows += 1;
+    /// }
+    /// assert_eq!(rows, 2);
+    /// let rest = carts.scan().after(scan.cursor().expect("there is more").clone()).next_page().await?;
+    /// assert_eq!(rest.map(|page| page.rows.len()), Some(1));
+    /// # Ok(())
+    /// # }
+    /// # #[cfg(not(feature = "mock"))]
+    /// # fn main() {}
+    /// ```
+    #[must_use = "it is the scan"]
+    pub fn limit(mut self, rows: u64) -> Self {
+        self.left = Some(rows);
         self
     }
 
@@ -168,12 +201,18 @@ impl<V: View> Scan<V> {
             At::After(cursor) => Some(cursor.0.clone()),
             At::End => return Ok(None),
         };
+        if self.left == Some(0) {
+            return Ok(None);
+        }
+        let rows_max = self
+            .left
+            .map_or(self.page_rows, |left| self.page_rows.min(u32::try_from(left).unwrap_or(u32::MAX)));
         let profile = self.options.over(self.table.profile());
         let terms = self.table.terms(&profile);
         let token = after.as_ref().and_then(|cursor| wire::cursor_token(cursor)).unwrap_or(Token::MIN);
         let message = |table: &Table| {
             let consistency = profile.read_consistency.unwrap_or(table.read_consistency);
-            let (rows_max, monotone) = (self.page_rows, self.monotone);
+            let monotone = self.monotone;
             wire::Scan { table: table.id, after: after.clone(), rows_max, consistency, monotone }.into()
         };
         let route = |table: &Table| Route::Token(token, table.replication);
@@ -184,6 +223,7 @@ impl<V: View> Scan<V> {
         };
         let cursor = next.map(Cursor);
         self.at = cursor.clone().map_or(At::End, At::After);
+        self.left = self.left.map(|left| left.saturating_sub(rows.len() as u64));
         let rows = rows.into_iter().map(ScannedRow::new).collect();
         Ok(Some(ScanPage { rows, cursor, receipt }))
     }
