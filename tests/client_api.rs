@@ -22,6 +22,8 @@ mod reconnect;
 mod resolve;
 #[path = "client_api/semantics.rs"]
 mod semantics;
+#[path = "client_api/statements.rs"]
+mod statements;
 #[cfg(feature = "cli")]
 #[path = "client_api/typed.rs"]
 mod typed;

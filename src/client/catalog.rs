@@ -12,6 +12,7 @@ use super::{
     CatalogError, Client, CreateTableError, Nature, TableHandle,
     errors::{CallError, Cause},
     routing::Route,
+    session::Terms,
 };
 use crate::wire::{
     self, ClientMessage, ClusterInfo, DescribeCluster, DescribeNodes, Failure, ListTables, NodesDescribed,
@@ -41,10 +42,12 @@ impl Client {
     /// # Errors
     /// See [`CatalogError`].
     pub async fn tables(&self) -> Result<Vec<Table>, CatalogError> {
-        match self.ask(ListTables {}.into()).await? {
-            (_, ClientMessage::Tables(tables)) => Ok(tables.tables),
-            (node, _) => Err(CallError::not_applied(Cause::UnexpectedAnswer { node }).into()),
-        }
+        self.tables_by(&self.session().terms_within(None)).await
+    }
+
+    /// The same within `timeout`, if there is one.
+    pub(crate) async fn tables_within(&self, timeout: Option<Duration>) -> Result<Vec<Table>, CatalogError> {
+        self.tables_by(&self.session().terms_within(timeout)).await
     }
 
     /// The cluster as one of its nodes sees it.
@@ -52,7 +55,8 @@ impl Client {
     /// # Errors
     /// See [`CatalogError`].
     pub async fn cluster_info(&self) -> Result<ClusterInfo, CatalogError> {
-        match self.ask(DescribeCluster {}.into()).await? {
+        let terms = self.session().terms_within(None);
+        match self.ask(DescribeCluster {}.into(), &terms).await? {
             (_, ClientMessage::ClusterInfo(info)) => Ok(info),
             (node, _) => Err(CallError::not_applied(Cause::UnexpectedAnswer { node }).into()),
         }
@@ -92,17 +96,38 @@ impl Client {
 
     /// The definition of the table called `name`.
     pub(super) async fn find_table(&self, name: &str) -> Result<Table, CatalogError> {
-        let found = self.tables().await?.into_iter().find(|table| table.name == name);
+        self.find_table_within(name, None).await
+    }
+
+    /// The same within `timeout`, if there is one.
+    pub(crate) async fn find_table_within(
+        &self,
+        name: &str,
+        timeout: Option<Duration>,
+    ) -> Result<Table, CatalogError> {
+        self.find_table_by(name, &self.session().terms_within(timeout)).await
+    }
+
+    /// The same, asked for on these terms.
+    pub(super) async fn find_table_by(&self, name: &str, terms: &Terms) -> Result<Table, CatalogError> {
+        let found = self.tables_by(terms).await?.into_iter().find(|table| table.name == name);
         let unknown = Failure::UnknownTable { name: name.to_owned() };
         found.ok_or_else(|| CallError::not_applied(Cause::Failed(unknown)).into())
+    }
+
+    async fn tables_by(&self, terms: &Terms) -> Result<Vec<Table>, CatalogError> {
+        match self.ask(ListTables {}.into(), terms).await? {
+            (_, ClientMessage::Tables(tables)) => Ok(tables.tables),
+            (node, _) => Err(CallError::not_applied(Cause::UnexpectedAnswer { node }).into()),
+        }
     }
 
     async fn ask(
         &self,
         message: ClientMessage,
+        terms: &Terms,
     ) -> Result<(quorate_ring::NodeId, ClientMessage), CatalogError> {
-        let session = self.session();
-        Ok(session.request(message, Route::Anyone, Nature::Read, &session.terms_within(None)).await?)
+        Ok(self.session().request(message, Route::Anyone, Nature::Read, terms).await?)
     }
 }
 

@@ -39,8 +39,17 @@ impl Client {
     /// # Errors
     /// See [`ChangeTableError`].
     pub async fn drop_table(&self, name: impl Into<String>) -> Result<(), ChangeTableError> {
+        self.drop_table_within(name, None).await
+    }
+
+    /// The same within `timeout`, if there is one.
+    pub(crate) async fn drop_table_within(
+        &self,
+        name: impl Into<String>,
+        timeout: Option<Duration>,
+    ) -> Result<(), ChangeTableError> {
         let request = wire::DropTable { change: self.session().change_name(), name: name.into() };
-        self.change_table(request.into(), None).await.map(drop)
+        self.change_table(request.into(), timeout).await.map(drop)
     }
 
     /// Drops all that is in the table called `name`. Once that is done no read at QUORUM or above finds what was
@@ -49,8 +58,17 @@ impl Client {
     /// # Errors
     /// See [`ChangeTableError`].
     pub async fn truncate_table(&self, name: impl Into<String>) -> Result<(), ChangeTableError> {
+        self.truncate_table_within(name, None).await
+    }
+
+    /// The same within `timeout`, if there is one.
+    pub(crate) async fn truncate_table_within(
+        &self,
+        name: impl Into<String>,
+        timeout: Option<Duration>,
+    ) -> Result<(), ChangeTableError> {
         let request = wire::TruncateTable { change: self.session().change_name(), name: name.into() };
-        self.change_table(request.into(), None).await.map(drop)
+        self.change_table(request.into(), timeout).await.map(drop)
     }
 
     /// The change is named, so an attempt whose outcome is unknown is repeated and still happens once.

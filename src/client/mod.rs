@@ -158,6 +158,41 @@
 //! [`TableHandle::scan`] reads a whole table, page by page, in the order of the keys' tokens. A [`Cursor`] is a place in
 //! it that can be kept as text, for another process to go on from.
 //!
+//! # Statements
+//!
+//! What the shell's language says can be said by a program, too: [`Client::execute`] carries out the text of a statement, with
+//! [values](crate::cql::Parameters) in the place of `?` and `:name`, and gives an [answer](crate::cql::Answer). It is the same
+//! requests in other words: levels, timeouts, outcomes and receipts are as everywhere. A statement that is carried out often is
+//! [prepared](Client::prepare), which parses it once.
+//!
+//! ```
+//! # #[cfg(feature = "mock")]
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let client = quorate::client::Mock::new().client();
+//! client.execute("CREATE TABLE IF NOT EXISTS carts (key TEXT PRIMARY KEY, value TEXT)", ()).await?;
+//! let insert = client.prepare("INSERT INTO carts (key, value) VALUES (?, ?) USING TTL 3600")?;
+//! for (key, value) in [("alice", "2 apples"), ("bob", "a pear")] {
+//!     insert.execute((key, value)).await?;
+//! }
+//!
+//! let read = client.execute("SELECT * FROM carts WHERE key = :key", [("key", "alice")]).await?.read()?;
+//! let replace = "UPDATE carts SET value = ? WHERE key = ? WITH CONTEXT ?";
+//! client.execute(replace, ("3 apples", "alice", read.context())).await?;
+//!
+//! let mut all = client.execute("SELECT * FROM carts USING CONSISTENCY ONE", ()).await?.scan()?;
+//! while let Some(row) = all.next().await? {
+//!     println!("{:?}: {:?}", row.key(), row.values());
+//! }
+//! # Ok(())
+//! # }
+//! # #[cfg(not(feature = "mock"))]
+//! # fn main() {}
+//! ```
+//!
+//! Values are never parsed, so nothing that stands in one is taken for a part of the statement. A text that is no statement, a
+//! value too many or too few, and commands of the shell are [refused](crate::cql::ExecuteError) before anything is sent.
+//!
 //! # Typed values
 //!
 //! [`TableHandle::typed`] gives the same table with values of a type that serde knows in the place of bytes.
@@ -215,6 +250,7 @@ mod connection;
 mod drain;
 mod errors;
 mod healing;
+mod known;
 mod many;
 #[cfg(feature = "mock")]
 mod mock;
@@ -244,6 +280,7 @@ pub use errors::{
     BuildError, CatalogError, Cause, ChangeTableError, CreateTableError, ReadError, UpdateError, WriteError,
 };
 pub use healing::{FromEach, Scope, Waiting};
+pub(crate) use known::Found;
 pub use many::{GetMany, PutMany};
 #[cfg(feature = "mock")]
 pub use mock::{Fault, Mock};

@@ -36,7 +36,7 @@ use super::{Nature, RetryPolicy};
 pub struct Profile {
     pub(super) read_consistency: Option<Consistency>,
     pub(super) write_consistency: Option<Consistency>,
-    pub(super) timeout: Option<Duration>,
+    pub(crate) timeout: Option<Duration>,
     pub(super) attempt_timeout: Option<Duration>,
     pub(super) hedge_after: Option<Duration>,
     pub(super) retries: Option<Arc<dyn RetryPolicy>>,

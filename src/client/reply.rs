@@ -115,6 +115,12 @@ impl Context {
     }
 }
 
+impl From<Context> for Bytes {
+    fn from(context: Context) -> Self {
+        context.0
+    }
+}
+
 impl From<&Context> for Context {
     fn from(context: &Context) -> Self {
         context.clone()

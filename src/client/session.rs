@@ -18,6 +18,7 @@ use super::{
     backend::{Backend, Deadlines, Failed},
     budget::RetryBudget,
     errors::CallError,
+    known::KnownTables,
     nodes::Nodes,
     observer::Watch,
     policy::judge,
@@ -72,6 +73,7 @@ pub(super) struct Session {
     settings: Settings,
     retries: RetryBudget,
     backend: Backend,
+    pub(super) known: KnownTables,
 }
 
 impl Client {
@@ -105,7 +107,8 @@ impl Session {
 
     /// Begins with whoever is to answer.
     pub(super) fn of(settings: Settings, backend: Backend) -> Arc<Self> {
-        Arc::new(Self { settings, retries: RetryBudget::default(), backend })
+        let (retries, known) = (RetryBudget::default(), KnownTables::default());
+        Arc::new(Self { settings, retries, backend, known })
     }
 
     /// The node that the contact points led to.
@@ -222,7 +225,7 @@ impl Session {
     }
 
     /// The newest epoch that any node has told of.
-    fn newest_epoch(&self) -> Epoch {
+    pub(super) fn newest_epoch(&self) -> Epoch {
         self.backend.newest_epoch()
     }
 

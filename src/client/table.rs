@@ -9,6 +9,7 @@ use tokio::time::timeout_at;
 use super::{
     Client, Delete, Get, GetMany, Nature, Profile, Put, PutMany, Raw, Scan, Update,
     errors::{CallError, Cause},
+    known::Known,
     routing::Route,
     session::Terms,
 };
@@ -29,6 +30,13 @@ impl TableHandle {
         let profile = client.session().profile().clone();
         let name = table.name.as_str().into();
         Self { client, table: Arc::new(RwLock::new(table)), profile, name }
+    }
+
+    /// The handle of a table that is shared with others, for requests that go by `profile`.
+    pub(super) fn known(client: Client, known: Known, profile: &Profile) -> Self {
+        let Known { name, table, .. } = known;
+        let profile = profile.over(client.session().profile());
+        Self { client, table, profile, name }
     }
 
     /// The table as it was last seen.

@@ -4,8 +4,6 @@ use std::time::Duration;
 
 use quorate_ring::{Consistency, TableKind};
 
-use crate::client::Context;
-
 /// One statement.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -176,8 +174,8 @@ pub struct WriteOptions {
     pub ttl: Option<Duration>,
     /// Fallback nodes may count.
     pub sloppy: bool,
-    /// The context of the read whose values are replaced.
-    pub context: Option<Context>,
+    /// The context of the read whose values are replaced: a blob, or a parameter.
+    pub context: Option<Term>,
 }
 
 /// What follows `USING` in a statement that reads.
@@ -307,7 +305,7 @@ pub enum Describe {
     Cluster,
 }
 
-/// A key or a value.
+/// A key, a value, or a context.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Term {
     /// `'text'`.
@@ -318,4 +316,37 @@ pub enum Term {
     Positional(usize),
     /// `:name`.
     Named(String),
+}
+
+impl Term {
+    /// A key or a value as it is written: as text if it is one.
+    pub(crate) fn of(bytes: &[u8]) -> Self {
+        match std::str::from_utf8(bytes) {
+            Ok(text) => Self::Text(text.to_owned()),
+            Err(_) => Self::Blob(bytes.to_vec()),
+        }
+    }
+}
+
+impl Statement {
+    /// The keys, values and contexts that stand in it, in no particular order.
+    pub(super) fn terms(&self) -> Vec<&Term> {
+        let of_condition = |condition| match condition {
+            &Some(Condition::Value(ref value)) => Some(value),
+            Some(Condition::Exists) | None => None,
+        };
+        match self {
+            Self::Insert(Insert { key, value, options, .. }) => {
+                [key, value].into_iter().chain(&options.context).collect()
+            }
+            Self::Update(Update { key, value, condition, options, .. }) => {
+                [key, value].into_iter().chain(of_condition(condition)).chain(&options.context).collect()
+            }
+            Self::Delete(Delete { key, condition, options, .. }) => {
+                [key].into_iter().chain(of_condition(condition)).chain(&options.context).collect()
+            }
+            Self::Select(Select { keys, .. }) => keys.iter().collect(),
+            _ => Vec::new(),
+        }
+    }
 }

@@ -9,7 +9,7 @@ use super::{
     DropTable, Insert, Paging, ReadOptions, Select, SessionLevel, Statement, Term, Update, Wait, WaitFor,
     WriteOptions,
 };
-use crate::units::duration_text;
+use crate::{client::Context, units::duration_text};
 
 impl fmt::Display for Statement {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -139,7 +139,14 @@ impl fmt::Display for WriteOptions {
         let ttl = self.ttl.map(|ttl| format!("TTL {}", Seconds(ttl)));
         let sloppy = self.sloppy.then(|| "SLOPPY".to_owned());
         write_list(f, " USING ", [level, ttl, sloppy].into_iter().flatten())?;
-        self.context.iter().try_for_each(|context| write!(f, " WITH CONTEXT '{context}'"))
+        match &self.context {
+            None => Ok(()),
+            Some(Term::Blob(bytes)) => {
+                let context = Context::new(bytes.clone().into());
+                write!(f, " WITH CONTEXT '{context}'")
+            }
+            Some(parameter) => write!(f, " WITH CONTEXT {parameter}"),
+        }
     }
 }
 

@@ -1,15 +1,19 @@
 //! The language: a small, CQL-like one over tables of keys and values.
 //!
 //! Text becomes [`Statement`]s ([`Script`] reads them one by one), a statement with its parameters and the
-//! session's defaults becomes a [`Plan`] ([`plan`]), and answers become text again ([`render`]). Everything
-//! here is pure: carrying a plan out is the shell's work. A [`Statement`] prints as text that parses back to
-//! itself.
+//! session's defaults becomes a [`Plan`] ([`plan`]), and answers become text again ([`render`]). All that is
+//! pure, and a [`Statement`] prints as text that parses back to itself.
+//!
+//! Programs carry statements out with [`Client::execute`](crate::client::Client::execute), which gives an [`Answer`], or
+//! [prepare](crate::client::Client::prepare) them first; the shell carries its plans out itself, for it shows what it does.
 
 mod ast;
 mod display;
 mod error;
+mod execute;
 mod keyword;
 mod lexer;
+mod parameters;
 mod parser;
 mod plan;
 #[cfg(feature = "cli")]
@@ -21,7 +25,9 @@ pub use ast::{
     WriteOptions,
 };
 pub use error::{CqlError, CqlErrorKind, Span};
+pub use execute::{Answer, Execute, ExecuteError, OtherAnswer, PrepareError, Prepared};
+pub use parameters::{ParameterValue, Parameters};
 pub use parser::{
     Class, Expected, Highlight, Script, expected, highlights, is_complete, open_text, parse_one,
 };
-pub use plan::{Parameters, Plan, PlanError, plan};
+pub use plan::{NewTable, Plan, PlanError, Writing, plan};

@@ -1,63 +1,22 @@
 //! From a statement to what must be asked of the cluster: parameters filled in, defaults applied.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{collections::BTreeSet, time::Duration};
 
 use bytes::Bytes;
 use quorate_ring::{Consistency, TableKind};
 
 use super::{
-    Column, Condition, Delete, Insert, ReadOptions, Select, SessionLevel, Statement, Term, Update,
-    WriteOptions,
+    Column, Condition, CreateTable, Delete, Insert, Parameters, ReadOptions, Select, SessionLevel, Statement,
+    Term, Update, WriteOptions,
 };
-use crate::client::{Expected, New};
-
-/// What stands for `?` and `:name`.
-#[derive(Clone, Debug, Default)]
-pub struct Parameters {
-    positional: Vec<Bytes>,
-    named: BTreeMap<String, Bytes>,
-}
-
-impl Parameters {
-    /// No parameters.
-    pub fn none() -> Self {
-        Self::default()
-    }
-
-    /// The value of the next `?`.
-    #[must_use]
-    pub fn push(mut self, value: impl Into<Bytes>) -> Self {
-        self.positional.push(value.into());
-        self
-    }
-
-    /// The value of `:name`.
-    #[must_use]
-    pub fn set(mut self, name: impl Into<String>, value: impl Into<Bytes>) -> Self {
-        self.named.insert(name.into(), value.into());
-        self
-    }
-}
+use crate::client::{Context, Expected, New};
 
 /// What a statement asks of the cluster. A level that is none is the table's own.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Plan {
     /// Create a table.
-    CreateTable {
-        /// Its name.
-        name: String,
-        /// How versions merge.
-        kind: TableKind,
-        /// N; none for the cluster's default.
-        replication: Option<u8>,
-        /// The level of reads that name none; none for QUORUM.
-        read_consistency: Option<Consistency>,
-        /// The level of writes that name none; none for QUORUM.
-        write_consistency: Option<Consistency>,
-        /// An existing table is no error.
-        if_not_exists: bool,
-    },
+    CreateTable(NewTable),
     /// Write one key.
     Put {
         /// The table.
@@ -67,7 +26,7 @@ pub enum Plan {
         /// The value.
         value: Bytes,
         /// How.
-        options: WriteOptions,
+        options: Writing,
     },
     /// Delete one key.
     Delete {
@@ -76,7 +35,7 @@ pub enum Plan {
         /// The key.
         key: Bytes,
         /// How.
-        options: WriteOptions,
+        options: Writing,
     },
     /// Write or delete one key if it holds what is expected (`cas` tables).
     CompareAndSet {
@@ -117,6 +76,36 @@ pub enum Plan {
     Session(Statement),
 }
 
+/// A table to create. What is none has a default.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewTable {
+    /// Its name.
+    pub name: String,
+    /// How versions merge.
+    pub kind: TableKind,
+    /// N; none for the cluster's default.
+    pub replication: Option<u8>,
+    /// The level of reads that name none; none for QUORUM.
+    pub read_consistency: Option<Consistency>,
+    /// The level of writes that name none; none for QUORUM.
+    pub write_consistency: Option<Consistency>,
+    /// An existing table is no error.
+    pub if_not_exists: bool,
+}
+
+/// How a key is written: what is none or false is as usual.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Writing {
+    /// The level; none for the table's.
+    pub consistency: Option<Consistency>,
+    /// How long the value stays, to the millisecond; none for good, and in deletes.
+    pub ttl: Option<Duration>,
+    /// Fallback nodes may count.
+    pub sloppy: bool,
+    /// The context of the read whose values are replaced.
+    pub context: Option<Context>,
+}
+
 /// Why a statement has no plan.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -132,6 +121,17 @@ pub enum PlanError {
     /// A `:name` without a value.
     #[error("the statement's parameter ':{0}' has no value")]
     MissingNamed(String),
+    /// More values than `?`.
+    #[error("the statement has {wanted} positional parameters, and {given} values are given")]
+    SurplusPositional {
+        /// How many `?` there are.
+        wanted: usize,
+        /// Values given.
+        given: usize,
+    },
+    /// A value for a `:name` that the statement has not.
+    #[error("the statement has no parameter ':{0}'")]
+    UnknownNamed(String),
 }
 
 impl SessionLevel {
@@ -147,58 +147,58 @@ impl SessionLevel {
 /// What `statement` asks of the cluster, at `level` unless it names another.
 ///
 /// # Errors
-/// A parameter without a value.
-pub fn plan(statement: Statement, level: SessionLevel, parameters: &Parameters) -> Result<Plan, PlanError> {
-    let fill = |term| fill(term, parameters);
-    let write = |options: WriteOptions| {
-        let consistency = level.of(options.consistency);
-        WriteOptions { consistency, ..options }
+/// A parameter without a value, or a value without a parameter.
+pub fn plan(statement: &Statement, level: SessionLevel, parameters: &Parameters) -> Result<Plan, PlanError> {
+    let plan = filled(statement, level, parameters)?;
+    refuse_surplus(statement, parameters)?;
+    Ok(plan)
+}
+
+fn filled(statement: &Statement, level: SessionLevel, parameters: &Parameters) -> Result<Plan, PlanError> {
+    let fill = |term: &Term| parameters.fill(term);
+    let expected = |condition: &Option<Condition>| {
+        Ok::<_, PlanError>(match condition {
+            None => None,
+            Some(Condition::Exists) => Some(Expected::Present),
+            Some(Condition::Value(value)) => Some(Expected::Value(fill(value)?)),
+        })
     };
+    let writing = |options: &WriteOptions| {
+        let WriteOptions { consistency, ttl, sloppy, ref context } = *options;
+        let context = context.as_ref().map(fill).transpose()?.map(Context::new);
+        Ok::<_, PlanError>(Writing { consistency: level.of(consistency), ttl, sloppy, context })
+    };
+    let reading =
+        |options: ReadOptions| ReadOptions { consistency: level.of(options.consistency), ..options };
     Ok(match statement {
-        Statement::CreateTable(create) => Plan::CreateTable {
-            name: create.name,
-            kind: create.kind.unwrap_or_default(),
-            replication: create.replication,
-            read_consistency: create.read_consistency,
-            write_consistency: create.write_consistency,
-            if_not_exists: create.if_not_exists,
-        },
+        Statement::CreateTable(create) => Plan::CreateTable(create.into()),
         Statement::Insert(Insert { table, key, value, if_not_exists, options }) => {
-            let (key, value) = (fill(key)?, fill(value)?);
             let expected = if_not_exists.then_some(Expected::Absent);
-            written(table, key, New::Value(value), expected, write(options))
+            written(table, fill(key)?, New::Value(fill(value)?), expected, writing(options)?)
         }
         Statement::Update(Update { table, key, value, condition, options }) => {
-            let (key, value) = (fill(key)?, fill(value)?);
-            let expected = expected(condition, parameters)?;
-            written(table, key, New::Value(value), expected, write(options))
+            written(table, fill(key)?, New::Value(fill(value)?), expected(condition)?, writing(options)?)
         }
         Statement::Delete(Delete { table, key, condition, options }) => {
-            let expected = expected(condition, parameters)?;
-            written(table, fill(key)?, New::Absent, expected, write(options))
+            written(table, fill(key)?, New::Absent, expected(condition)?, writing(options)?)
         }
-        Statement::Select(Select { columns, table, keys, limit, options }) if keys.is_empty() => {
-            let options = ReadOptions { consistency: level.of(options.consistency), ..options };
-            Plan::Scan { table, columns, limit, options }
-        }
-        Statement::Select(Select { columns, table, keys, options, limit: _ }) => {
-            let mut seen = BTreeSet::new();
-            let mut distinct = Vec::with_capacity(keys.len());
-            for key in keys {
-                let key = fill(key)?;
-                if seen.insert(key.clone()) {
-                    distinct.push(key);
-                }
+        Statement::Select(Select { columns, table, keys, limit, options }) => {
+            let (table, columns, options) = (table.clone(), columns.clone(), reading(*options));
+            if keys.is_empty() {
+                return Ok(Plan::Scan { table, columns, limit: *limit, options });
             }
-            let options = ReadOptions { consistency: level.of(options.consistency), ..options };
-            Plan::Get { table, keys: distinct, columns, options }
+            let mut seen = BTreeSet::new();
+            let mut keys = keys.iter().map(fill).collect::<Result<Vec<_>, _>>()?;
+            keys.retain(|key| seen.insert(key.clone()));
+            Plan::Get { table, keys, columns, options }
         }
-        command => Plan::Session(command),
+        command => Plan::Session(command.clone()),
     })
 }
 
 /// A write, which depends on what the key holds if something is `expected`.
-fn written(table: String, key: Bytes, new: New, expected: Option<Expected>, options: WriteOptions) -> Plan {
+fn written(table: &str, key: Bytes, new: New, expected: Option<Expected>, options: Writing) -> Plan {
+    let table = table.to_owned();
     match (expected, new) {
         (Some(expected), new) => {
             Plan::CompareAndSet { table, key, expected, new, consistency: options.consistency }
@@ -208,23 +208,48 @@ fn written(table: String, key: Bytes, new: New, expected: Option<Expected>, opti
     }
 }
 
-fn expected(condition: Option<Condition>, parameters: &Parameters) -> Result<Option<Expected>, PlanError> {
-    Ok(match condition {
-        None => None,
-        Some(Condition::Exists) => Some(Expected::Present),
-        Some(Condition::Value(value)) => Some(Expected::Value(fill(value, parameters)?)),
-    })
+/// A value too many is as much of a mistake as one too few.
+fn refuse_surplus(statement: &Statement, parameters: &Parameters) -> Result<(), PlanError> {
+    let terms = statement.terms();
+    let wanted = terms.iter().filter(|term| matches!(term, Term::Positional(_))).count();
+    let given = parameters.positional.len();
+    if given > wanted {
+        return Err(PlanError::SurplusPositional { wanted, given });
+    }
+    let is_wanted = |given: &str| terms.iter().any(|term| matches!(term, Term::Named(name) if name == given));
+    match parameters.named.keys().find(|name| !is_wanted(name)) {
+        Some(name) => Err(PlanError::UnknownNamed(name.clone())),
+        None => Ok(()),
+    }
 }
 
-fn fill(term: Term, parameters: &Parameters) -> Result<Bytes, PlanError> {
-    match term {
-        Term::Text(text) => Ok(text.into()),
-        Term::Blob(bytes) => Ok(bytes.into()),
-        Term::Positional(position) => {
-            let missing = PlanError::MissingPositional { position, given: parameters.positional.len() };
-            parameters.positional.get(position).cloned().ok_or(missing)
+impl Parameters {
+    fn fill(&self, term: &Term) -> Result<Bytes, PlanError> {
+        match term {
+            Term::Text(text) => Ok(text.clone().into()),
+            Term::Blob(bytes) => Ok(bytes.clone().into()),
+            Term::Positional(position) => {
+                let missing =
+                    PlanError::MissingPositional { position: *position, given: self.positional.len() };
+                self.positional.get(*position).cloned().ok_or(missing)
+            }
+            Term::Named(name) => {
+                self.named.get(name).cloned().ok_or_else(|| PlanError::MissingNamed(name.clone()))
+            }
         }
-        Term::Named(name) => parameters.named.get(&name).cloned().ok_or(PlanError::MissingNamed(name)),
+    }
+}
+
+impl From<&CreateTable> for NewTable {
+    fn from(create: &CreateTable) -> Self {
+        Self {
+            name: create.name.clone(),
+            kind: create.kind.unwrap_or_default(),
+            replication: create.replication,
+            read_consistency: create.read_consistency,
+            write_consistency: create.write_consistency,
+            if_not_exists: create.if_not_exists,
+        }
     }
 }
 
@@ -234,7 +259,7 @@ mod tests {
     use crate::cql::parse_one;
 
     fn planned(source: &str, level: SessionLevel, parameters: &Parameters) -> Result<Plan, PlanError> {
-        plan(parse_one(source).expect("a statement"), level, parameters)
+        plan(&parse_one(source).expect("a statement"), level, parameters)
     }
 
     #[test]
@@ -245,7 +270,7 @@ mod tests {
             table: "t".into(),
             key: "k".into(),
             value: vec![0xff].into(),
-            options: WriteOptions::default(),
+            options: Writing::default(),
         };
         assert_eq!(planned("INSERT INTO t (value, key) VALUES (:v, ?)"), Ok(put.clone()));
         assert_eq!(planned("UPDATE t SET value = :v WHERE key = ?"), Ok(put), "an update is a write");
@@ -272,26 +297,66 @@ mod tests {
 
     #[test]
     fn a_condition_makes_a_write_depend_on_what_the_key_holds() {
-        let parameters = Parameters::none().push("new").push("k").push("old");
-        let planned = |source| planned(source, SessionLevel::Level(Consistency::All), &parameters);
+        let planned = |source, values: &[&str]| {
+            planned(source, SessionLevel::Level(Consistency::All), &Parameters::from(values))
+        };
         let plan = |expected, new| {
             let (table, key, consistency) = ("t".into(), "k".into(), Some(Consistency::All));
             Ok(Plan::CompareAndSet { table, key, expected, new, consistency })
         };
         let new = || New::Value("new".into());
         assert_eq!(
-            planned("UPDATE t SET value = ? WHERE key = ? IF value = ?"),
+            planned("UPDATE t SET value = ? WHERE key = ? IF value = ?", &["new", "k", "old"]),
             plan(Expected::Value("old".into()), new())
         );
-        assert_eq!(planned("UPDATE t SET value = ? WHERE key = ? IF EXISTS"), plan(Expected::Present, new()));
+        let update = "UPDATE t SET value = ? WHERE key = ? IF EXISTS";
+        assert_eq!(planned(update, &["new", "k"]), plan(Expected::Present, new()));
         let insert = "INSERT INTO t (value, key) VALUES (?, ?) IF NOT EXISTS";
-        assert_eq!(planned(insert), plan(Expected::Absent, new()));
-        assert_eq!(
-            planned("DELETE FROM t WHERE key = 'k' IF value = ?"),
-            plan(Expected::Value("new".into()), New::Absent)
-        );
-        let missing = planned("DELETE FROM t WHERE key = 'k' IF value = :old");
+        assert_eq!(planned(insert, &["new", "k"]), plan(Expected::Absent, new()));
+        let delete = "DELETE FROM t WHERE key = 'k' IF value = ?";
+        assert_eq!(planned(delete, &["new"]), plan(Expected::Value("new".into()), New::Absent));
+        let missing = planned("DELETE FROM t WHERE key = 'k' IF value = :old", &[]);
         assert_eq!(missing, Err(PlanError::MissingNamed("old".into())));
+    }
+
+    #[test]
+    fn a_value_without_a_parameter_is_refused() {
+        let planned = |source, parameters: Parameters| {
+            planned(source, SessionLevel::Default, &parameters).map_err(|error| error.to_string())
+        };
+        let refused = |why: &str| Err(why.to_owned());
+        let update = "UPDATE t SET value = ? WHERE key = ? WITH CONTEXT :seen";
+        let whole = Parameters::none().push("v").push("k").set("seen", [1_u8].as_slice());
+        assert!(planned(update, whole.clone()).is_ok());
+        let surplus = "the statement has 2 positional parameters, and 3 values are given";
+        assert_eq!(planned(update, whole.clone().push("x")), refused(surplus));
+        assert_eq!(planned(update, whole.set("k", "x")), refused("the statement has no parameter ':k'"));
+        let surplus = "the statement has 0 positional parameters, and 1 values are given";
+        for none in ["SELECT * FROM t", "INSERT INTO t (key, value) VALUES ('?', 'v')", "TRUNCATE t", "HELP"]
+        {
+            assert_eq!(planned(none, ("x",).into()), refused(surplus), "{none}");
+        }
+        let (all, one) = ("SELECT * FROM t WHERE key IN (?, :b)", Parameters::none().push("a"));
+        assert_eq!(planned(all, one.clone()), refused("the statement's parameter ':b' has no value"));
+        assert!(planned(all, one.set("b", "b")).is_ok());
+        let condition = "DELETE FROM t WHERE key = ? IF value = :old";
+        assert!(planned(condition, Parameters::none().push("k").set("old", "v")).is_ok());
+    }
+
+    #[test]
+    fn a_context_may_be_a_parameter() {
+        let context =
+            |source, parameters: &Parameters| match planned(source, SessionLevel::Default, parameters) {
+                Ok(Plan::Put { options, .. } | Plan::Delete { options, .. }) => options.context,
+                other => panic!("{other:?}"),
+            };
+        let seen = Context::new(Bytes::from_static(&[1, 0xab]));
+        let given = Parameters::none().push(&seen);
+        assert_eq!(context("DELETE FROM t WHERE key = 'k' WITH CONTEXT ?", &given), Some(seen.clone()));
+        let literal = "DELETE FROM t WHERE key = 'k' WITH CONTEXT '01ab'";
+        assert_eq!(context(literal, &Parameters::none()), Some(seen.clone()));
+        let insert = "INSERT INTO t (key, value) VALUES ('k', 'v') WITH CONTEXT :c";
+        assert_eq!(context(insert, &Parameters::none().set("c", &seen)), Some(seen));
     }
 
     #[test]

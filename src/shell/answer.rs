@@ -122,10 +122,7 @@ pub(super) fn resolution(table: &str, key: &Bytes, context: &Context) -> String 
 
 /// A key as the language writes it.
 pub(super) fn term(key: &Bytes) -> Term {
-    match std::str::from_utf8(key) {
-        Ok(text) => Term::Text(text.to_owned()),
-        Err(_) => Term::Blob(key.to_vec()),
-    }
+    Term::of(key)
 }
 
 fn version_cell(column: Column, version: &VersionedValue, now: WallMicros) -> Cell {

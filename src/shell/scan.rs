@@ -10,7 +10,7 @@ use super::{
     trace::{not_read, receipt_table},
 };
 use crate::{
-    client::TableHandle,
+    client::{Scan, TableHandle},
     cql::{Column, Paging, ReadOptions, render::Parts},
 };
 
@@ -40,23 +40,17 @@ pub(super) async fn select_all(
         Paging::Rows(_) | Paging::Off => None,
     };
     let mut left = wish.limit.unwrap_or(u64::MAX);
-    let mut scan = table.scan();
-    if let Some(consistency) = wish.options.consistency {
-        scan = scan.consistency(consistency);
-    }
-    if wish.options.monotone {
-        scan = scan.monotone();
-    }
+    let mut scan = wish.limit.into_iter().fold(wish.options.scan(table), Scan::limit);
     let (mut parts, mut shown, mut conflicts) = (Parts::new(console.format()), 0, 0);
     let mut thought = Duration::ZERO;
     loop {
         let rows = asks_after.unwrap_or(PAGE_ROWS).min(PAGE_ROWS);
-        scan = scan.page_rows(u32::try_from(left).unwrap_or(u32::MAX).min(rows));
+        scan = scan.page_rows(rows);
         let what = format_args!("a page of {}", definition.name);
         let page = scan.next_page().await.map_err(|error| not_read(&what, wish.tracing, error))?;
         let Some(page) = page else { break };
         let mut part = answer();
-        page.rows.iter().take(usize::try_from(left).unwrap_or(usize::MAX)).for_each(|row| part.push_row(row));
+        page.rows.iter().for_each(|row| part.push_row(row));
         left = left.saturating_sub(page.rows.len() as u64);
         shown += page.rows.len();
         console.part(&mut parts, part.grid())?;

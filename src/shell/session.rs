@@ -1,9 +1,9 @@
 //! Carries statements out.
 
-use std::{collections::BTreeMap, io, time::Duration};
+use std::{io, time::Duration};
 
 use bytes::Bytes;
-use quorate_ring::{Consistency, Table, TableKind};
+use quorate_ring::{Consistency, Table};
 use tokio::task::JoinSet;
 
 use super::{
@@ -17,10 +17,10 @@ use super::{
     wait,
 };
 use crate::{
-    client::{CatalogError, ChangeTableError, Client, Expected, New, Read, TableHandle, WriteError},
+    client::{CatalogError, ChangeTableError, Client, Expected, New, Profile, Read, TableHandle, WriteError},
     cql::{
-        AlterTable, Column, Describe, DropTable, Paging, Parameters, Plan, ReadOptions, SessionLevel,
-        Statement, WriteOptions, plan,
+        AlterTable, Column, Describe, DropTable, NewTable, Paging, Parameters, Plan, ReadOptions,
+        SessionLevel, Statement, Writing, plan,
     },
     wire::{Failure, Outcome, Receipt},
 };
@@ -38,7 +38,6 @@ pub struct Session {
     /// How long a person was waited for, while the statement under way was carried out.
     thought: Duration,
     paging: Paging,
-    tables: BTreeMap<String, TableHandle>,
     /// SOURCE within SOURCE.
     depth: usize,
 }
@@ -55,16 +54,14 @@ pub enum Flow {
 impl Session {
     /// Begins at each table's own levels with tracing off.
     pub fn new(client: Client, console: Console) -> Self {
-        let (level, tables) = (SessionLevel::Default, BTreeMap::new());
         Self {
             client,
             console,
-            level,
+            level: SessionLevel::Default,
             tracing: false,
             timing: false,
             thought: Duration::ZERO,
             paging: Paging::Rows(PAGING_DEFAULT),
-            tables,
             depth: 0,
         }
     }
@@ -100,18 +97,8 @@ impl Session {
     }
 
     async fn carry_out(&mut self, statement: Statement) -> Result<Flow, ShellError> {
-        match plan(statement, self.level, &Parameters::none())? {
-            Plan::CreateTable {
-                name,
-                kind,
-                replication,
-                read_consistency,
-                write_consistency,
-                if_not_exists,
-            } => {
-                let wanted = NewTable { name, kind, replication, read_consistency, write_consistency };
-                self.create_table(wanted, if_not_exists).await?;
-            }
+        match plan(&statement, self.level, &Parameters::none())? {
+            Plan::CreateTable(wanted) => self.create_table(wanted).await?,
             Plan::Put { table, key, value, options } => self.put(&table, key, value, options).await?,
             Plan::Delete { table, key, options } => self.delete(&table, key, options).await?,
             Plan::CompareAndSet { table, key, expected, new, consistency } => {
@@ -144,7 +131,6 @@ impl Session {
             Statement::DropTable(DropTable { name, if_exists }) => self.drop_table(&name, if_exists).await?,
             Statement::Truncate(name) => {
                 self.client.truncate_table(&name).await?;
-                self.tables.remove(&name);
                 self.console.confirm(format_args!("table {name} truncated"));
             }
             setting @ (Statement::Consistency(_)
@@ -164,23 +150,13 @@ impl Session {
         Ok(Flow::Continue)
     }
 
-    async fn create_table(&mut self, wanted: NewTable, if_not_exists: bool) -> Result<(), ShellError> {
-        let NewTable { name, kind, replication, read_consistency, write_consistency } = &wanted;
-        let mut request = self.client.create_table(name).kind(*kind);
-        if let Some(replication) = replication {
-            request = request.replication(*replication);
-        }
-        if let Some(level) = read_consistency {
-            request = request.read_consistency(*level);
-        }
-        if let Some(level) = write_consistency {
-            request = request.write_consistency(*level);
-        }
-        let table = match request.await {
+    async fn create_table(&mut self, wanted: NewTable) -> Result<(), ShellError> {
+        let NewTable { name, replication, if_not_exists, .. } = &wanted;
+        let table = match wanted.request(&self.client).await {
             Ok(table) => table,
-            Err(error) if if_not_exists && matches!(error.failure(), Some(Failure::TableExists { .. })) => {
+            Err(error) if *if_not_exists && matches!(error.failure(), Some(Failure::TableExists { .. })) => {
                 let table = self.table(name).await?.definition();
-                if !wanted.is(&table) {
+                if !is_as_wanted(&table, &wanted) {
                     self.console.warn(format_args!("table {name} exists with {}", properties(&table)));
                 }
                 return Ok(());
@@ -197,16 +173,7 @@ impl Session {
     }
 
     async fn alter_table(&mut self, alter: AlterTable) -> Result<(), ShellError> {
-        let AlterTable { name, read_consistency, write_consistency } = alter;
-        let mut request = self.client.alter_table(&name);
-        if let Some(level) = read_consistency {
-            request = request.read_consistency(level);
-        }
-        if let Some(level) = write_consistency {
-            request = request.write_consistency(level);
-        }
-        let table = request.await?;
-        self.tables.remove(&name);
+        let (name, table) = (&alter.name, alter.request(&self.client).await?);
         self.console.confirm(format_args!("table {name} altered: {}", properties(&table)));
         Ok(())
     }
@@ -216,7 +183,6 @@ impl Session {
             error.outcome() == Outcome::NotApplied
                 && matches!(error.failure(), Some(Failure::UnknownTable { .. }))
         };
-        self.tables.remove(name);
         match self.client.drop_table(name).await {
             Ok(()) => self.console.confirm(format_args!("table {name} dropped")),
             Err(error) if if_exists && is_missing(&error) => {}
@@ -230,33 +196,16 @@ impl Session {
         table: &str,
         key: Bytes,
         value: Bytes,
-        options: WriteOptions,
+        options: Writing,
     ) -> Result<(), ShellError> {
-        let WriteOptions { consistency, ttl, sloppy, context } = options;
-        let mut put = self.table(table).await?.put(key.clone(), value).sloppy(sloppy);
-        if let Some(consistency) = consistency {
-            put = put.consistency(consistency);
-        }
-        if let Some(ttl) = ttl {
-            put = put.ttl(ttl);
-        }
-        if let Some(context) = context {
-            put = put.context(context);
-        }
+        let put = options.put(&self.table(table).await?, key.clone(), value);
         let written = put.await.map_err(|error| self.not_written(table, &key, error))?;
         self.done("written", &key, written.receipt());
         Ok(())
     }
 
-    async fn delete(&mut self, table: &str, key: Bytes, options: WriteOptions) -> Result<(), ShellError> {
-        let WriteOptions { consistency, sloppy, context, ttl: _ } = options;
-        let mut delete = self.table(table).await?.delete(key.clone()).sloppy(sloppy);
-        if let Some(consistency) = consistency {
-            delete = delete.consistency(consistency);
-        }
-        if let Some(context) = context {
-            delete = delete.context(context);
-        }
+    async fn delete(&mut self, table: &str, key: Bytes, options: Writing) -> Result<(), ShellError> {
+        let delete = options.delete(&self.table(table).await?, key.clone());
         let written = delete.await.map_err(|error| self.not_written(table, &key, error))?;
         self.done("deleted", &key, written.receipt());
         Ok(())
@@ -341,13 +290,8 @@ impl Session {
         })
     }
 
-    async fn table(&mut self, name: &str) -> Result<TableHandle, CatalogError> {
-        if let Some(table) = self.tables.get(name) {
-            return Ok(table.clone());
-        }
-        let table = self.client.table(name).await?;
-        self.tables.insert(name.to_owned(), table.clone());
-        Ok(table)
+    async fn table(&self, name: &str) -> Result<TableHandle, CatalogError> {
+        self.client.known_table(name, &Profile::new()).await.map(|found| found.table)
     }
 
     fn done(&self, what: &str, key: &Bytes, receipt: &Receipt) {
@@ -378,13 +322,7 @@ impl Session {
     ) -> Result<Vec<Read>, ShellError> {
         let mut reads = JoinSet::new();
         for (index, key) in keys.iter().enumerate() {
-            let mut get = table.get(key.clone());
-            if let Some(consistency) = options.consistency {
-                get = get.consistency(consistency);
-            }
-            if options.monotone {
-                get = get.monotone();
-            }
+            let get = options.get(table, key.clone());
             reads.spawn(async move { (index, get.await) });
         }
         let mut answers = Vec::with_capacity(keys.len());
@@ -397,23 +335,12 @@ impl Session {
     }
 }
 
-/// A table as `CREATE TABLE` asks for it; what is none has a default.
-struct NewTable {
-    name: String,
-    kind: TableKind,
-    replication: Option<u8>,
-    read_consistency: Option<Consistency>,
-    write_consistency: Option<Consistency>,
-}
-
-impl NewTable {
-    /// Whether `table` is what was asked for.
-    fn is(&self, table: &Table) -> bool {
-        self.kind == table.kind
-            && self.replication.is_none_or(|n| n == table.replication)
-            && self.read_consistency.is_none_or(|level| level == table.read_consistency)
-            && self.write_consistency.is_none_or(|level| level == table.write_consistency)
-    }
+/// Whether `table` is what was asked for.
+fn is_as_wanted(table: &Table, wanted: &NewTable) -> bool {
+    wanted.kind == table.kind
+        && wanted.replication.is_none_or(|n| n == table.replication)
+        && wanted.read_consistency.is_none_or(|level| level == table.read_consistency)
+        && wanted.write_consistency.is_none_or(|level| level == table.write_consistency)
 }
 
 fn properties(table: &Table) -> String {

@@ -10,9 +10,12 @@ pub(crate) struct Heard(Mutex<Vec<String>>);
 
 impl Heard {
     pub(crate) fn take(&self) -> Vec<String> {
-        let heard = std::mem::take(&mut *self.0.lock().unwrap());
         // The client asks for the cluster's map when it changes.
-        heard.into_iter().filter(|line| !line.contains(": admin ")).collect()
+        self.take_all().into_iter().filter(|line| !line.contains(": admin ")).collect()
+    }
+
+    pub(crate) fn take_all(&self) -> Vec<String> {
+        std::mem::take(&mut *self.0.lock().unwrap())
     }
 
     fn note(&self, what: &str, ended: &Ended<'_>) {

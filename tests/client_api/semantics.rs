@@ -85,6 +85,7 @@ async fn seen(client: &Client, pass: impl AsyncFn(Duration)) -> Vec<String> {
     expiry(&carts, &locks, &mut seen, pass).await;
     scans(client, &mut seen).await;
     super::cas::seen_of_conditions(client, &mut seen).await;
+    super::statements::seen_of_statements(client, &mut seen).await;
     seen.0
 }
 

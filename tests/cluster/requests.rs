@@ -24,8 +24,14 @@ async fn a_request_is_found_in_the_logs_of_its_coordinator_and_its_replicas() {
     }
     assert!(is_whole, "not all nodes are there: {}", nodes.log(0));
     let (mut requests, mut told) = (Vec::new(), Vec::new());
+    let statement = client.prepare("INSERT INTO t (key, value) VALUES (?, 'v') USING CONSISTENCY ALL");
+    let statement = statement.expect("a statement");
     for n in 0..5 {
-        let written = table.put(format!("k{n}"), "v").consistency(Consistency::All).await.expect("written");
+        let key = format!("k{n}");
+        let written = match n % 2 {
+            0 => table.put(key, "v").consistency(Consistency::All).await.expect("written"),
+            _ => statement.execute((key,)).await.expect("written").written().expect("a write"),
+        };
         let receipt = written.receipt();
         let request_id = receipt.request_id.expect("the client has drawn one");
         let operation = receipt.operation.expect("replicas were asked");

@@ -2,13 +2,14 @@
 
 use std::{num::NonZeroU8, time::Duration};
 
+use bytes::Bytes;
 use quorate_ring::Consistency;
 
 use super::{Expected, Parser, list, unexpected};
 use crate::{
-    client::Context,
+    client::{Context, MalformedContext},
     cql::{
-        Condition, CqlError, ReadOptions, Span, WriteOptions,
+        Condition, CqlError, ReadOptions, Span, Term, WriteOptions,
         lexer::{Token, TokenKind},
     },
     units::parse_duration,
@@ -23,7 +24,7 @@ pub(super) struct Clauses {
     ttl: Option<Duration>,
     sloppy: bool,
     monotone: bool,
-    context: Option<Context>,
+    context: Option<Term>,
     /// `IF NOT EXISTS`.
     pub(super) if_not_exists: bool,
     /// Another `IF`.
@@ -244,13 +245,17 @@ impl Parser<'_> {
         Ok((duration, token.span))
     }
 
-    /// A context as a read printed it.
-    fn context(&mut self) -> Result<Context, CqlError> {
-        let (text, span): (String, Span) = self.text("a context in quotes")?;
-        text.parse().map_err(|malformed: crate::client::MalformedContext| {
+    /// A context as a read printed it, or a parameter.
+    fn context(&mut self) -> Result<Term, CqlError> {
+        if matches!(self.peek()?.kind, TokenKind::Positional | TokenKind::Named(_)) {
+            return self.term("a context");
+        }
+        let (text, span) = self.text("a context in quotes")?;
+        let context: Context = text.parse().map_err(|malformed: MalformedContext| {
             CqlError::syntax(malformed.to_string(), span)
                 .with_hint("SELECT CONTEXT(value) FROM .. prints the context of a key")
-        })
+        })?;
+        Ok(Term::Blob(Bytes::from(context).into()))
     }
 }
 

@@ -92,6 +92,14 @@ fn accepts_what_says_how() {
         "DELETE FROM t WHERE key = 'a' USING SLOPPY WITH CONTEXT '00'",
     );
     accepts(
+        "UPDATE t SET value = ? WHERE key = ? WITH CONTEXT ?",
+        "UPDATE t SET value = ? WHERE key = ? WITH CONTEXT ?",
+    );
+    accepts(
+        "DELETE FROM t WHERE key = :k WITH CONTEXT :seen",
+        "DELETE FROM t WHERE key = :k WITH CONTEXT :seen",
+    );
+    accepts(
         "SELECT value, writetime(value), TTL ( value ), version(value), context(value) FROM t WHERE key = 'a' \
          USING R = 1 AND MONOTONE",
         "SELECT value, WRITETIME(value), TTL(value), VERSION(value), CONTEXT(value) FROM t WHERE key = 'a' \
@@ -347,7 +355,7 @@ fn table() -> impl Strategy<Value = String> {
 fn write_options() -> impl Strategy<Value = WriteOptions> {
     let ttl = proptest::option::of((1..=100_000_000_u64).prop_map(std::time::Duration::from_millis));
     let context =
-        proptest::option::of(any::<Vec<u8>>().prop_map(|bytes| crate::client::Context::new(bytes.into())));
+        proptest::option::of(term().prop_filter("a context", |term| !matches!(term, Term::Text(_))));
     let options = (level(), ttl, any::<bool>(), context);
     options.prop_map(|(consistency, ttl, sloppy, context)| WriteOptions { consistency, ttl, sloppy, context })
 }
