@@ -24,6 +24,8 @@ mod resolve;
 mod semantics;
 #[path = "client_api/statements.rs"]
 mod statements;
+#[path = "client_api/streams.rs"]
+mod streams;
 #[cfg(feature = "cli")]
 #[path = "client_api/typed.rs"]
 mod typed;

@@ -156,7 +156,8 @@
 //! # Scans
 //!
 //! [`TableHandle::scan`] reads a whole table, page by page, in the order of the keys' tokens. A [`Cursor`] is a place in
-//! it that can be kept as text, for another process to go on from.
+//! it that can be kept as text, for another process to go on from. The rows come one by one, in pages, or as a
+//! [stream](Scan::into_stream) for what is made of streams.
 //!
 //! # Statements
 //!
@@ -266,6 +267,7 @@ mod resolve;
 mod routing;
 mod scan;
 mod session;
+mod stream;
 mod table;
 mod typed;
 mod update;
@@ -293,6 +295,7 @@ pub use reply::{ConcurrentValues, Context, MalformedContext, Read, Written};
 pub use resolve::{Latest, Resolve, Union};
 pub use scan::{Cursor, MalformedCursor, Scan, ScanPage, ScannedRow};
 pub use session::Client;
+pub use stream::ScanStream;
 pub use table::TableHandle;
 pub use typed::{TypedRead, TypedRow, TypedTable, ValueError};
 pub use update::Update;

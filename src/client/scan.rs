@@ -1,9 +1,15 @@
 //! Reading a table in the order of its keys' tokens, page by page.
 
-use std::{collections::VecDeque, fmt, str::FromStr, time::Duration};
+use std::{
+    collections::VecDeque,
+    fmt,
+    str::FromStr,
+    sync::atomic::{AtomicU32, Ordering},
+    time::Duration,
+};
 
 use bytes::Bytes;
-use quorate_ring::{Consistency, Table, Token};
+use quorate_ring::{Consistency, Table, TableId, Token, token_of};
 
 use super::{
     ConcurrentValues, Context, Nature, Raw, ReadError, TableHandle, View,
@@ -13,8 +19,8 @@ use super::{
 };
 use crate::wire::{self, ClientMessage, Receipt, VersionedValue};
 
-/// A reading of a whole table: set options, then take rows with [`next`](Self::next) or pages with
-/// [`next_page`](Self::next_page) until there are none.
+/// A reading of a whole table: set options, then take rows with [`next`](Self::next), pages with
+/// [`next_page`](Self::next_page), or a [stream](Self::into_stream) of rows, until there are none.
 ///
 /// Keys come in the order of their tokens, which is the same on every node and looks random. Each row is what a read of that key
 /// would have answered at some moment while its page was read: at QUORUM and ALL linearizable, so that what was
@@ -34,6 +40,8 @@ pub struct Scan<V = Raw> {
     options: Options,
     at: At,
     rows: VecDeque<ScannedRow>,
+    /// The table that they are of, and the key of the row that was taken last.
+    taken: (TableId, Bytes),
 }
 
 /// How far a scan has come.
@@ -82,6 +90,7 @@ impl<V: View> Scan<V> {
             options: Options::default(),
             at: At::Start,
             rows: VecDeque::new(),
+            taken: (TableId(0), Bytes::new()),
         }
     }
 
@@ -121,7 +130,7 @@ impl<V: View> Scan<V> {
     ///     rows += 1;
     /// }
     /// assert_eq!(rows, 2);
-    /// let rest = carts.scan().after(scan.cursor().expect("there is more").clone()).next_page().await?;
+    /// let rest = carts.scan().after(scan.cursor().expect("there is more")).next_page().await?;
     /// assert_eq!(rest.map(|page| page.rows.len()), Some(1));
     /// # Ok(())
     /// # }
@@ -154,6 +163,7 @@ impl<V: View> Scan<V> {
     #[must_use = "it is the scan"]
     pub fn after(mut self, cursor: Cursor) -> Self {
         self.at = At::After(cursor);
+        self.rows.clear();
         self
     }
 
@@ -163,14 +173,28 @@ impl<V: View> Scan<V> {
     /// As a read; the next call tries again.
     pub async fn next(&mut self) -> Result<Option<V::Row>, ReadError> {
         loop {
-            if let Some(row) = self.rows.pop_front() {
-                return Ok(Some(self.view.row(row)));
+            if let Some(row) = self.take() {
+                return Ok(Some(row));
             }
-            match self.fetch().await? {
-                Some(page) => self.rows = page.rows.into(),
-                None => return Ok(None),
+            if !self.fill().await? {
+                return Ok(None);
             }
         }
+    }
+
+    /// The next row of those that were fetched.
+    pub(super) fn take(&mut self) -> Option<V::Row> {
+        let row = self.rows.pop_front()?;
+        self.taken.1 = row.key().clone();
+        Some(self.view.row(row))
+    }
+
+    /// Fetches rows to take; whether there may be any.
+    pub(super) async fn fill(&mut self) -> Result<bool, ReadError> {
+        let page = self.fetch().await?;
+        let is_there = page.is_some();
+        self.rows = page.map(|page| page.rows.into()).unwrap_or_default();
+        Ok(is_there)
     }
 
     /// The next page; `None` after the last one. What [`next`](Self::next) has not given yet of the page that it fetched is
@@ -186,11 +210,15 @@ impl<V: View> Scan<V> {
         }))
     }
 
-    /// The place where the next page goes on; `None` at the start and after the last one. Rows that were fetched and not taken
-    /// yet lie before it.
-    pub fn cursor(&self) -> Option<&Cursor> {
+    /// The place behind the row, or the page, that was taken last, for another scan to go on from; `None` at the start and after
+    /// the last one.
+    pub fn cursor(&self) -> Option<Cursor> {
         match &self.at {
-            At::After(cursor) => Some(cursor),
+            _ if !self.rows.is_empty() => {
+                let (table, key) = &self.taken;
+                Some(Cursor(wire::encode_cursor(*table, token_of(key), key)))
+            }
+            At::After(cursor) => Some(cursor.clone()),
             At::Start | At::End => None,
         }
     }
@@ -210,7 +238,9 @@ impl<V: View> Scan<V> {
         let profile = self.options.over(self.table.profile());
         let terms = self.table.terms(&profile);
         let token = after.as_ref().and_then(|cursor| wire::cursor_token(cursor)).unwrap_or(Token::MIN);
+        let asked = AtomicU32::new(0);
         let message = |table: &Table| {
+            asked.store(table.id.0, Ordering::Relaxed);
             let consistency = profile.read_consistency.unwrap_or(table.read_consistency);
             let monotone = self.monotone;
             wire::Scan { table: table.id, after: after.clone(), rows_max, consistency, monotone }.into()
@@ -223,6 +253,7 @@ impl<V: View> Scan<V> {
         };
         let cursor = next.map(Cursor);
         self.at = cursor.clone().map_or(At::End, At::After);
+        self.taken.0 = TableId(asked.into_inner());
         self.left = self.left.map(|left| left.saturating_sub(rows.len() as u64));
         let rows = rows.into_iter().map(ScannedRow::new).collect();
         Ok(Some(ScanPage { rows, cursor, receipt }))

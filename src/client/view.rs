@@ -8,7 +8,7 @@ use serde::de::DeserializeOwned;
 use super::{Codec, ComparedAndSet, Read, ScannedRow, TypedComparedAndSet, TypedRead, TypedRow};
 
 /// How reads and scans show what they found. Sealed: [`Raw`] and [`Typed`] are all there are.
-pub trait View: sealed::Sealed + Clone + Send + 'static {
+pub trait View: sealed::Sealed + Clone + Send + Sync + 'static {
     /// What a read gives.
     type Read: Send + 'static;
     /// What a scan gives of each key.

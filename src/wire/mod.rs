@@ -5,6 +5,7 @@
 
 mod backup;
 mod client;
+mod cursor;
 mod frame;
 mod handshake;
 mod healing;
@@ -26,6 +27,7 @@ pub use client::{
     CreateTable, Delete, DescribeCluster, DropTable, Get, Got, ListTables, Put, TableChanged, TableCreated,
     Tables, TruncateTable, VersionedValue, Written,
 };
+pub use cursor::{cursor_token, decode_cursor, encode_cursor};
 pub use frame::{Frame, FrameError, Header, Message, OperationId, RequestId, decode, encode, split};
 pub use handshake::{ClientHello, HandshakeMessage, HandshakeRefusal, PeerHello, PeerWelcome, Refusal};
 pub use healing::{
@@ -51,9 +53,7 @@ pub use peer::{
 };
 #[cfg(feature = "server")]
 pub use repair::{Branch, Compare, CompareKeys, Compared, Comparison, KeysCompared};
-#[cfg(feature = "server")]
-pub(crate) use scan::CURSOR_TOKEN_AT;
-pub use scan::{Scan, Scanned, ScannedRow, cursor_token};
+pub use scan::{Scan, Scanned, ScannedRow};
 
 /// The version of frames, header and bodies together. Peers and clients of another version are refused
 /// in the handshake.

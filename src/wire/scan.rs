@@ -1,7 +1,7 @@
 //! Reading a table in the order of its keys' tokens, a page at a time.
 
 use bytes::Bytes;
-use quorate_ring::{Consistency, TableId, Token};
+use quorate_ring::{Consistency, TableId};
 use serde::{Deserialize, Serialize};
 
 use super::{Receipt, VersionedValue};
@@ -49,13 +49,3 @@ impl Scan {
         Self { table, after: None, rows_max, consistency, monotone: false }
     }
 }
-
-/// The token at which the page after `cursor` begins; none if `cursor` is too short to be one. Whether it is one in fact
-/// is for the node to say.
-pub fn cursor_token(cursor: &[u8]) -> Option<Token> {
-    let token = cursor.get(CURSOR_TOKEN_AT..)?.first_chunk()?;
-    Some(Token(i64::from_be_bytes(*token)))
-}
-
-/// Before it: format, checksum, table.
-pub(crate) const CURSOR_TOKEN_AT: usize = 9;

@@ -311,7 +311,7 @@ async fn a_scan_gives_every_key_once_in_token_order() {
         if pages == 5 {
             // Another process goes on.
             let cursor: Cursor = page.cursor.unwrap().to_string().parse().unwrap();
-            assert_eq!(scan.cursor(), Some(&cursor));
+            assert_eq!(scan.cursor(), Some(cursor.clone()));
             scan = table.scan().page_rows(200).after(cursor);
         }
     }

@@ -3,6 +3,7 @@
 use std::{collections::BTreeSet, fmt::Debug, time::Duration};
 
 use bytes::Bytes;
+use futures_util::StreamExt;
 use quorate::client::{
     Client, Consistency, Context, Cursor, Failure, Mock, Profile, Read, TableHandle, TableKind, Union,
 };
@@ -263,6 +264,13 @@ async fn scans(client: &Client, seen: &mut Seen) {
         }
     }
     assert_eq!(paged, keys, "however it is paged");
+    let mut half = rows.scan().page_rows(20);
+    for _ in 0..27 {
+        half.next().await.unwrap();
+    }
+    let rest = rows.scan().after(half.cursor().unwrap()).into_stream();
+    let rest: Vec<_> = rest.map(|row| row.unwrap().key().clone()).collect().await;
+    assert_eq!(rest, keys[27..], "also from within a page");
     let cursor = rows.scan().page_rows(5).next_page().await.unwrap().unwrap().cursor.unwrap();
     let other = client.table("carts").await.unwrap();
     seen.refused("of another table", other.scan().after(cursor.clone()).next().await);

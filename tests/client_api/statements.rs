@@ -180,7 +180,7 @@ async fn scans_come_page_by_page_and_end_at_their_limit() {
     }
     assert_eq!(first, keys[..4]);
     assert_eq!(requests(&heard), ["request 1: scan carts ONE: applied"; 2]);
-    let mut rest = scan("SELECT * FROM carts LIMIT 100").await.after(some.cursor().unwrap().clone());
+    let mut rest = scan("SELECT * FROM carts LIMIT 100").await.after(some.cursor().unwrap());
     let mut more = 0;
     while rest.next().await.unwrap().is_some() {
         more += 1;

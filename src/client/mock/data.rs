@@ -16,7 +16,7 @@ use super::{Failure, MEMBERS, cas, catalog::Catalog, sealed};
 use crate::{
     client::update::NO_TTL,
     wire::{
-        Delete, Get, Got, KEY_BYTES_MAX, Put, Receipt, Scan, Scanned, ScannedRow, VALUE_BYTES_MAX,
+        self, Delete, Get, Got, KEY_BYTES_MAX, Put, Receipt, Scan, Scanned, ScannedRow, VALUE_BYTES_MAX,
         VersionedValue, Written,
     },
 };
@@ -97,11 +97,12 @@ impl Data {
         let required = required.map_err(|why| Failure::BadRequest(why.to_string()))?;
         let from = match after {
             None => Bound::Included(Row::new(Token::MIN, TableId(0), Bytes::new())),
-            Some(cursor) => Bound::Excluded(cursor_row(table, &cursor)?),
+            Some(cursor) => Bound::Excluded(cursor_row(table, cursor)?),
         };
         let mut left = self.rows.range((from, Bound::Unbounded)).filter(|row| row.table == table.id);
         let looked_at: Vec<_> = left.by_ref().take(rows_max.clamp(1, PAGE_ROWS_MAX) as usize).collect();
-        let next = left.next().and(looked_at.last()).map(|row| sealed::cursor(row));
+        let next =
+            left.next().and(looked_at.last()).map(|row| wire::encode_cursor(row.table, row.token, &row.key));
         let mut rows = Vec::new();
         for row in looked_at {
             let state = self.state(row)?;
@@ -235,13 +236,9 @@ pub(super) fn place(
 }
 
 /// The place that a cursor of `table` names.
-fn cursor_row(table: &Table, cursor: &[u8]) -> Result<Row, Failure> {
-    let row = sealed::open_cursor(cursor)?;
-    if row.table == table.id {
-        return Ok(row);
-    }
-    let why = "the scan's cursor is of another table, or of one that was dropped or truncated: begin the scan again";
-    Err(Failure::BadRequest(why.to_owned()))
+fn cursor_row(table: &Table, cursor: Bytes) -> Result<Row, Failure> {
+    let (token, key) = wire::decode_cursor(table.id, cursor)?;
+    Ok(Row { token, table: table.id, key })
 }
 
 /// What a write that replaces all of `state` must carry; empty in tables without siblings.

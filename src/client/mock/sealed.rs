@@ -1,4 +1,4 @@
-//! What a mock gives out and takes back: contexts and cursors. Opaque, as those of nodes are, and in no way the same.
+//! What a mock gives out and takes back: contexts. Opaque, as those of nodes are, and in no way the same.
 
 use bytes::Bytes;
 use quorate_ring::token_of;
@@ -21,17 +21,6 @@ pub(super) fn open_context(row: &Row, context: &[u8]) -> Result<VersionVector, F
         return Err(bad("it comes from a read of another key"));
     }
     VersionVector::try_from(entries).map_err(|why| bad(&why.to_string()))
-}
-
-/// The cursor of a scan that goes on behind `row`.
-pub(super) fn cursor(row: &Row) -> Bytes {
-    seal(row)
-}
-
-/// The place behind which the bearer of a cursor goes on.
-pub(super) fn open_cursor(cursor: &[u8]) -> Result<Row, Failure> {
-    let damaged = || "the scan's cursor is damaged; give it as the page before did".to_owned();
-    open(cursor).ok_or_else(|| Failure::BadRequest(damaged()))
 }
 
 /// The bytes behind their checksum.

@@ -29,7 +29,6 @@
 //! it, and is an error once it is the first one. A page may be empty and not the last: its keys were deleted, or others'
 //! tables fill the stretch.
 
-mod cursor;
 mod gather;
 mod page;
 mod span;
@@ -335,7 +334,10 @@ fn begin(turn: &Turn<'_>, request: &wire::Scan) -> Result<(usize, Gathering), Re
     let required = request.consistency.required_reads(table.replication);
     let required = required.map_err(|why| refuse(Failure::BadRequest(why.to_string())))?;
     let from = match &request.after {
-        Some(cursor) => cursor::decode(table.id, cursor.clone()).map_err(refuse)?,
+        Some(cursor) => {
+            let (token, key) = wire::decode_cursor(table.id, cursor.clone()).map_err(refuse)?;
+            quorate_storage::Row { token, table: table.id, key }
+        }
         None => span::start(table.id),
     };
     let stretches = span::behind(turn.ring, table, from.token);

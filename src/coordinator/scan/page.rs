@@ -6,7 +6,6 @@ use quorate_ring::{Epoch, Instant, NodeId};
 use quorate_storage::Row;
 
 use super::{
-    cursor,
     gather::{Gathering, Heard, Reach},
     span,
 };
@@ -189,7 +188,8 @@ impl Page {
             last = Some(row);
         }
         let place = place.or(last).filter(|place| *place != span::end());
-        Ok(Scanned { rows: scanned, next: place.as_ref().map(cursor::encode), receipt }.into())
+        let next = place.map(|place| wire::encode_cursor(place.table, place.token, &place.key));
+        Ok(Scanned { rows: scanned, next, receipt }.into())
     }
 
     fn receipt(&self, turn: &Turn<'_>, id: OperationId) -> Receipt {

@@ -1,4 +1,4 @@
-//! Cursors: where a scan has come to, for its client to go on from, opaque to the client.
+//! Cursors: where a scan has come to, for its client to go on from.
 //!
 //! ```text
 //! 0        format: 1
@@ -13,31 +13,32 @@
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use quorate_ring::{TableId, Token};
-use quorate_storage::Row;
 
-use crate::wire::{CURSOR_TOKEN_AT, Failure, KEY_BYTES_MAX};
+use super::{Failure, KEY_BYTES_MAX};
 
 const FORMAT: u8 = 1;
-const HEAD_BYTES: usize = CURSOR_TOKEN_AT + 8;
+/// Before it: format, checksum, table.
+const TOKEN_AT: usize = 9;
+const HEAD_BYTES: usize = TOKEN_AT + 8;
 
-/// The cursor of a scan that goes on behind `place`.
-pub(super) fn encode(place: &Row) -> Bytes {
-    let mut bytes = BytesMut::with_capacity(HEAD_BYTES + place.key.len());
+/// The cursor of a scan of `table` that goes on behind `key`, whose token is `token`.
+pub fn encode_cursor(table: TableId, token: Token, key: &[u8]) -> Bytes {
+    let mut bytes = BytesMut::with_capacity(HEAD_BYTES + key.len());
     bytes.put_u8(FORMAT);
     bytes.put_u32(0);
-    bytes.put_u32(place.table.0);
-    bytes.put_i64(place.token.0);
-    bytes.put_slice(&place.key);
+    bytes.put_u32(table.0);
+    bytes.put_i64(token.0);
+    bytes.put_slice(key);
     let crc = crc32fast::hash(&bytes[5..]);
     bytes[1..5].copy_from_slice(&crc.to_be_bytes());
     bytes.freeze()
 }
 
-/// The place behind which a scan of `table` goes on.
+/// The token and the key behind which a scan of `table` goes on.
 ///
 /// # Errors
 /// [`Failure::BadRequest`]: damaged, or of another table.
-pub(super) fn decode(table: TableId, mut bytes: Bytes) -> Result<Row, Failure> {
+pub fn decode_cursor(table: TableId, mut bytes: Bytes) -> Result<(Token, Bytes), Failure> {
     let bad = |why: &str| Failure::BadRequest(format!("the scan's cursor {why}"));
     if bytes.len() < HEAD_BYTES || bytes.len() > HEAD_BYTES + KEY_BYTES_MAX {
         return Err(bad("is cut off; give it as the page before did"));
@@ -53,7 +54,14 @@ pub(super) fn decode(table: TableId, mut bytes: Bytes) -> Result<Row, Failure> {
             "is of another table, or of one that was dropped or truncated: begin the scan again",
         ));
     }
-    Ok(Row { token: Token(bytes.get_i64()), table, key: bytes })
+    Ok((Token(bytes.get_i64()), bytes))
+}
+
+/// The token at which the page after `cursor` begins; none if `cursor` is too short to be one. Whether it is one in fact
+/// is for the node to say.
+pub fn cursor_token(cursor: &[u8]) -> Option<Token> {
+    let token = cursor.get(TOKEN_AT..)?.first_chunk()?;
+    Some(Token(i64::from_be_bytes(*token)))
 }
 
 #[cfg(test)]
@@ -61,39 +69,35 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::wire::cursor_token;
 
-    fn place(token: i64, key: &[u8]) -> Row {
-        Row::new(Token(token), TableId(3), key.to_vec())
-    }
+    const TABLE: TableId = TableId(3);
 
     proptest! {
         #[test]
         fn cursors_come_back(token in any::<i64>(), key in proptest::collection::vec(any::<u8>(), 0..20)) {
-            let place = place(token, &key);
-            let cursor = encode(&place);
-            prop_assert_eq!(cursor_token(&cursor), Some(place.token));
-            prop_assert_eq!(decode(place.table, cursor), Ok(place));
+            let cursor = encode_cursor(TABLE, Token(token), &key);
+            prop_assert_eq!(cursor_token(&cursor), Some(Token(token)));
+            prop_assert_eq!(decode_cursor(TABLE, cursor), Ok((Token(token), key.into())));
         }
 
         #[test]
         fn a_flipped_bit_is_refused(bit in any::<usize>()) {
-            let mut cursor = encode(&place(5, b"key")).to_vec();
+            let mut cursor = encode_cursor(TABLE, Token(5), b"key").to_vec();
             let bit = bit % (8 * cursor.len());
             cursor[bit / 8] ^= 1 << (bit % 8);
-            prop_assert!(decode(TableId(3), cursor.into()).is_err());
+            prop_assert!(decode_cursor(TABLE, cursor.into()).is_err());
         }
 
         #[test]
         fn any_bytes_are_a_cursor_or_refused(bytes in proptest::collection::vec(any::<u8>(), 0..60)) {
             let _ = cursor_token(&bytes);
-            let _ = decode(TableId(3), bytes.into());
+            let _ = decode_cursor(TABLE, bytes.into());
         }
     }
 
     #[test]
     fn a_cursor_of_another_table_is_refused() {
-        let refused = decode(TableId(4), encode(&place(5, b"key"))).unwrap_err();
+        let refused = decode_cursor(TableId(4), encode_cursor(TABLE, Token(5), b"key")).unwrap_err();
         assert!(refused.to_string().contains("dropped or truncated"), "{refused}");
     }
 }
