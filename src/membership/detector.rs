@@ -135,6 +135,12 @@ impl Detector {
         self.input(turn, GossipInput::Tick);
     }
 
+    /// Whether those that are up have been told goodbye as often as any news is told. Each telling is a datagram that may be
+    /// lost, so the first one alone is not enough.
+    pub fn has_said_goodbye(&self) -> bool {
+        self.gossip.as_ref().is_none_or(|gossip| gossip.next_timer().is_none())
+    }
+
     /// Takes what the rest of the node has to know.
     pub fn take_news(&mut self) -> Vec<News> {
         std::mem::take(&mut self.news)

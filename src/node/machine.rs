@@ -171,6 +171,11 @@ impl Node {
             && self.handoff.is_idle()
     }
 
+    /// Whether a draining node has told the others that it leaves: they call it stopped then, and need not find out.
+    pub fn has_said_goodbye(&self) -> bool {
+        self.detector.has_said_goodbye()
+    }
+
     /// How many hints it keeps for nodes that it reaches: a draining node gives them away before it stops.
     pub fn hints_to_give(&self) -> u64 {
         let up = &self.surroundings.up;

@@ -36,6 +36,7 @@ mod conflict;
 mod conflict_found;
 mod contended;
 mod failures;
+mod goodbye;
 mod hints;
 mod memory;
 mod scans;

@@ -121,8 +121,8 @@ impl Loop {
         }
     }
 
-    /// Takes no new requests, finishes those under way, gives away the hints that it can, and lets every answer leave. A
-    /// client whose stream ends in order knows that what was not answered on it was never begun.
+    /// Takes no new requests, finishes those under way, gives away the hints that it can, tells the others that the node leaves,
+    /// and lets every answer leave. A client whose stream ends in order knows that what was not answered on it was never begun.
     async fn drain(&mut self, drain_timeout: Duration) -> Result<(), RunError> {
         self.host.endpoint.stop_accepting();
         self.host.switchboard.push(Input::Drain);
@@ -154,7 +154,7 @@ impl Loop {
 
     fn is_drained(&self) -> bool {
         let node = self.node.borrow();
-        node.is_idle() && node.hints_to_give() == 0
+        node.is_idle() && node.hints_to_give() == 0 && node.has_said_goodbye()
     }
 
     /// Waits until something can have happened.

@@ -1,19 +1,23 @@
 //! Real nodes on loopback: what a start, a stop and bad input come to.
 
+#![expect(clippy::disallowed_methods, reason = "tests wait for what comes of what they did")]
+
 use std::{
     net::{SocketAddr, UdpSocket},
     path::Path,
+    time::Duration,
 };
 
 use quorate_ring::{Consistency, Epoch, Founder, Instant, TableKind};
+use tokio::time::sleep;
 
 use super::*;
 use crate::{
     certs::Authority,
     transport::{ClientConnection, ConnectError, Connector, Identity, bind, quic_client},
     wire::{
-        self, ChangeName, ClientHello, ClientMessage, CreateTable, Frame, Get, HandshakeMessage, Header,
-        PROTOCOL_VERSION, PeerHello, Put, Refusal, RequestId,
+        self, ChangeName, ClientHello, ClientMessage, CreateTable, DescribeNodes, Frame, Get,
+        HandshakeMessage, Header, NodeStatus, PROTOCOL_VERSION, PeerHello, Put, Refusal, RequestId, Verdict,
     },
 };
 
@@ -84,6 +88,22 @@ async fn a_cluster_writes_reads_stops_and_finds_its_data_again() {
     again.shutdown().await.unwrap();
 }
 
+/// A node that may not wait says goodbye once, in a datagram that arrives together with the end of its stream.
+#[tokio::test]
+async fn the_end_of_a_connection_hides_no_goodbye() {
+    let parts = Parts::new(&["a", "b"]);
+    let a = parts.start("a");
+    for _ in 0..8 {
+        let mut config = parts.config("b");
+        config.process.drain_timeout = Duration::ZERO;
+        let b = parts.start_with(config);
+        parts.until(&a, |b| b.connected && b.verdict == Verdict::Alive).await;
+        b.shutdown().await.unwrap();
+        assert_eq!(parts.until(&a, |b| !b.connected).await.verdict, Verdict::Left);
+    }
+    a.shutdown().await.unwrap();
+}
+
 /// The parts of a cluster whose nodes are started and stopped one by one. The sockets stay bound throughout,
 /// so that nobody else gets their ports.
 struct Parts {
@@ -125,6 +145,23 @@ impl Parts {
     fn start_with(&self, config: RunConfig) -> NodeHandle {
         let at = self.cluster.founders.iter().position(|founder| founder.name == config.node).unwrap();
         NodeHandle::start_on(config, self.sockets[at].try_clone().unwrap()).unwrap()
+    }
+
+    /// What `asked` holds of its only peer, once that is so.
+    async fn until(&self, asked: &NodeHandle, is_so: impl Fn(&NodeStatus) -> bool) -> NodeStatus {
+        let connection = self.connector().connect(asked.address()).await.unwrap();
+        let mut client = Client { connection, next: 1 };
+        loop {
+            let ClientMessage::NodesDescribed(described) = client.ask(DescribeNodes {}).await else {
+                panic!("it describes no nodes");
+            };
+            let is_peer = |status: &NodeStatus| status.node != described.cluster.node;
+            let peer = described.nodes.into_iter().find(is_peer).unwrap();
+            if is_so(&peer) {
+                return peer;
+            }
+            sleep(Duration::from_millis(5)).await;
+        }
     }
 
     fn connector(&self) -> Connector {

@@ -180,6 +180,7 @@ impl Host {
             lost = self.pump_peer(peer, &line, &mut reader) => lost,
             never = self.pump_gossip(peer, &line) => never,
         };
+        self.take_gossip(peer, &line).await;
         close_after(&line, &lost);
         self.switchboard.detach_peer(peer, &line);
         if !self.stopping.get() {
@@ -225,6 +226,18 @@ impl Host {
             self.switchboard.push(Input::Gossip { from, packet });
         }
         std::future::pending().await
+    }
+
+    /// Takes the datagrams that have arrived already. A peer that stops says goodbye in one and ends its stream: both come
+    /// together, and the end must not hide the goodbye.
+    async fn take_gossip(&self, from: NodeId, line: &Line) {
+        loop {
+            tokio::select! {
+                biased;
+                Some(packet) = line.datagram() => self.switchboard.push(Input::Gossip { from, packet }),
+                () = std::future::ready(()) => return,
+            }
+        }
     }
 
     async fn pump_client(

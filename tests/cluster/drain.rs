@@ -10,6 +10,7 @@ use std::{
 };
 
 use quorate::{client::TableHandle, ring::Consistency};
+use serde_json::Value;
 
 use super::{ATTEMPTS, PAUSE, admin::until_ready, create_table, nodes::Nodes, read};
 
@@ -31,6 +32,9 @@ async fn clients_do_not_notice_that_nodes_are_drained_one_after_the_other() {
             _ => nodes.signal(node, "TERM"),
         }
         nodes.end_in_order(node);
+        for other in [(node + 1) % 3, (node + 2) % 3] {
+            assert_eq!(gone(&nodes, node, other).await, "stopped", "in the eyes of n{}", other + 1);
+        }
         load.goes_on().await;
         nodes.restart(node);
         until_ready(&nodes, node).await;
@@ -79,6 +83,18 @@ async fn a_draining_node_is_not_ready_and_ends_what_is_under_way() {
     }
     nodes.restart(0);
     nodes.stop();
+}
+
+/// What `asked` calls a node that has ended, once it does not call it up any more.
+async fn gone(nodes: &Nodes, node: usize, asked: usize) -> String {
+    let connect = nodes.addresses().swap_remove(asked);
+    loop_until(|| {
+        let told = nodes.run(&["admin", "nodes", "--output", "json", "--connect", &connect]);
+        let rows: Vec<Value> = serde_json::from_slice(&told.stdout).expect("an array");
+        let state = rows[node]["state"].as_str().expect("a state").to_owned();
+        (!["up", "stopping"].contains(&&*state)).then_some(state)
+    })
+    .await
 }
 
 async fn loop_until<T>(mut found: impl FnMut() -> Option<T>) -> T {
