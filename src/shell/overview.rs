@@ -20,8 +20,11 @@ pub struct Overview {
     nodes: usize,
     up: usize,
     tables: usize,
-    /// How many more nodes may fail, whichever they are; `None` while there are no tables.
-    may_fail: Option<usize>,
+    /// How many more nodes may fail, whichever they are: of the replicas that tables have, or would have if there is none.
+    may_fail: usize,
+    /// How many replicas of each key that is judged by where there is no table.
+    usual: u8,
+    has_quorums: bool,
     racks: Vec<String>,
     /// How many seconds ago replicas that are up had all been seen to hold the same, if every node that is up said.
     agreed_s_ago: Option<u64>,
@@ -42,9 +45,14 @@ impl Overview {
             nodes.iter().filter(|node| !is_whole(node)).map(|node| node.node).collect();
         let mut judge = Judge { ring: &ring, nodes, problems: Vec::new() };
         judge.members(cluster.epoch);
-        let (may_fail, has_quorums) = judge.tables(tables, &useless);
+        let has_quorums = judge.tables(tables, &useless);
         let problems = judge.problems;
-        let replications: BTreeSet<_> = tables.iter().map(|table| table.replication).collect();
+        let usual = usual_replication(&ring);
+        let mut replications: BTreeSet<_> = tables.iter().map(|table| table.replication).collect();
+        if replications.is_empty() {
+            replications.insert(usual);
+        }
+        let may_fail = replications.iter().map(|n| ring.endurance(*n, &useless).nodes).min();
         let racks = replications.iter().map(|n| ring.endurance(*n, &useless).racks);
         let racks =
             racks.reduce(|all, of_one| all.into_iter().filter(|rack| of_one.contains(rack)).collect());
@@ -55,7 +63,9 @@ impl Overview {
             nodes: nodes.len(),
             up: nodes.iter().filter(|node| is_up(node)).count(),
             tables: tables.len(),
-            may_fail,
+            may_fail: may_fail.unwrap_or_default(),
+            usual,
+            has_quorums,
             racks: racks.unwrap_or_default(),
             agreed_s_ago: agreed_s_ago(nodes).filter(|_| !tables.is_empty()),
             verdict: match (has_quorums, problems.is_empty()) {
@@ -91,7 +101,7 @@ impl Overview {
             Cell::Number(self.nodes as u64),
             Cell::Number(self.up as u64),
             Cell::Number(self.tables as u64),
-            self.may_fail.map_or(Cell::Null, |nodes| Cell::Number(nodes as u64)),
+            Cell::Number(self.may_fail as u64),
             Cell::List(self.racks.clone()),
             self.agreed_s_ago.map_or(Cell::Null, Cell::Number),
             Cell::List(self.problems.clone()),
@@ -108,10 +118,13 @@ impl fmt::Display for Overview {
             "cluster '{cluster_name}' is {verdict}: {up} of {nodes} nodes up, {}",
             plural(*tables, "table")
         )?;
-        match self.may_fail {
-            None => writeln!(f)?,
-            Some(0) => writeln!(f, "; one more failure can cost keys their quorum")?,
-            Some(more) => writeln!(f, "; any {} may fail", plural(more, "node"))?,
+        let usual = plural(self.usual.into(), "replica");
+        match (tables, self.may_fail) {
+            (0, 0) => writeln!(f, "; with {usual} of each key no node may fail")?,
+            (0, more) => writeln!(f, "; with {usual} of each key any {} may fail", plural(more, "node"))?,
+            _ if !self.has_quorums => writeln!(f, "; some keys have no quorum")?,
+            (_, 0) => writeln!(f, "; one more failure can cost keys their quorum")?,
+            (_, more) => writeln!(f, "; any {} may fail", plural(more, "node"))?,
         }
         if !self.racks.is_empty() {
             writeln!(f, "racks that may fail as a whole: {}", self.racks.join(", "))?;
@@ -191,13 +204,12 @@ impl Judge<'_> {
         }
     }
 
-    /// How many more nodes may fail, and whether every key of every table has a quorum.
-    fn tables(&mut self, tables: &[Table], useless: &BTreeSet<NodeId>) -> (Option<usize>, bool) {
+    /// Whether every key of every table has a quorum.
+    fn tables(&mut self, tables: &[Table], useless: &BTreeSet<NodeId>) -> bool {
         let replications: BTreeSet<_> = tables.iter().map(|table| table.replication).collect();
-        let (mut may_fail, mut has_quorums) = (None, true);
+        let mut has_quorums = true;
         for n in replications {
             let endurance = self.ring.endurance(n, useless);
-            may_fail = Some(may_fail.unwrap_or(usize::MAX).min(endurance.nodes));
             let names = tables.iter().filter(|table| table.replication == n).map(|table| table.name.as_str());
             let names = names.collect::<Vec<_>>().join(", ");
             if endurance.without_quorum > 0.0 {
@@ -216,9 +228,9 @@ impl Judge<'_> {
         }
         let (members, up) = (self.nodes.len(), self.nodes.iter().filter(|node| is_up(node)).count());
         if up <= members / 2 {
-            self.problems.push("half of the nodes or more are down: tables cannot be changed".to_owned());
+            self.problems.push("half of the nodes or more are not up: tables cannot be changed".to_owned());
         }
-        (may_fail, has_quorums)
+        has_quorums
     }
 
     fn name(&self, node: NodeId) -> String {
@@ -283,7 +295,7 @@ pub fn nodes(described: &NodesDescribed) -> Grid {
 /// If the cluster's layout makes no ring: the node is of another version.
 pub fn ring(described: &NodesDescribed, tables: &[Table]) -> Result<Grid, RingError> {
     let ring = Ring::new(described.cluster.layout.clone())?;
-    let usual = DEFAULT_REPLICATION.min(ring.members().len() as u8);
+    let usual = usual_replication(&ring);
     let replications: BTreeSet<_> = tables.iter().map(|table| table.replication).chain([usual]).collect();
     let weights: u64 = ring.members().iter().map(|member| u64::from(member.weight)).sum();
     let mut grid = Grid::new(&[
@@ -321,8 +333,14 @@ fn agreed_s_ago(nodes: &[NodeStatus]) -> Option<u64> {
     ages.try_fold(0, |oldest, age| Some(oldest.max(age?)))
 }
 
+/// What tables have that ask for nothing.
+fn usual_replication(ring: &Ring) -> u8 {
+    ring.members().len().min(usize::from(DEFAULT_REPLICATION)) as u8
+}
+
+/// Whether it can be counted on. To a process that was killed there is a connection until it has been silent for too long.
 fn is_up(node: &NodeStatus) -> bool {
-    node.connected && node.verdict != Verdict::Dead
+    node.connected && matches!(node.verdict, Verdict::Alive | Verdict::Unheard)
 }
 
 /// Whether it counts as a replica for all that it holds.
@@ -335,6 +353,7 @@ fn state(node: &NodeStatus) -> &'static str {
     match (node.verdict, node.connected) {
         (Verdict::Suspect, _) => "suspect",
         (Verdict::Dead, _) => "down",
+        (Verdict::Left, true) => "stopping",
         (_, true) => "up",
         (Verdict::Alive, false) => "unreachable",
         (Verdict::Left, false) => "stopped",
@@ -347,6 +366,7 @@ fn absence(node: &NodeStatus) -> Option<&'static str> {
     match (node.verdict, node.connected) {
         (Verdict::Suspect, _) => Some("does not answer, and is asked last until it does"),
         (Verdict::Dead, _) => Some("is down: it answers neither the node that was asked nor its helpers"),
+        (Verdict::Left, true) => Some("stops, and takes no requests any more"),
         (_, true) => None,
         (Verdict::Alive, false) => {
             Some("cannot be reached from the node that was asked, though others reach it")
@@ -361,7 +381,6 @@ fn plural(count: usize, noun: &str) -> String {
     format!("{count} {noun}{ending}")
 }
 
-/// What tables get that ask for nothing.
 const DEFAULT_REPLICATION: u8 = 3;
 /// Replicas compare every ten seconds.
 const AGREED_AGO_LONG_S: u64 = 120;

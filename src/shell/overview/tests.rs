@@ -74,6 +74,35 @@ fn one_node_down_is_named_with_what_it_costs() {
     );
 }
 
+/// What is connected may have been killed a moment ago.
+#[test]
+fn who_is_in_doubt_is_not_counted_on() {
+    for (verdict, state) in [(Verdict::Suspect, "does not answer"), (Verdict::Left, "stops")] {
+        let mut described = cluster(3);
+        described.nodes[0].verdict = verdict;
+        let shown = shown(&described, &[table(3)]);
+        let head = "cluster 'shop' is degraded: 2 of 3 nodes up, 1 table; one more failure can cost keys their quorum\n\
+                    - n1 (db1) ";
+        assert!(shown.starts_with(&format!("{head}{state}")), "{shown}");
+    }
+}
+
+#[test]
+fn what_may_fail_is_said_before_there_are_tables() {
+    let head = |described: &NodesDescribed| shown(described, &[]).lines().next().unwrap().to_owned();
+    let well =
+        "cluster 'shop' is well: 3 of 3 nodes up, 0 tables; with 3 replicas of each key any 1 node may fail";
+    assert_eq!(head(&cluster(3)), well);
+    let alone =
+        "cluster 'shop' is well: 1 of 1 nodes up, 0 tables; with 1 replica of each key no node may fail";
+    assert_eq!(head(&cluster(1)), alone);
+    let mut described = cluster(3);
+    described.nodes[2].connected = false;
+    let degraded =
+        "cluster 'shop' is degraded: 2 of 3 nodes up, 0 tables; with 3 replicas of each key no node may fail";
+    assert_eq!(head(&described), degraded);
+}
+
 #[test]
 fn replicas_that_have_not_agreed_for_long_are_a_problem() {
     let mut described = cluster(3);
@@ -101,7 +130,10 @@ fn a_lost_quorum_is_the_verdict() {
         (node.verdict, node.connected) = (Verdict::Dead, false);
     }
     let shown = shown(&described, &[table(3)]);
-    assert!(shown.starts_with("cluster 'shop' is failing: 1 of 3 nodes up"), "{shown}");
+    assert!(
+        shown.starts_with("cluster 'shop' is failing: 1 of 3 nodes up, 1 table; some keys have no quorum"),
+        "{shown}"
+    );
     assert!(shown.contains("100 % of the keys have no quorum in tables of 3 replicas: t3"), "{shown}");
     assert!(shown.contains("tables cannot be changed"), "{shown}");
 }
