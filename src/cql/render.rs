@@ -116,6 +116,8 @@ pub enum Cell {
     List(Vec<String>),
     /// Several cells in one place.
     Cells(Vec<Cell>),
+    /// Rows of their own: a list of objects in JSON, and nothing elsewhere.
+    Rows(Grid),
     /// Nothing: `null` in tables and JSON, empty elsewhere.
     Null,
 }
@@ -227,7 +229,18 @@ impl Cell {
             Self::Flag(flag) => flag.to_string(),
             Self::List(words) => words.join(" "),
             Self::Cells(cells) => cells.iter().map(Self::text).collect::<Vec<_>>().join(" "),
-            Self::Null => String::new(),
+            Self::Rows(_) | Self::Null => String::new(),
+        }
+    }
+
+    fn is_nothing(&self) -> bool {
+        match self {
+            Self::Null => true,
+            Self::Text(text) => text.is_empty(),
+            Self::List(words) => words.is_empty(),
+            Self::Cells(cells) => cells.is_empty(),
+            Self::Rows(grid) => grid.is_empty(),
+            Self::Bytes(_) | Self::Number(_) | Self::Size(_) | Self::Flag(_) => false,
         }
     }
 
@@ -246,6 +259,7 @@ impl Cell {
             Self::Flag(flag) => json!(flag),
             Self::List(words) => json!(words),
             Self::Cells(cells) => Value::Array(cells.iter().map(Self::json).collect()),
+            Self::Rows(grid) => Value::Array(grid.objects().collect()),
             Self::Null => Value::Null,
             other => Value::String(other.text()),
         }

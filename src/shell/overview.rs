@@ -1,11 +1,14 @@
 //! The cluster at a glance: a verdict, which failures it still bears, and problems only.
 
+mod members;
+
 use std::{collections::BTreeSet, fmt};
 
 use quorate_ring::{Epoch, NodeId, Ring, RingError, Table};
 
+use self::members::{Row, Screen};
 use crate::{
-    cql::render::{Cell, Grid},
+    cql::render::{Cell, Format, Grid},
     units::rounded_bytes_text,
     wire::{NodeStatus, NodesDescribed, Verdict},
 };
@@ -30,6 +33,7 @@ pub struct Overview {
     agreed_s_ago: Option<u64>,
     verdict: &'static str,
     problems: Vec<String>,
+    members: Vec<Row>,
 }
 
 impl Overview {
@@ -43,10 +47,10 @@ impl Overview {
         // Who recovers counts for nothing where it does.
         let useless: BTreeSet<_> =
             nodes.iter().filter(|node| !is_whole(node)).map(|node| node.node).collect();
-        let mut judge = Judge { ring: &ring, nodes, problems: Vec::new() };
+        let mut judge = Judge { ring: &ring, nodes, problems: Vec::new(), troubled: BTreeSet::new() };
         judge.members(cluster.epoch);
         let has_quorums = judge.tables(tables, &useless);
-        let problems = judge.problems;
+        let Judge { problems, troubled, .. } = judge;
         let usual = usual_replication(&ring);
         let mut replications: BTreeSet<_> = tables.iter().map(|table| table.replication).collect();
         if replications.is_empty() {
@@ -74,12 +78,18 @@ impl Overview {
                 (true, true) => "well",
             },
             problems,
+            members: members::rows(&ring, nodes, &troubled),
         })
     }
 
-    /// One row with all of it.
-    pub fn grid(&self) -> Grid {
-        let columns = [
+    /// In a word: `well`, `degraded` or `failing`.
+    pub fn verdict(&self) -> &'static str {
+        self.verdict
+    }
+
+    /// One row with all of it; the members only where a row can hold a list of them.
+    pub fn grid(&self, format: Format) -> Grid {
+        let mut columns = vec![
             "verdict",
             "cluster",
             "asked",
@@ -92,8 +102,7 @@ impl Overview {
             "agreed_s_ago",
             "problems",
         ];
-        let mut grid = Grid::new(&columns);
-        grid.push(vec![
+        let mut row = vec![
             Cell::Text(self.verdict.to_owned()),
             Cell::Text(self.cluster_name.clone()),
             Cell::Text(self.asked.to_string()),
@@ -105,7 +114,13 @@ impl Overview {
             Cell::List(self.racks.clone()),
             self.agreed_s_ago.map_or(Cell::Null, Cell::Number),
             Cell::List(self.problems.clone()),
-        ]);
+        ];
+        if format.is_json() {
+            columns.push("members");
+            row.push(Cell::Rows(members::grid(&self.members)));
+        }
+        let mut grid = Grid::new(&columns);
+        grid.push(row);
         grid
     }
 }
@@ -129,11 +144,17 @@ impl fmt::Display for Overview {
         if !self.racks.is_empty() {
             writeln!(f, "racks that may fail as a whole: {}", self.racks.join(", "))?;
         }
-        for problem in &self.problems {
+        for problem in self.problems.iter().take(PROBLEMS_SHOWN_MAX) {
             writeln!(f, "- {problem}")?;
         }
+        if let more @ 1.. = self.problems.len().saturating_sub(PROBLEMS_SHOWN_MAX) {
+            writeln!(f, "- and {more} more: `--output json` has all of them")?;
+        }
         write!(f, "as {asked} sees it at {epoch}")?;
-        self.agreed_s_ago.map_or(Ok(()), |ago| write!(f, "; replicas that are up held the same {ago} s ago"))
+        if let Some(ago) = self.agreed_s_ago {
+            write!(f, "; replicas that are up held the same {ago} s ago")?;
+        }
+        Screen(&self.members).fmt(f)
     }
 }
 
@@ -142,6 +163,8 @@ struct Judge<'a> {
     ring: &'a Ring,
     nodes: &'a [NodeStatus],
     problems: Vec<String>,
+    /// Whom they are about.
+    troubled: BTreeSet<NodeId>,
 }
 
 impl Judge<'_> {
@@ -153,14 +176,19 @@ impl Judge<'_> {
             let name = self.name(node.node);
             if let Some(why) = absence(node) {
                 self.problems.push(format!("{name} {why}"));
+                self.troubled.insert(node.node);
                 continue;
             }
-            let cut: Vec<_> = node.unreachable.iter().flatten().filter(|peer| !down.contains(peer)).collect();
+            let before = self.problems.len();
+            let cut: Vec<_> =
+                node.unreachable.iter().flatten().filter(|peer| !down.contains(peer)).copied().collect();
             if !cut.is_empty() {
-                let cut: Vec<_> = cut.into_iter().map(|peer| self.name(*peer)).collect();
-                self.problems.push(format!("{name} cannot reach {}", cut.join(", ")));
+                self.problems.push(format!("{name} cannot reach {}", self.names(&cut)));
             }
             self.progress(node, &name, newest);
+            if self.problems.len() > before {
+                self.troubled.insert(node.node);
+            }
         }
         let versions: BTreeSet<_> =
             self.nodes.iter().filter_map(|node| Some(&node.about.as_ref()?.version)).collect();
@@ -219,8 +247,7 @@ impl Judge<'_> {
                     "{percent} % of the keys have no quorum in tables of {n} replicas: {names}"
                 ));
             } else if !endurance.critical.is_empty() && !useless.is_empty() {
-                let critical: Vec<_> = endurance.critical.iter().map(|node| self.name(*node)).collect();
-                let critical = critical.join(", ");
+                let critical = self.names(&endurance.critical);
                 self.problems.push(format!(
                     "the next failure among {critical} costs quorums in tables of {n} replicas: {names}"
                 ));
@@ -231,6 +258,15 @@ impl Judge<'_> {
             self.problems.push("half of the nodes or more are not up: tables cannot be changed".to_owned());
         }
         has_quorums
+    }
+
+    /// Of many the first ones.
+    fn names(&self, nodes: &[NodeId]) -> String {
+        let names: Vec<_> = nodes.iter().take(NAMES_SHOWN_MAX).map(|node| self.name(*node)).collect();
+        match nodes.len() - names.len() {
+            0 => names.join(", "),
+            more => format!("{} and {more} more", names.join(", ")),
+        }
     }
 
     fn name(&self, node: NodeId) -> String {
@@ -382,6 +418,9 @@ fn plural(count: usize, noun: &str) -> String {
 }
 
 const DEFAULT_REPLICATION: u8 = 3;
+const NAMES_SHOWN_MAX: usize = 8;
+/// One screen.
+const PROBLEMS_SHOWN_MAX: usize = 12;
 /// Replicas compare every ten seconds.
 const AGREED_AGO_LONG_S: u64 = 120;
 /// Less than this is soon full.

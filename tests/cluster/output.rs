@@ -35,6 +35,7 @@ async fn every_field_that_is_printed_is_on_the_page_and_the_other_way_round() {
             command.iter().map(|word| if *word == "nightly" { "weekly" } else { word }).collect();
         page.hold_order(section, &nodes, &command);
     }
+    page.hold_the_members(&nodes);
     page.hold_those_of_conditions(&nodes);
     page.hold_those_of_restores(&nodes);
     page.hold_those_of_benches(&nodes);
@@ -166,7 +167,7 @@ impl Page {
     fn hold_order(&self, section: &str, nodes: &Nodes, command: &[&str]) {
         let done = nodes.run(&[command, &["--output", "csv"]].concat());
         assert_eq!(done.status.code(), Some(0), "{}", String::from_utf8_lossy(&done.stderr));
-        let fields = self.sections[section].iter().filter(|field| field.kind != "object");
+        let fields = self.sections[section].iter().filter(|field| !field.kind.ends_with("object"));
         let column = |field: &Field| match &*field.name {
             "values" if section.starts_with("SELECT") => "value".to_owned(),
             name => name.to_owned(),
@@ -174,6 +175,14 @@ impl Page {
         let columns: Vec<_> = fields.map(column).collect();
         let text = String::from_utf8_lossy(&done.stdout);
         assert_eq!(text.lines().next(), Some(&*columns.join(",")), "{section}");
+    }
+
+    /// Those of the status.
+    fn hold_the_members(&mut self, nodes: &Nodes) {
+        let status = rows(&nodes.run(&json(&["admin", "status"])), 0).remove(0);
+        let members = status["members"].as_array().expect("a list");
+        members.iter().for_each(|row| self.hold("In members", row));
+        assert_eq!((members.len(), self.untold("In members")), (3, vec![]), "everything was told before");
     }
 
     /// One that is applied, and one that is not.

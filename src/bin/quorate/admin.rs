@@ -31,7 +31,7 @@ pub(crate) async fn answer(question: Admin, console: Console) -> Result<(), Fail
                 Overview::new(&described, tables.as_deref().unwrap_or_default()).map_err(Failure::request)?;
             match console.format() {
                 format if format.is_for_people() => console.text(&overview)?,
-                _ => console.data(&overview.grid())?,
+                format => console.data(&overview.grid(format))?,
             }
             if let Err(error) = tables {
                 console.warn(format_args!("tables are left out: {error}"));

@@ -48,12 +48,70 @@ fn shown(described: &NodesDescribed, tables: &[Table]) -> String {
 }
 
 #[test]
-fn a_cluster_without_problems_fits_two_lines() {
+fn a_cluster_without_problems_fits_two_lines_and_its_members() {
     assert_eq!(
-        shown(&cluster(5), &[table(3), table(5)]),
-        "cluster 'shop' is well: 5 of 5 nodes up, 2 tables; any 1 node may fail\n\
-         as n1 sees it at e4; replicas that are up held the same 8 s ago"
+        shown(&cluster(3), &[table(2), table(3)]),
+        "cluster 'shop' is well: 3 of 3 nodes up, 2 tables; one more failure can cost keys their quorum\n\
+         as n1 sees it at e4; replicas that are up held the same 8 s ago\n\
+         \n  node  name  state  requests/s  hints  disk free\
+         \n  n1    db1   up              0      0    1.0 TiB\
+         \n  n2    db2   up              0      0    1.0 TiB\
+         \n  n3    db3   up              0      0    1.0 TiB"
     );
+}
+
+#[test]
+fn the_members_of_a_large_cluster_are_those_that_are_not_well() {
+    let mut described = cluster(100);
+    let shown_of = |described: &NodesDescribed| {
+        let shown = shown(described, &[table(3)]);
+        assert!(shown.lines().count() <= 30, "more than a screen: {shown}");
+        assert!(shown.lines().filter(|line| line.starts_with("  ")).all(|line| line.chars().count() <= 80));
+        shown
+    };
+    let members = |shown: &str| shown.split("held the same 8 s ago\n").nth(1).unwrap().to_owned();
+    assert_eq!(members(&shown_of(&described)), "  100 of 100 nodes are well and not shown");
+    (described.nodes[6].verdict, described.nodes[6].connected) = (Verdict::Left, false);
+    described.nodes[7].progress = Some(Progress { epoch: Epoch(3), serves: true, recovering: 0 });
+    described.nodes[8].vitals = None;
+    assert_eq!(
+        shown_of(&described).split("sees it at e4\n").nth(1),
+        Some(
+            "\n  node  name  state    epoch  requests/s  hints  disk free\
+             \n  n7    db14  stopped      4           0      0    1.0 TiB\
+             \n  n8    db15  up           3           0      0    1.0 TiB\
+             \n  98 of 100 nodes are well and not shown"
+        )
+    );
+    for node in &mut described.nodes[..60] {
+        (node.verdict, node.connected) = (Verdict::Dead, false);
+        node.vitals = None;
+    }
+    let many = shown_of(&described);
+    assert!(many.contains("\n- and "), "{many}");
+    assert!(many.contains("\n  n1    db1    down"), "{many}");
+    assert!(
+        many.ends_with("\n  48 more that are not well are not shown; 40 of 100 nodes are well"),
+        "{many}"
+    );
+}
+
+#[test]
+fn programs_get_every_member() {
+    let mut described = cluster(20);
+    described.nodes[1].vitals = None;
+    let overview = Overview::new(&described, &[table(3)]).unwrap();
+    let mut out = Vec::new();
+    overview.grid(Format::Json).write(Format::Json, &mut out).unwrap();
+    let told: serde_json::Value = serde_json::from_slice(&out).unwrap();
+    let members = told[0]["members"].as_array().unwrap();
+    assert_eq!(
+        (members.len(), &members[1]["name"], &members[1]["hints"]),
+        (20, &"db10".into(), &serde_json::Value::Null)
+    );
+    let mut out = Vec::new();
+    overview.grid(Format::Csv).write(Format::Csv, &mut out).unwrap();
+    assert!(!String::from_utf8(out).unwrap().contains("members"), "a line has no room for them");
 }
 
 #[test]
@@ -70,7 +128,11 @@ fn one_node_down_is_named_with_what_it_costs() {
          - n2 (db2) keeps 1 hint for nodes that missed writes\n\
          - n3 (db3) is down: it answers neither the node that was asked nor its helpers\n\
          - the next failure among n1 (db1), n2 (db2) costs quorums in tables of 3 replicas: t3\n\
-         as n1 sees it at e4; replicas that are up held the same 8 s ago"
+         as n1 sees it at e4; replicas that are up held the same 8 s ago\n\
+         \n  node  name  state  requests/s  hints  disk free\
+         \n  n1    db1   up              0      0    1.0 TiB\
+         \n  n2    db2   up              0      1    1.0 TiB\
+         \n  n3    db3   down            0      0    1.0 TiB"
     );
 }
 
@@ -120,7 +182,7 @@ fn nothing_is_said_of_agreement_before_everybody_has_said_it() {
         vitals.agreed_ago_s = None;
     }
     let shown = shown(&described, &[table(3)]);
-    assert!(shown.ends_with("as n1 sees it at e4"), "{shown}");
+    assert!(shown.contains("as n1 sees it at e4\n"), "{shown}");
 }
 
 #[test]
