@@ -159,14 +159,52 @@ impl Grid {
         }
     }
 
+    /// These of its columns, but for those that say nothing in any row.
+    #[must_use]
+    pub fn only(&self, columns: &[&str]) -> Self {
+        let place = |name: &&str| self.columns.iter().position(|column| column == name);
+        let says =
+            |place: &usize| self.rows.is_empty() || self.rows.iter().any(|row| !row[*place].is_nothing());
+        let places: Vec<_> = columns.iter().filter_map(place).filter(says).collect();
+        Self {
+            columns: places.iter().map(|place| self.columns[*place]).collect(),
+            rows: self
+                .rows
+                .iter()
+                .map(|row| places.iter().map(|place| row[*place].clone()).collect())
+                .collect(),
+        }
+    }
+
+    /// How it is printed in `format`: rows that stand by themselves instead of a table that is wider than the terminal.
+    pub fn fitting(&self, format: Format) -> Format {
+        match self.table().width() {
+            Some(width) if format == Format::Table && self.table_width() > usize::from(width) => {
+                Format::Expanded
+            }
+            _ => format,
+        }
+    }
+
+    /// How wide the table is if nothing is broken into lines.
+    pub fn table_width(&self) -> usize {
+        let mut table = self.table();
+        table.set_content_arrangement(ContentArrangement::Disabled);
+        table.lines().map(|line| line.chars().count()).max().unwrap_or_default()
+    }
+
     fn write_table(&self, out: &mut impl Write) -> io::Result<()> {
+        writeln!(out, "{}", self.table())
+    }
+
+    fn table(&self) -> Table {
         let mut table = Table::new();
         table.load_style(presets::UTF8_FULL_CONDENSED).set_header(self.columns.clone());
         table.set_content_arrangement(ContentArrangement::Dynamic);
         for row in &self.rows {
             table.add_row(row.iter().map(Cell::shown));
         }
-        writeln!(out, "{table}")
+        table
     }
 
     /// Each row after a line with its number, the first of which follows `before`.
@@ -376,6 +414,16 @@ mod tests {
         assert_eq!(rendered(&grid, Format::Raw), "\tx 7 \n");
         assert_eq!(rendered(&grid, Format::Csv), "ttl(value),values\n,x 7 \n");
         assert!(rendered(&grid, Format::Table).contains("null"));
+    }
+
+    #[test]
+    fn a_choice_of_columns_leaves_out_what_says_nothing() {
+        let mut grid = Grid::new(&["a", "b", "c", "d"]);
+        grid.push(vec![Cell::Number(1), Cell::Null, Cell::List(Vec::new()), Cell::Text("x".to_owned())]);
+        grid.push(vec![Cell::Number(2), Cell::Null, Cell::List(vec!["n1".to_owned()]), Cell::Null]);
+        assert_eq!(rendered(&grid.only(&["d", "b", "c"]), Format::Csv), "d,c\nx,\n,n1\n");
+        assert_eq!(rendered(&Grid::new(&["a", "b"]).only(&["b"]), Format::Csv), "b\n", "no rows say nothing");
+        assert_eq!(grid.only(&["a", "d"]).table_width(), 12);
     }
 
     #[test]

@@ -55,6 +55,14 @@ impl Console {
         Ok(())
     }
 
+    /// Prints data with many columns: rows stand by themselves where a table would be wider than the terminal.
+    ///
+    /// # Errors
+    /// Those of standard output.
+    pub fn wide_data(&self, grid: &Grid) -> io::Result<()> {
+        Self { format: grid.fitting(self.format), ..*self }.data(grid)
+    }
+
     /// Whether a person waits for the answer and can be asked.
     pub fn is_interactive(&self) -> bool {
         self.interactive

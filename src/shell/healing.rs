@@ -8,6 +8,7 @@ use std::{
 use bytes::Bytes;
 use quorate_ring::{NodeId, Ring, Table};
 
+use super::answer::term;
 use crate::{
     client::{FromEach, Scope},
     cql::render::{Cell, Grid},
@@ -156,6 +157,22 @@ pub fn key(ring: &Ring, table: &Table, key: &Bytes, answers: &FromEach<ReplicaRe
     grid
 }
 
+/// What a person wants to know first of [`key`]; [`key_headline`] says the rest.
+pub fn key_in_short(all: &Grid) -> Grid {
+    all.only(&["node", "holds", "counts", "value", "expires_us", "version"])
+}
+
+/// Where a key lies, for people: above what its replicas hold.
+pub fn key_headline(ring: &Ring, table: &Table, key: &Bytes) -> String {
+    let name = |node: &NodeId| match ring.member(*node).filter(|member| member.name != node.to_string()) {
+        Some(member) => format!("{node} ({})", member.name),
+        None => node.to_string(),
+    };
+    let replicas: Vec<_> = ring.replicas_of_key(key, table.replication).iter().map(name).collect();
+    let token = quorate_ring::token_of(key);
+    format!("{} in {}: token {token}, on {}", term(key), table.name, replicas.join(", "))
+}
+
 /// The nodes that hold keys together, as [`agreements`] prints them: `n1,n2,n3`, in any order.
 ///
 /// # Errors
@@ -231,6 +248,11 @@ mod tests {
         );
         assert!(lines[1].starts_with(&format!("1\t{first}\tdb{}\tdelete\ttrue\t\t0", first.0)), "{shown}");
         assert!(lines[2].starts_with(&format!("2\t{second}\tdb{}\tnothing\tfalse\t", second.0)), "{shown}");
+        let short = key_in_short(&key(&ring, &table, &bytes, &both));
+        assert!(short.table_width() <= 80, "{} columns", short.table_width());
+        assert!(!raw(&short).contains(&quorate_ring::token_of(&bytes).to_string()), "once, above");
+        let head = key_headline(&ring, &table, &bytes);
+        assert!(head.starts_with("'alice' in t: token ") && head.contains(&format!("{first} (db")), "{head}");
         let empty = Held::Record { seen: vec![tag], versions: Vec::new() };
         let empty = ReplicaRead { node: *first, counts: true, held: empty };
         let held = Held::Damaged("its checksum is another".to_owned());

@@ -324,6 +324,20 @@ pub fn nodes(described: &NodesDescribed) -> Grid {
     grid
 }
 
+/// What a person wants to know first of [`nodes`]: it fits 80 columns as a rule.
+pub fn nodes_in_short(described: &NodesDescribed) -> Grid {
+    nodes(described).only(&[
+        "node",
+        "name",
+        "address",
+        "rack",
+        "state",
+        "cannot_reach",
+        "hints",
+        "disk_free_bytes",
+    ])
+}
+
 /// One row for each node: its tokens, and its share of the keys' replicas beside what its weight entitles it to, in
 /// thousandths of all replicas.
 ///

@@ -5,7 +5,10 @@ use std::time::Duration;
 use quorate::{
     client::{Client, FromEach, HealingDescribed, Scope},
     ring::{Ring, Table},
-    shell::{Console, Overview, Progress, agreements, hints, key, nodes, ring, scrub, tables},
+    shell::{
+        Console, Overview, Progress, agreements, hints, key, key_headline, key_in_short, nodes,
+        nodes_in_short, ring, scrub, tables,
+    },
     units::duration_text,
     wire::{Held, ReplicaRead},
 };
@@ -13,7 +16,7 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 
 use crate::{
     Failure,
-    args::{Admin, Drain, Key, Repair, Scrub},
+    args::{Admin, Drain, Key, Repair, Scrub, Wide},
     backup::{back_up, member},
     cluster::connect,
     one_shot::term,
@@ -37,7 +40,11 @@ pub(crate) async fn answer(question: Admin, console: Console) -> Result<(), Fail
                 console.warn(format_args!("tables are left out: {error}"));
             }
         }
-        Admin::Nodes(cluster) => console.data(&nodes(&described(&connect(&cluster).await?).await?))?,
+        Admin::Nodes(Wide { wide, cluster }) => {
+            let described = described(&connect(&cluster).await?).await?;
+            let in_short = console.format().is_for_people() && !wide;
+            console.wide_data(&if in_short { nodes_in_short(&described) } else { nodes(&described) })?;
+        }
         Admin::Ring(cluster) => {
             let client = connect(&cluster).await?;
             let (described, tables) = (described(&client).await?, all_tables(&client).await?);
@@ -172,7 +179,13 @@ async fn answer_key(arguments: Key, console: Console) -> Result<(), Failure> {
     let map = Ring::new(info.layout).map_err(Failure::request)?;
     let replicas = map.replicas_of_key(&bytes, table.replication);
     let answers = client.replicas_of_key(table.id, bytes.clone(), replicas).await;
-    console.data(&key(&map, table, &bytes, &answers))?;
+    let held = key(&map, table, &bytes, &answers);
+    if console.format().is_for_people() && !arguments.wide {
+        console.text(key_headline(&map, table, &bytes))?;
+        console.wide_data(&key_in_short(&held))?;
+    } else {
+        console.wide_data(&held)?;
+    }
     for (node, read) in &answers {
         if let Ok(ReplicaRead { held: Held::Damaged(why), .. }) = read {
             console.warn(format_args!("the record of {node} is damaged: {why}"));

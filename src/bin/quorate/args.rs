@@ -242,7 +242,7 @@ pub(crate) enum Admin {
     /// One screen: how the cluster is, how many failures it still bears, and problems only
     Status(Cluster),
     /// Every node: what it says of itself, whom it cannot reach, and what the node asked holds of it
-    Nodes(Cluster),
+    Nodes(Wide),
     /// Every node's share of the keys, beside what its weight entitles it to
     Ring(Cluster),
     /// Every table with its options
@@ -259,6 +259,15 @@ pub(crate) enum Admin {
     Backup(Backup),
     /// Have a node stop in order: clients go to the others and lose nothing
     Drain(Drain),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Wide {
+    /// All columns for people, too, as other formats have them
+    #[arg(long)]
+    pub(crate) wide: bool,
+    #[command(flatten)]
+    pub(crate) cluster: Cluster,
 }
 
 #[derive(Debug, Args)]
@@ -299,6 +308,9 @@ pub(crate) struct Key {
     pub(crate) table: String,
     /// The key; 0x.. for bytes
     pub(crate) key: String,
+    /// All columns for people, too, as other formats have them
+    #[arg(long)]
+    pub(crate) wide: bool,
     #[command(flatten)]
     pub(crate) cluster: Cluster,
 }

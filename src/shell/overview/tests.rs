@@ -227,6 +227,17 @@ fn a_cut_between_two_others_is_seen_through_their_eyes() {
 }
 
 #[test]
+fn nodes_fit_a_terminal() {
+    let mut described = cluster(3);
+    for (node, member) in described.nodes.iter_mut().zip(&mut described.cluster.layout.members) {
+        member.address = "192.168.100.10:7000".to_owned();
+        node.vitals.as_mut().unwrap().hints = 99_999;
+    }
+    assert!(nodes(&described).table_width() > 150, "{}", nodes(&described).table_width());
+    assert!(nodes_in_short(&described).table_width() <= 80, "{}", nodes_in_short(&described).table_width());
+}
+
+#[test]
 fn shares_of_the_ring_add_up() {
     let grid = ring(&cluster(4), &[table(2)]).unwrap();
     assert_eq!(grid.len(), 8);

@@ -54,7 +54,7 @@ and ends its process; if that is supervised, have the supervisor stop it instead
 Examples:
   quorate admin status --connect 10.0.0.1:7000 --certs ./certs
   quorate admin status --output json | jq -r '.[0].verdict'
-  quorate admin nodes --connect 10.0.0.3:7000
+  quorate admin nodes --connect 10.0.0.3:7000 --wide
   quorate admin ring
   quorate admin tables --output csv
   quorate admin hints
