@@ -1,4 +1,4 @@
-//! Telling a node to stop.
+//! Telling a node to stop, and what one node by name sees.
 
 use quorate_ring::NodeId;
 
@@ -7,7 +7,7 @@ use super::{
     errors::{CallError, Cause},
     routing::Route,
 };
-use crate::wire::{ClientMessage, Drain, Draining};
+use crate::wire::{ClientMessage, DescribeNodes, Drain, Draining, NodesDescribed};
 
 impl Client {
     /// Tells a node to stop in order: it takes no requests of clients any more, ends those that are under way, gives away
@@ -26,6 +26,19 @@ impl Client {
             .await?;
         match answer {
             (_, ClientMessage::Draining(draining)) => Ok(draining),
+            (node, _) => Err(CallError::not_applied(Cause::UnexpectedAnswer { node }).into()),
+        }
+    }
+
+    /// [`nodes`](Self::nodes), as `node` sees them: nobody else is asked.
+    ///
+    /// # Errors
+    /// See [`CatalogError`].
+    pub async fn nodes_seen_by(&self, node: NodeId) -> Result<NodesDescribed, CatalogError> {
+        let session = self.session();
+        let (route, terms) = (Route::Only(node), session.terms_within(None));
+        match session.request(DescribeNodes {}.into(), route, Nature::Read, &terms).await? {
+            (_, ClientMessage::NodesDescribed(nodes)) => Ok(nodes),
             (node, _) => Err(CallError::not_applied(Cause::UnexpectedAnswer { node }).into()),
         }
     }

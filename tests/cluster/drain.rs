@@ -14,7 +14,8 @@ use serde_json::Value;
 
 use super::{ATTEMPTS, PAUSE, admin::until_ready, create_table, nodes::Nodes, read};
 
-#[tokio::test]
+/// Clients go on while this waits for processes.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn clients_do_not_notice_that_nodes_are_drained_one_after_the_other() {
     let mut nodes = Nodes::start(3);
     let client = nodes.client().await;
@@ -28,6 +29,7 @@ async fn clients_do_not_notice_that_nodes_are_drained_one_after_the_other() {
                 let says = String::from_utf8_lossy(&other.stderr);
                 assert!(other.status.success(), "{says}");
                 assert!(says.starts_with("n1 takes no requests any more and stops"), "{says}");
+                assert!(says.ends_with("n1 has stopped\n"), "{says}");
             }
             _ => nodes.signal(node, "TERM"),
         }
@@ -66,7 +68,13 @@ async fn a_draining_node_is_not_ready_and_ends_what_is_under_way() {
     });
     let writes: Vec<_> = writes.collect();
     tokio::time::sleep(PAUSE).await;
-    nodes.signal(0, "TERM");
+    let in_vain = nodes.admin_output("drain n1 --timeout 300ms", 0);
+    let says = String::from_utf8_lossy(&in_vain.stderr);
+    assert_eq!(in_vain.status.code(), Some(2), "{says}");
+    assert!(
+        says.contains("not within 300ms: n1 takes no requests any more, and has not stopped yet"),
+        "{says}"
+    );
     let says = loop_until(|| nodes.http(0, "GET /readyz").filter(|says| says.contains("drains"))).await;
     assert!(says.starts_with("HTTP/1.1 503 "), "{says}");
     assert!(nodes.http(0, "GET /livez").is_some_and(|says| says.starts_with("HTTP/1.1 200 ")));
@@ -154,6 +162,17 @@ impl Load {
         }
         (self.operations.load(Relaxed), failures)
     }
+}
+
+/// Nobody else can tell that it has stopped.
+#[tokio::test]
+async fn a_node_that_is_alone_is_waited_for() {
+    let mut nodes = Nodes::start(1);
+    until_ready(&nodes, 0).await;
+    let drained = nodes.run(&["admin", "drain", "n1", "--output", "jsonl"]);
+    let row: Value = serde_json::from_slice(&drained.stdout).expect("a row");
+    assert_eq!((drained.status.code(), &row["state"]), (Some(0), &"stopped".into()), "{row}");
+    nodes.end_in_order(0);
 }
 
 #[test]

@@ -16,9 +16,10 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 
 use crate::{
     Failure,
-    args::{Admin, Drain, Key, Repair, Scrub, Wide},
-    backup::{back_up, member},
+    args::{Admin, Key, Repair, Scrub, Wide},
+    backup::back_up,
     cluster::connect,
+    drain::drain,
     one_shot::term,
 };
 
@@ -60,7 +61,7 @@ pub(crate) async fn answer(question: Admin, console: Console) -> Result<(), Fail
         Admin::Scrub(scrub) => answer_scrub(scrub, console).await?,
         Admin::Key(key) => answer_key(key, console).await?,
         Admin::Backup(backup) => back_up(backup, console).await?,
-        Admin::Drain(drain) => answer_drain(drain, console).await?,
+        Admin::Drain(arguments) => drain(arguments, console).await?,
     }
     Ok(())
 }
@@ -158,14 +159,14 @@ async fn until_scrubbed(
 }
 
 /// What comes of `future`, if it comes in time.
-async fn within<T>(timeout: Option<Duration>, future: impl Future<Output = T>) -> Option<T> {
+pub(crate) async fn within<T>(timeout: Option<Duration>, future: impl Future<Output = T>) -> Option<T> {
     match timeout.and_then(|timeout| Instant::now().checked_add(timeout)) {
         Some(at) => timeout_at(at, future).await.ok(),
         None => Some(future.await),
     }
 }
 
-fn still_waiting(timeout: Option<Duration>, left: &str) -> Failure {
+pub(crate) fn still_waiting(timeout: Option<Duration>, left: &str) -> Failure {
     let timeout = duration_text(timeout.unwrap_or_default());
     Failure::request(format_args!("not within {timeout}: {left}"))
 }
@@ -192,19 +193,6 @@ async fn answer_key(arguments: Key, console: Console) -> Result<(), Failure> {
         }
     }
     all_answered(&answers)
-}
-
-async fn answer_drain(arguments: Drain, console: Console) -> Result<(), Failure> {
-    let client = connect(&arguments.cluster).await?;
-    let info = client.cluster_info().await.map_err(Failure::request)?;
-    let member = member(&info, &arguments.node)?;
-    let draining = client.drain(member.id).await.map_err(Failure::request)?;
-    let hints = match draining.hints {
-        0 => String::new(),
-        hints => format!("; it has {hints} hints to give to others first"),
-    };
-    console.note(format_args!("{} takes no requests any more and stops{hints}", member.name));
-    Ok(())
 }
 
 async fn all_tables(client: &Client) -> Result<Vec<Table>, Failure> {

@@ -257,7 +257,7 @@ pub(crate) enum Admin {
     Key(Key),
     /// Have nodes write a backup of what they hold, each on its own disk
     Backup(Backup),
-    /// Have a node stop in order: clients go to the others and lose nothing
+    /// Have a node stop in order, and wait until it has: clients go to the others and lose nothing
     Drain(Drain),
 }
 
@@ -319,6 +319,12 @@ pub(crate) struct Key {
 pub(crate) struct Drain {
     /// The node's name, or its id as in `n2`
     pub(crate) node: String,
+    /// Do not wait until it has stopped
+    #[arg(long)]
+    pub(crate) no_wait: bool,
+    /// How long to wait until it has stopped, as in `30s`; by default for as long as it takes
+    #[arg(long, value_name = "DURATION", value_parser = parse_duration, conflicts_with = "no_wait")]
+    pub(crate) timeout: Option<Duration>,
     #[command(flatten)]
     pub(crate) cluster: Cluster,
 }

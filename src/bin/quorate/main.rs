@@ -6,6 +6,7 @@ mod backup;
 mod bench;
 mod cluster;
 mod demo;
+mod drain;
 mod one_shot;
 mod pages;
 mod serve;

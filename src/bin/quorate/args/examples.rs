@@ -49,7 +49,9 @@ For status, nodes, ring and tables the first node of --connect that answers tell
 connections, and what gossip has brought it from the others. Ask another node to see the cluster with its eyes.
 For hints, repair, scrub and key every node is asked; if one does not answer the others' answers are printed, and
 the exit code is 2. A node that drains takes no requests any more, ends those under way, gives away the hints that it can
-and ends its process; if that is supervised, have the supervisor stop it instead, which does the same.
+and ends its process; if that is supervised, have the supervisor stop it instead, which does the same. `drain` waits
+until it serves nobody any more (exit code 0); the exit code is 2 if there is no such node, or it has not stopped
+within --timeout.
 
 Examples:
   quorate admin status --connect 10.0.0.1:7000 --certs ./certs
@@ -63,7 +65,8 @@ Examples:
   quorate admin key carts alice
   quorate admin backup nightly --all
   quorate admin backup before-upgrade --node n2 --rate 100MiB
-  quorate admin drain n2";
+  quorate admin drain n2
+  quorate admin drain n2 --timeout 30s --output json | jq -r '.[0].state'";
 
 pub(super) const BENCH_EXAMPLES: &str = "\
 Every answer is verified: it must be a value of its key, undamaged, and at QUORUM and ALL not older than what was
