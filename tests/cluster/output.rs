@@ -42,6 +42,7 @@ async fn every_field_that_is_printed_is_on_the_page_and_the_other_way_round() {
     selected_fields_stand_alone(&nodes);
     writes_are_named_by_the_time_they_were_made(&nodes);
 
+    let _ = checked(&nodes);
     nodes.kill(2);
     put(&registers, "k", "missed", Consistency::Quorum).await;
     page.until_told("quorate admin hints", || rows(&nodes.run(&json(&["admin", "hints"])), 2)).await;
@@ -53,6 +54,7 @@ async fn every_field_that_is_printed_is_on_the_page_and_the_other_way_round() {
     assert_eq!(page.untold(BACKUP), [""; 0]);
     page.hold_those_of_a_bench_in_vain(&nodes);
     page.hold_those_of_drains(&mut nodes);
+    assert_eq!(checked(&nodes), "failing", "one of three is left");
     let unasked: Vec<_> = page.sections.keys().filter(|section| !page.asked.contains(*section)).collect();
     assert!(unasked.is_empty(), "nothing was held against {unasked:?}");
     nodes.stop();
@@ -257,6 +259,21 @@ impl Page {
         let failed: Option<u64> = failed.sum();
         assert!(failed > Some(0) && failed == told["errors"].as_u64(), "{told}");
     }
+}
+
+/// The verdict, which the exit code says, too, when it is asked to.
+fn checked(nodes: &Nodes) -> String {
+    let done = nodes.run(&json(&["admin", "status", "--check"]));
+    let code = done.status.code().expect("an exit code");
+    let verdict = rows(&done, code).remove(0)["verdict"].as_str().expect("text").to_owned();
+    let expected = match &*verdict {
+        "well" => 0,
+        "degraded" => 2,
+        _ => 4,
+    };
+    assert_eq!(code, expected, "{verdict}");
+    assert_eq!(nodes.run(&["admin", "status"]).status.code(), Some(0), "it was not asked to");
+    verdict
 }
 
 /// What was selected and nothing else, but for the context of siblings; and a line each is the same as an array.

@@ -26,8 +26,8 @@ use crate::{
 pub(crate) async fn answer(question: Admin, console: Console) -> Result<(), Failure> {
     let described = async |client: &Client| client.nodes().await.map_err(Failure::request);
     match question {
-        Admin::Status(cluster) => {
-            let client = connect(&cluster).await?;
+        Admin::Status(status) => {
+            let client = connect(&status.cluster).await?;
             let described = described(&client).await?;
             // A minority may not know the newest tables; what it knows of itself is worth telling all the same.
             let tables = client.tables().await;
@@ -39,6 +39,9 @@ pub(crate) async fn answer(question: Admin, console: Console) -> Result<(), Fail
             }
             if let Err(error) = tables {
                 console.warn(format_args!("tables are left out: {error}"));
+            }
+            if status.check {
+                return judged(&overview);
             }
         }
         Admin::Nodes(Wide { wide, cluster }) => {
@@ -64,6 +67,16 @@ pub(crate) async fn answer(question: Admin, console: Console) -> Result<(), Fail
         Admin::Drain(arguments) => drain(arguments, console).await?,
     }
     Ok(())
+}
+
+/// The verdict as an exit code.
+fn judged(overview: &Overview) -> Result<(), Failure> {
+    let message = format!("the cluster is {}", overview.verdict());
+    match overview.verdict() {
+        "well" => Ok(()),
+        "failing" => Err(Failure { code: Failure::FAILING, ..Failure::request(message) }),
+        _ => Err(Failure::request(message)),
+    }
 }
 
 async fn answer_repair(repair: Repair, console: Console) -> Result<(), Failure> {

@@ -240,7 +240,7 @@ pub(crate) struct Pages {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Admin {
     /// One screen: how the cluster is, how many failures it still bears, and problems only
-    Status(Cluster),
+    Status(Status),
     /// Every node: what it says of itself, whom it cannot reach, and what the node asked holds of it
     Nodes(Wide),
     /// Every node's share of the keys, beside what its weight entitles it to
@@ -259,6 +259,15 @@ pub(crate) enum Admin {
     Backup(Backup),
     /// Have a node stop in order, and wait until it has: clients go to the others and lose nothing
     Drain(Drain),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Status {
+    /// End with exit code 2 if the cluster is degraded, and 4 if it is failing
+    #[arg(long)]
+    pub(crate) check: bool,
+    #[command(flatten)]
+    pub(crate) cluster: Cluster,
 }
 
 #[derive(Debug, Args)]

@@ -85,6 +85,8 @@ impl Failure {
     const NO_START: u8 = 1;
     const FAILED: u8 = 2;
     const BAD_USAGE: u8 = 3;
+    /// Some keys have no quorum, as `admin status --check` says.
+    const FAILING: u8 = 4;
 
     /// Could not connect or start.
     fn start(error: impl ToString) -> Self {
