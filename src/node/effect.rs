@@ -155,6 +155,8 @@ pub enum Observation {
         /// How long it took, in nanoseconds.
         nanos: u64,
     },
+    /// Replicas that were asked for digests disagreed: their states are asked for in a second round (rule Q6).
+    DigestMismatch,
     /// Replicas disagreed and a read brought them together.
     ReadRepair,
     /// Another replica was asked because the first was slow (rule Q9).

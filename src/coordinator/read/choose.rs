@@ -105,6 +105,7 @@ impl Read {
 
     /// Disagreement: asks all that can be reached for their states, before anything is decided (rule Q6).
     fn consult(&mut self, task: &mut Task, turn: &mut Turn<'_>) -> Result<Option<Conclusion>, Conflict> {
+        turn.effects.push(Effect::Observe(Observation::DigestMismatch));
         self.round += 1;
         let mut tracker = task.tracker(turn, task.plan.required);
         let here = self.replies.with_state();

@@ -28,6 +28,8 @@ struct Came {
     answered: bool,
     error: Option<RequestError>,
     alarms: Vec<Option<Tag>>,
+    /// How often digests were found to disagree.
+    mismatches: u32,
     /// Who was sent what.
     sent: Vec<(u32, State)>,
 }
@@ -90,6 +92,10 @@ impl Replicas {
             }
             Effect::Alarm(Alarm::TagConflict { tag, .. }) => {
                 came.alarms.push(tag);
+                None
+            }
+            Effect::Observe(Observation::DigestMismatch) => {
+                came.mismatches += 1;
                 None
             }
             _ => None,
@@ -195,5 +201,18 @@ fn a_comparison_finds_two_contents() {
         assert!(came.sent.contains(&(3, state("v"))), "{came:?}");
         let again = Replicas { send_states: false, ..replicas }.read(&mut node, Consistency::One);
         assert!(!again.answered, "it is not served here any more: {again:?}");
+    }
+}
+
+/// Once for each such read, however many replicas differ.
+#[test]
+fn reads_whose_digests_disagree_are_counted() {
+    let earlier = || State::Register(Register { tag: BESIDE, content: value("earlier") });
+    for (hold, mismatches) in
+        [([register("v"), register("v"), register("v")], 0), ([register("v"), earlier(), earlier()], 1)]
+    {
+        let mut node = node_with(TableKind::Register);
+        let came = replicas(hold).read(&mut node, Consistency::All);
+        assert_eq!((came.mismatches, came.alarms.len()), (mismatches, 0), "{came:?}");
     }
 }

@@ -92,6 +92,11 @@ pub(super) const METRICS: &[Metric] = &[
     ),
     counter("quorate_expired_total", &[], "requests that were dropped because nobody waited for them any more"),
     counter("quorate_hedges_total", &[], "replicas that were asked because others were slow"),
+    counter(
+        "quorate_read_digest_mismatches_total",
+        &[],
+        "reads whose replicas' digests disagreed, so that their states were asked for: a round more",
+    ),
     counter("quorate_read_repairs_total", &[], "reads that found replicas to differ and brought them together"),
     gauge("quorate_clients", &[], "clients that are connected"),
     // The clock.

@@ -87,6 +87,7 @@ impl Observer {
 fn observe(observation: Observation) {
     match observation {
         Observation::Request { .. } => {}
+        Observation::DigestMismatch => counter!("quorate_read_digest_mismatches_total").increment(1),
         Observation::ReadRepair => counter!("quorate_read_repairs_total").increment(1),
         Observation::Hedge => counter!("quorate_hedges_total").increment(1),
         Observation::Expired => counter!("quorate_expired_total").increment(1),
