@@ -10,6 +10,7 @@ use std::{
 
 use quorate_ring::Founder;
 use quorate_storage::State;
+use tracing_subscriber::EnvFilter;
 
 use super::{
     founders::{founder_text, parse_founders},
@@ -17,7 +18,7 @@ use super::{
     setting::{Field, SETTINGS, Setting},
 };
 use crate::{
-    runtime::{NetworkProfile, ProcessSettings},
+    runtime::{LogFormat, NetworkProfile, ProcessSettings},
     units::{bytes_text, duration_text, parse_bytes, parse_duration},
     wire::VALUE_BYTES_MAX,
 };
@@ -84,6 +85,7 @@ impl Draft {
             }
         }
         self.process.network = set.network;
+        (self.process.log, self.process.log_format) = (set.log, set.log_format);
     }
 
     /// Settles what follows from other settings and was not set.
@@ -168,6 +170,15 @@ impl Draft {
                 let named = NetworkProfile::named(&text);
                 self.process.network = named.ok_or_else(|| format!("'{text}' is neither `lan` nor `wan`"))?;
             }
+            "log" => {
+                check_filter(&text)?;
+                self.process.log = text;
+            }
+            "log_format" => {
+                let named = LogFormat::named(&text);
+                self.process.log_format =
+                    named.ok_or_else(|| format!("'{text}' is neither `text` nor `json`"))?;
+            }
             "admin_address" if text == OFF => self.admin_address = Some(None),
             "admin_address" => self.admin_address = Some(Some(address(&text)?)),
             _ => return Err("is no setting".to_owned()),
@@ -193,6 +204,8 @@ impl Draft {
             "tls.key" => path(&self.key),
             "preset" => Some(quoted(self.preset.name())),
             "network" => Some(quoted(self.process.network.name())),
+            "log" => Some(quoted(&self.process.log)),
+            "log_format" => Some(quoted(self.process.log_format.name())),
             "admin_address" => self.admin_address.map(|address| address.map_or_else(|| quoted(OFF), quoted)),
             _ => None,
         };
@@ -203,6 +216,19 @@ impl Draft {
 fn address(text: &str) -> Result<SocketAddr, String> {
     let usage = |_| format!("'{text}' is no address: write IP:PORT, like `0.0.0.0:7000` or `[::]:7000`");
     text.parse().map_err(usage)
+}
+
+/// A word that is neither a level nor a module would silence everything else: most likely it is a level with a slip.
+fn check_filter(text: &str) -> Result<(), String> {
+    const USAGE: &str = "write a level, and others for modules, like `info,quorate::requests=debug`";
+    let is_level =
+        |word: &str| ["error", "warn", "info", "debug", "trace", "off"].contains(&&*word.to_lowercase());
+    let is_known =
+        |word: &&str| is_level(word) || word.contains(['=', ':', '[', ']']) || word.starts_with("quorate");
+    match text.split(',').map(str::trim).find(|word| !word.is_empty() && !is_known(word)) {
+        Some(word) => Err(format!("'{word}' is no level of logs: {USAGE}")),
+        None => EnvFilter::try_new(text).map(drop).map_err(|error| format!("'{text}': {error}: {USAGE}")),
+    }
 }
 
 fn bytes_within(text: &str, range: &RangeInclusive<u64>) -> Result<u64, String> {

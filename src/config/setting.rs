@@ -194,6 +194,16 @@ pub(super) const SETTINGS: &[Setting] = &[
         more: "Too short and requests under way fail; longer than the supervisor waits and it is killed",
         field: Field::Duration(|p| &mut p.drain_timeout, ms(0)..=ms(600_000)),
     },
+    Setting::own(
+        "log",
+        "What is logged: a level (`error`, `warn`, `info`, `debug`, `trace`, `off`), and others for modules, as in `info,quorate::requests=debug`",
+        "Less than `warn` and nobody hears of what is wrong; `debug` of everything, or of requests under load, costs more than the requests",
+    ),
+    Setting::own(
+        "log_format",
+        "How the log is written: `text`, or `json` with an object a line",
+        "What collects logs must expect the same",
+    ),
 ];
 
 const MIB: u64 = 1 << 20;

@@ -29,7 +29,7 @@ pub use error::{RunError, StartError};
 pub use handle::{Await, NodeHandle};
 #[cfg(feature = "cli")]
 pub use serve::{ServeError, serve};
-pub use settings::{ClusterSettings, NetworkProfile, ProcessSettings, RunConfig};
+pub use settings::{ClusterSettings, LogFormat, NetworkProfile, ProcessSettings, RunConfig};
 
 #[cfg(test)]
 #[cfg(feature = "cli")]

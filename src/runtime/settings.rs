@@ -87,6 +87,35 @@ pub struct ProcessSettings {
     /// reaches it learns the names of nodes and tables and how busy they are, and needs no certificate for that: it
     /// belongs on loopback, or where only those who watch over the cluster come.
     pub admin_address: Option<SocketAddr>,
+    /// What the process of one node logs, in the words of `tracing-subscriber`'s `EnvFilter`: a level, and levels of modules.
+    /// Whoever runs nodes in a program of their own has a log of their own, which this is not about.
+    pub log: String,
+    /// How it is written.
+    pub log_format: LogFormat,
+}
+
+/// How a log is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// Lines for people.
+    Text,
+    /// A JSON object a line.
+    Json,
+}
+
+impl LogFormat {
+    /// Its name in a configuration.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Text => "text",
+            Self::Json => "json",
+        }
+    }
+
+    /// The format of that name.
+    pub fn named(name: &str) -> Option<Self> {
+        [Self::Text, Self::Json].into_iter().find(|format| format.name() == name)
+    }
 }
 
 /// How far apart the nodes of a cluster are.
@@ -169,6 +198,8 @@ impl Default for ProcessSettings {
             peer_keep_alive: Duration::from_millis(300),
             drain_timeout: Duration::from_secs(5),
             admin_address: None,
+            log: "info".to_owned(),
+            log_format: LogFormat::Text,
         }
     }
 }

@@ -37,6 +37,20 @@ async fn a_node_is_ready_once_it_serves_and_says_why_it_is_not() {
     nodes.stop();
 }
 
+/// For whatever collects logs.
+#[tokio::test]
+async fn a_log_is_objects_if_it_is_asked_to_be() {
+    let mut nodes = Nodes::prepare(tempfile::tempdir().expect("a directory"), 1);
+    let listen = nodes.listen().iter().map(ToString::to_string).collect();
+    nodes.begin(listen, "log_format = \"json\"\nlog = \"info\"\n");
+    until_ready(&nodes, 0).await;
+    nodes.end(0);
+    let log = nodes.log(0);
+    let lines: Vec<serde_json::Value> =
+        log.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|_| panic!("{line}"))).collect();
+    assert!(lines.iter().any(|line| line["message"] == "stopped" && line["level"] == "INFO"), "{log}");
+}
+
 #[tokio::test]
 async fn metrics_are_those_of_the_reference_and_say_what_happened() {
     let nodes = Nodes::start(3);

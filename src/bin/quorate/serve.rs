@@ -5,9 +5,10 @@ use std::path::Path;
 use quorate::{
     certs::{self, CertsError},
     config::{self, Overrides},
-    runtime,
+    runtime::{self, LogFormat},
     shell::Console,
 };
+use tracing_subscriber::EnvFilter;
 
 use crate::{
     Failure,
@@ -16,12 +17,12 @@ use crate::{
 
 pub(crate) async fn serve(arguments: Serve) -> Result<(), Failure> {
     let config = config::load(arguments.config.as_deref(), &arguments.overrides).map_err(Failure::usage)?;
-    let filter = tracing_subscriber::EnvFilter::try_from_env("QUORATE_LOG");
-    tracing_subscriber::fmt()
-        .with_env_filter(filter.unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info")))
-        .with_ansi(quorate::shell::stderr_has_color())
-        .with_writer(std::io::stderr)
-        .init();
+    let filter = EnvFilter::try_new(&config.process.log).map_err(Failure::usage)?;
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    match config.process.log_format {
+        LogFormat::Text => log.with_ansi(quorate::shell::stderr_has_color()).init(),
+        LogFormat::Json => log.json().flatten_event(true).init(),
+    }
     runtime::serve(config).await.map_err(Failure::start)
 }
 

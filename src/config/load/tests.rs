@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::*;
-use crate::certs;
+use crate::{certs, runtime::LogFormat};
 
 const FILE: &str = r#"
 cluster = "shop"
@@ -62,6 +62,29 @@ fn http_is_answered_on_loopback_at_the_same_port_unless_it_is_told_otherwise() {
     assert_eq!(admin("listen = \"[::1]:7009\""), address("[::1]:7009"));
     assert_eq!(admin("admin_address = \"10.0.0.1:9\""), address("10.0.0.1:9"));
     assert_eq!(admin("admin_address = \"off\""), None);
+}
+
+#[test]
+fn the_log_is_a_setting_and_a_filter_that_means_nothing_is_refused() {
+    let file = |settings: &str| FILE.replace("drain_timeout", &format!("{settings}\ndrain_timeout"));
+    let process = |settings: &str| {
+        let (_dir, path) = directory(&file(settings));
+        load(Some(&path), &Overrides::default()).unwrap().process
+    };
+    let usual = process("preset = \"small\"");
+    assert_eq!((&*usual.log, usual.log_format), ("info", LogFormat::Text));
+    let set = process("log = \"warn,quorate::requests=debug\"\nlog_format = \"json\"");
+    assert_eq!((&*set.log, set.log_format), ("warn,quorate::requests=debug", LogFormat::Json));
+    for (log, why) in [
+        ("inof", ":11: `log`: 'inof' is no level of logs: write a level"),
+        ("info,quorate=loud", ":11: `log`: 'info,quorate=loud': "),
+        ("info,quorate[", ":11: `log`: 'info,quorate[': "),
+    ] {
+        let wrong = mistakes(&file(&format!("log = \"{log}\"")));
+        assert!(wrong.contains(why), "{wrong}");
+    }
+    let wrong = mistakes(&file("log_format = \"xml\""));
+    assert!(wrong.contains(":11: `log_format`: 'xml' is neither `text` nor `json`"), "{wrong}");
 }
 
 #[test]
