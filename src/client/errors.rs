@@ -164,6 +164,20 @@ macro_rules! operation_error {
                 }
             }
 
+            /// Which error it is, in a word that stays the same: that of the node's [`Failure::kind`], or `no_answer`,
+            /// `unreachable`, `connection_lost`, `too_many_in_flight`, `unexpected_answer`, `unencodable`.
+            pub fn kind(&self) -> &'static str {
+                match self {
+                    Self::Failed { failure, .. } => failure.kind(),
+                    Self::TimedOut { .. } => "no_answer",
+                    Self::Unreachable { .. } => "unreachable",
+                    Self::ConnectionLost { .. } => "connection_lost",
+                    Self::TooManyInFlight { .. } => "too_many_in_flight",
+                    Self::UnexpectedAnswer { .. } => "unexpected_answer",
+                    $(Self::$also { .. } => "unencodable",)?
+                }
+            }
+
             /// What the node said, if it was a node that failed the request.
             pub fn failure(&self) -> Option<&Failure> {
                 match self {

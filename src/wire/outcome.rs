@@ -295,3 +295,33 @@ pub enum Failure {
     #[error("not supported: {0}")]
     Unsupported(String),
 }
+
+impl Failure {
+    /// Which of them it is, in a word that stays the same: for programs that count.
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::Unavailable { .. } => "unavailable",
+            Self::Timeout { .. } => "timeout",
+            Self::ReplicasFailed { .. } => "replicas_failed",
+            Self::Contended { .. } => "contended",
+            Self::TooManySiblings { .. } => "too_many_siblings",
+            Self::BadContext(_) => "bad_context",
+            Self::ClockAhead { .. } => "clock_ahead",
+            Self::VersionAhead { .. } => "version_ahead",
+            Self::NotAReplica => "not_a_replica",
+            Self::Recovering => "recovering",
+            Self::Behind => "behind",
+            Self::Overloaded { .. } => "overloaded",
+            Self::ShuttingDown => "shutting_down",
+            Self::UnknownTable { .. } => "unknown_table",
+            Self::TableExists { .. } => "table_exists",
+            Self::TableNotCreated { .. } => "table_not_created",
+            Self::TableNotChanged { .. } => "table_not_changed",
+            Self::NotInForce { .. } => "not_in_force",
+            Self::KeySize { .. } => "key_size",
+            Self::ValueTooLarge { .. } => "value_too_large",
+            Self::BadRequest(_) => "bad_request",
+            Self::Unsupported(_) => "unsupported",
+        }
+    }
+}

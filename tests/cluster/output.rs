@@ -255,8 +255,11 @@ impl Page {
         let told: Value = serde_json::from_slice(&done.stdout).expect("an object");
         self.hold("quorate bench", &told);
         assert!(told["p50_ms"].is_null() && told["uncorrected_p99_ms"].is_null(), "{told}");
-        let failed = told["errors_by_kind"].as_object().expect("an object").values().map(Value::as_u64);
-        let failed: Option<u64> = failed.sum();
+        let kinds = told["errors_by_kind"].as_object().expect("an object");
+        for kind in kinds.keys() {
+            assert!(include_str!("../../src/shell/OUTPUT.md").contains(&format!("`{kind}`")), "{kind}");
+        }
+        let failed: Option<u64> = kinds.values().map(Value::as_u64).sum();
         assert!(failed > Some(0) && failed == told["errors"].as_u64(), "{told}");
     }
 }

@@ -10,7 +10,7 @@ use std::{
 };
 
 use quorate::{
-    client::{Context, Cursor, Outcome, Read, TableHandle, WriteError, Written},
+    client::{Context, Cursor, Outcome, Read, ReadError, TableHandle, WriteError, Written},
     ring::Consistency,
 };
 use rand::{RngExt, rngs::StdRng};
@@ -191,7 +191,7 @@ impl Run {
         let mut tally = self.tally.borrow_mut();
         match done {
             Ok(()) => tally.done(operation, at, took),
-            Err(Ended::Failed(why)) => tally.failed(at, why),
+            Err(Ended::Failed(kind, why)) => tally.failed(at, kind, why),
             Err(Ended::Wrong(why)) => tally.wrong.push(why),
         }
     }
@@ -247,29 +247,35 @@ impl Run {
 
 /// How an operation ended if not well.
 enum Ended {
-    /// It says so itself.
-    Failed(String),
+    /// It says so itself: its kind, and the words.
+    Failed(&'static str, String),
     /// It brought what it must not.
     Wrong(String),
 }
 
-impl<E: std::error::Error> From<E> for Ended {
-    fn from(error: E) -> Self {
-        Self::Failed(kind_of(&error.to_string()))
+impl From<ReadError> for Ended {
+    fn from(error: ReadError) -> Self {
+        Self::Failed(error.kind(), words_of(&error.to_string()))
+    }
+}
+
+impl From<WriteError> for Ended {
+    fn from(error: WriteError) -> Self {
+        Self::Failed(error.kind(), words_of(&error.to_string()))
     }
 }
 
 /// What an error says, without what differs from one to the next.
-fn kind_of(error: &str) -> String {
-    let mut kind = String::new();
+fn words_of(error: &str) -> String {
+    let mut words = String::new();
     for c in error.chars() {
         match c {
-            '0'..='9' if kind.ends_with('#') => {}
-            '0'..='9' => kind.push('#'),
-            c => kind.push(c),
+            '0'..='9' if words.ends_with('#') => {}
+            '0'..='9' => words.push('#'),
+            c => words.push(c),
         }
     }
-    kind
+    words
 }
 
 /// Tells, while `length` lasts, which operations are due: from one number to before another. Timers of the runtime are
@@ -309,7 +315,7 @@ mod tests {
 
     #[test]
     fn errors_of_one_kind_count_together() {
-        assert_eq!(kind_of("node n12 asks for 40 ms"), "node n# asks for # ms");
+        assert_eq!(words_of("node n12 asks for 40 ms"), "node n# asks for # ms");
     }
 
     #[tokio::test]

@@ -187,7 +187,7 @@ mod tests {
         for n in 1..2_000 {
             tally.done(Operation::Read, Duration::from_millis(2 * n), Duration::from_micros(n * n));
         }
-        tally.failed(Duration::from_secs(1), "x".to_owned());
+        tally.failed(Duration::from_secs(1), "overloaded", "x".to_owned());
         let picture = draw("a run", &tally, &tally.all());
         let numbers = |path: &str| -> Vec<f64> {
             path.split(['M', 'L', ' '])

@@ -66,7 +66,7 @@ impl Report<'_> {
             (operation.name().to_owned(), figures)
         });
         object.insert("operations".to_owned(), kinds.collect::<serde_json::Map<_, _>>().into());
-        object.insert("errors_by_kind".to_owned(), json!(self.tally.errors));
+        object.insert("errors_by_kind".to_owned(), json!(self.tally.errors_by_kind()));
         object.into()
     }
 
@@ -172,7 +172,7 @@ impl Display for Report<'_> {
             memory,
         ];
         writeln!(f, "{}", parts.into_iter().flatten().collect::<Vec<_>>().join(", "))?;
-        for (error, count) in &self.tally.errors {
+        for ((_, error), count) in &self.tally.errors {
             writeln!(f, "failed {}: {error}", grouped(*count))?;
         }
         if self.tally.begun_late > LATE {

@@ -10,8 +10,8 @@ use super::workload::Operation;
 #[derive(Debug)]
 pub(super) struct Tally {
     operations: BTreeMap<Operation, Histogram<u64>>,
-    /// By what the error says, how many.
-    pub(super) errors: BTreeMap<String, u64>,
+    /// By kind, and by what the error says, how many.
+    pub(super) errors: BTreeMap<(&'static str, String), u64>,
     /// What reads brought that they must not.
     pub(super) wrong: Vec<String>,
     /// How many reads were judged.
@@ -68,11 +68,19 @@ impl Tally {
     }
 
     /// An operation failed.
-    pub(super) fn failed(&mut self, at: Duration, why: String) {
-        *self.errors.entry(why).or_default() += 1;
+    pub(super) fn failed(&mut self, at: Duration, kind: &'static str, why: String) {
+        *self.errors.entry((kind, why)).or_default() += 1;
         if let Some(slot) = self.slot_at(at) {
             slot.errors += 1;
         }
+    }
+
+    /// How many operations failed, by kind.
+    pub(super) fn errors_by_kind(&self) -> BTreeMap<&'static str, u64> {
+        self.errors.iter().fold(BTreeMap::new(), |mut kinds, ((kind, _), count)| {
+            *kinds.entry(*kind).or_default() += count;
+            kinds
+        })
     }
 
     /// Stretches of the time, and how long each is.
@@ -146,10 +154,13 @@ mod tests {
             tally.done(Operation::Read, Duration::from_millis(1_500), MILLISECOND * n);
         }
         tally.done(Operation::Write, Duration::from_secs(12), MILLISECOND);
-        tally.failed(Duration::from_secs(3), "overloaded".to_owned());
+        for why in ["retry after 1 ms", "retry after 2 ms"] {
+            tally.failed(Duration::from_secs(3), "overloaded", why.to_owned());
+        }
+        assert_eq!(tally.errors_by_kind(), BTreeMap::from([("overloaded", 2)]));
         assert_eq!(tally.count(), 101);
         let (slots, length) = tally.slots();
-        assert_eq!((slots[1].latencies.len(), slots[3].errors, length), (100, 1, Duration::from_secs(1)));
+        assert_eq!((slots[1].latencies.len(), slots[3].errors, length), (100, 2, Duration::from_secs(1)));
         assert_eq!(
             slots.iter().map(|slot| slot.latencies.len()).sum::<u64>(),
             100,
