@@ -43,12 +43,38 @@ pub(super) fn cluster(info: &ClusterInfo) -> Grid {
 
 /// What stands above the members.
 pub(super) fn headline(info: &ClusterInfo) -> String {
-    let ClusterInfo { cluster_name, layout, node, up, .. } = info;
+    let ClusterInfo { cluster_name, epoch, layout, node, up, .. } = info;
     format!(
-        "cluster '{cluster_name}' ({}) at {}: {} of {} nodes up, as {node} sees it",
+        "cluster '{cluster_name}' ({}) at {epoch}: {} of {} nodes up, as {node} sees it",
         layout.cluster,
-        layout.epoch,
         up.len(),
         layout.members.len(),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use quorate_ring::{Epoch, Founder, NodeId, Ring};
+
+    use super::*;
+    use crate::wire::PROTOCOL_VERSION;
+
+    /// The layout's epoch stays what it was when a member came or went last; tables come and go all the time.
+    #[test]
+    fn the_headline_says_which_map_the_node_goes_by() {
+        let founders = ["n1", "n2"].map(|name| Founder::new(name, format!("{name}:7000")));
+        let layout = Ring::found("shop", &founders).unwrap().layout().clone();
+        assert!(layout.epoch < Epoch(4));
+        let info = ClusterInfo {
+            protocol: PROTOCOL_VERSION,
+            cluster_name: "shop".to_owned(),
+            node: NodeId(1),
+            epoch: Epoch(4),
+            layout,
+            up: vec![NodeId(1)],
+            value_bytes_max: 1,
+        };
+        let said = headline(&info);
+        assert!(said.ends_with(" at e4: 1 of 2 nodes up, as n1 sees it"), "{said}");
+    }
 }
