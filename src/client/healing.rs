@@ -52,7 +52,12 @@ impl Client {
     /// What every node says of its hints, its comparisons with others, and its records. A node that does not answer within
     /// two seconds, or the client's timeout if that is shorter, is an error in its place.
     pub async fn healing(&self) -> FromEach<HealingDescribed> {
-        self.ask_healing(&DescribeHealing { agreements: true }.into()).await
+        self.healing_of(&self.session().members()).await
+    }
+
+    /// The same of these nodes alone.
+    pub async fn healing_of(&self, nodes: &[NodeId]) -> FromEach<HealingDescribed> {
+        self.ask_healing_of(nodes, &DescribeHealing { agreements: true }.into()).await
     }
 
     /// Has every node compare with all its peers now; each says how it stood before.
@@ -147,7 +152,11 @@ impl Client {
     }
 
     async fn ask_healing(&self, question: &ClientMessage) -> FromEach<HealingDescribed> {
-        self.ask_each(&self.session().members(), question, |answer| match answer {
+        self.ask_healing_of(&self.session().members(), question).await
+    }
+
+    async fn ask_healing_of(&self, nodes: &[NodeId], question: &ClientMessage) -> FromEach<HealingDescribed> {
+        self.ask_each(nodes, question, |answer| match answer {
             ClientMessage::HealingDescribed(described) => Some(described),
             _ => None,
         })

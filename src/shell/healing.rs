@@ -137,7 +137,10 @@ pub fn key(ring: &Ring, table: &Table, key: &Bytes, answers: &FromEach<ReplicaRe
                 row(what, None, Cell::Null);
                 continue;
             }
-            None => continue,
+            None => {
+                row("no_answer", None, Cell::Null);
+                continue;
+            }
         };
         match held {
             Held::Absent => row("nothing", None, Cell::Null),
@@ -266,6 +269,8 @@ mod tests {
         let none = BTreeMap::from([(*first, silent()), (*second, silent())]);
         let shown = raw(&key(&ring, &table, &bytes, &none));
         assert_eq!(shown.matches("no_answer").count(), 2, "{shown}");
+        let shown = raw(&key(&ring, &table, &bytes, &BTreeMap::new()));
+        assert_eq!(shown.matches("no_answer").count(), 2, "who was not asked has not answered: {shown}");
     }
 
     #[test]

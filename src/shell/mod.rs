@@ -34,7 +34,7 @@ pub use describe::tables;
 pub use error::ShellError;
 pub use healing::{agreements, hints, key, key_headline, key_in_short, parse_range, scrub};
 pub use interactive::run_interactive;
-pub use overview::{Overview, nodes, nodes_in_short, ring};
+pub use overview::{Overview, gone, nodes, nodes_in_short, ring};
 pub use restore::{BackupSet, RestoreOptions, restore};
 pub use script::{read_file, run_input, run_source};
 pub use session::{Flow, Session};

@@ -411,6 +411,15 @@ fn state(node: &NodeStatus) -> &'static str {
     }
 }
 
+/// Why a node is not there: it need not be asked, and says nothing.
+pub fn gone(node: &NodeStatus) -> Option<&'static str> {
+    match (node.verdict, node.connected) {
+        (Verdict::Dead, _) => Some("is down"),
+        (Verdict::Left, false) => Some("was stopped"),
+        _ => None,
+    }
+}
+
 /// Why a node is not all well, if it is not there at all, or hardly.
 fn absence(node: &NodeStatus) -> Option<&'static str> {
     match (node.verdict, node.connected) {

@@ -14,6 +14,7 @@ async fn a_node_is_ready_once_it_serves_and_says_why_it_is_not() {
         let live = nodes.http(node, "GET /livez").expect("an answer");
         assert!(live.starts_with("HTTP/1.1 200 ") && live.ends_with("\r\n\r\nalive\n"), "{live}");
     }
+    assert_eq!(nodes.admin("hints", 0), "no hints\n", "no frame around nothing");
     assert!(nodes.http(0, "GET /").expect("an answer").starts_with("HTTP/1.1 404 "));
     assert!(nodes.http(0, "POST /readyz").expect("an answer").starts_with("HTTP/1.1 405 "));
     let head = nodes.http(0, "HEAD /readyz").expect("an answer");

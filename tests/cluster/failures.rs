@@ -60,6 +60,13 @@ async fn a_killed_node_is_forgotten_within_two_seconds() {
     ] {
         assert!(status.contains(line), "{line} in {status}");
     }
+    // Whoever is known to be down is not asked, and all commands say it in the same words.
+    for question in ["hints", "repair", "scrub"] {
+        let done = nodes.admin_output(question, 1);
+        let says = String::from_utf8_lossy(&done.stderr);
+        assert_eq!(done.status.code(), Some(2), "{question}: {says}");
+        assert!(says.ends_with("not every node has answered: n3 is down\n"), "{question}: {says}");
+    }
     nodes.stop();
 }
 

@@ -21,6 +21,7 @@ use crate::{
     cluster::connect,
     drain::drain,
     one_shot::term,
+    presence::Presence,
 };
 
 pub(crate) async fn answer(question: Admin, console: Console) -> Result<(), Failure> {
@@ -56,9 +57,14 @@ pub(crate) async fn answer(question: Admin, console: Console) -> Result<(), Fail
         }
         Admin::Tables(cluster) => console.data(&tables(&all_tables(&connect(&cluster).await?).await?))?,
         Admin::Hints(cluster) => {
-            let answers = connect(&cluster).await?.healing().await;
-            console.data(&hints(&answers))?;
-            all_answered(&answers)?;
+            let client = connect(&cluster).await?;
+            let presence = Presence::of_all(&client).await?;
+            let answers = client.healing_of(&presence.there).await;
+            match hints(&answers) {
+                none if none.is_empty() && console.format().is_for_people() => console.text("no hints")?,
+                kept => console.data(&kept)?,
+            }
+            presence.all_answered(&answers)?;
         }
         Admin::Repair(repair) => answer_repair(repair, console).await?,
         Admin::Scrub(scrub) => answer_scrub(scrub, console).await?,
@@ -95,7 +101,8 @@ async fn answer_repair(repair: Repair, console: Console) -> Result<(), Failure> 
         }
     }
     let scope = Scope { table: table.map(|table| table.id), replicas: range };
-    let mut answers = client.healing().await;
+    let presence = Presence::of_all(&client).await?;
+    let mut answers = client.healing_of(&presence.there).await;
     if wait.now {
         let before = given(&answers);
         let mut progress = Progress::new(console);
@@ -103,22 +110,24 @@ async fn answer_repair(repair: Repair, console: Console) -> Result<(), Failure> 
         if within(wait.timeout, agreement).await.is_none() {
             return Err(still_waiting(wait.timeout, progress.last()));
         }
-        answers = client.healing().await;
+        answers = client.healing_of(&presence.there).await;
         console.note(format_args!(
             "every replica that was asked for holds what any held when this began; nodes gave each other {} records meanwhile",
             given(&answers).saturating_sub(before)
         ));
     }
     console.data(&agreements(&answers, &tables, &scope))?;
-    all_answered(&answers)
+    presence.all_answered(&answers)
 }
 
 async fn answer_scrub(arguments: Scrub, console: Console) -> Result<(), Failure> {
     let client = connect(&arguments.cluster).await?;
-    let mut answers = client.healing().await;
+    let presence = Presence::of_all(&client).await?;
+    let mut answers = client.healing_of(&presence.there).await;
     if arguments.wait.now {
+        presence.all_answered(&answers)?;
         let begun = client.scrub_now().await;
-        all_answered(&begun)?;
+        presence.all_answered(&begun)?;
         let mut progress = String::new();
         let scrubbed = until_scrubbed(&client, &begun, console, &mut progress);
         match within(arguments.wait.timeout, scrubbed).await {
@@ -127,7 +136,7 @@ async fn answer_scrub(arguments: Scrub, console: Console) -> Result<(), Failure>
         }
     }
     console.data(&scrub(&answers))?;
-    all_answered(&answers)
+    presence.all_answered(&answers)
 }
 
 /// Waits until each node has ended the round that it was asked for.
@@ -192,7 +201,8 @@ async fn answer_key(arguments: Key, console: Console) -> Result<(), Failure> {
     let info = client.cluster_info().await.map_err(Failure::request)?;
     let map = Ring::new(info.layout).map_err(Failure::request)?;
     let replicas = map.replicas_of_key(&bytes, table.replication);
-    let answers = client.replicas_of_key(table.id, bytes.clone(), replicas).await;
+    let presence = Presence::of(&client, replicas).await?;
+    let answers = client.replicas_of_key(table.id, bytes.clone(), &presence.there).await;
     let held = key(&map, table, &bytes, &answers);
     if console.format().is_for_people() && !arguments.wide {
         console.text(key_headline(&map, table, &bytes))?;
@@ -205,7 +215,7 @@ async fn answer_key(arguments: Key, console: Console) -> Result<(), Failure> {
             console.warn(format_args!("the record of {node} is damaged: {why}"));
         }
     }
-    all_answered(&answers)
+    presence.all_answered(&answers)
 }
 
 async fn all_tables(client: &Client) -> Result<Vec<Table>, Failure> {
@@ -219,17 +229,6 @@ fn named<'t>(tables: &'t [Table], name: &str) -> Result<&'t Table, Failure> {
 
 fn given(answers: &FromEach<HealingDescribed>) -> u64 {
     answers.values().flatten().map(|described| described.given).sum()
-}
-
-/// What was printed is not everything if somebody did not answer: scripts must not take it for that.
-fn all_answered<T>(answers: &FromEach<T>) -> Result<(), Failure> {
-    let silent =
-        answers.iter().filter_map(|(node, answer)| Some(format!("{node}: {}", answer.as_ref().err()?)));
-    let silent: Vec<_> = silent.collect();
-    if silent.is_empty() {
-        return Ok(());
-    }
-    Err(Failure::request(format_args!("not every node has answered: {}", silent.join("; "))))
 }
 
 const LOOK_EVERY: Duration = Duration::from_millis(500);

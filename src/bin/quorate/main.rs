@@ -9,6 +9,7 @@ mod demo;
 mod drain;
 mod one_shot;
 mod pages;
+mod presence;
 mod serve;
 
 use std::{io, process::ExitCode};

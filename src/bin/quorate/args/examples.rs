@@ -47,11 +47,11 @@ Examples:
 pub(super) const ADMIN_EXAMPLES: &str = "\
 For status, nodes, ring and tables the first node of --connect that answers tells what it knows: its own
 connections, and what gossip has brought it from the others. Ask another node to see the cluster with its eyes.
-For hints, repair, scrub and key every node is asked; if one does not answer the others' answers are printed, and
-the exit code is 2. A node that drains takes no requests any more, ends those under way, gives away the hints that it can
-and ends its process; if that is supervised, have the supervisor stop it instead, which does the same. `drain` waits
-until it serves nobody any more (exit code 0); the exit code is 2 if there is no such node, or it has not stopped
-within --timeout.
+For hints, repair, scrub and key every node is asked that the first one does not call down or stopped; if one is missing
+the others' answers are printed, and the exit code is 2. A node that drains takes no requests any more, ends those under
+way, gives away the hints that it can and ends its process; if that is supervised, have the supervisor stop it instead,
+which does the same. `drain` waits until it serves nobody any more (exit code 0); the exit code is 2 if there is no such
+node, or it has not stopped within --timeout.
 
 Examples:
   quorate admin status --connect 10.0.0.1:7000 --certs ./certs
