@@ -24,17 +24,30 @@ impl Gossip {
     /// Tells the news to a few members, and sets the time of the next telling if some is left.
     pub(super) fn spread(&mut self, now: Instant, sink: &mut dyn Sink) {
         self.is_spreading = false;
-        let members = self.members.pick(self.config.spread_fanout, &mut self.random, |_| true);
-        if members.is_empty() {
+        let mut audience = self.members.pick(self.config.spread_fanout, &mut self.random, |_| true);
+        if self.is_leaving() {
+            audience.extend(self.strangers(self.config.spread_fanout - audience.len()));
+        }
+        if audience.is_empty() {
             return; // the first member that appears starts it again
         }
-        for to in members {
+        for to in audience {
             if self.rumors.is_empty() {
                 return;
             }
             self.send(to, Message::News, sink);
         }
         self.arm_spread(now);
+    }
+
+    /// Up to `count` peers that were not heard of yet: they may have heard of this node all the same, or be told of it by others
+    /// who have.
+    fn strangers(&mut self, count: usize) -> Vec<NodeId> {
+        let is_strange = |node: &NodeId| self.members.find(*node).is_none();
+        let mut strangers: Vec<_> = self.absent.iter().copied().filter(is_strange).collect();
+        self.random.shuffle(&mut strangers);
+        strangers.truncate(count);
+        strangers
     }
 
     /// Makes something news.

@@ -225,6 +225,24 @@ fn leaving_alone_takes_no_time() {
     rig.gossip.validate();
 }
 
+/// Its process has just begun: its peers are connected, but not heard of.
+#[test]
+fn who_leaves_at_once_says_goodbye_to_its_peers() {
+    let peers = [NodeId(2), NodeId(3)];
+    let gossip = Gossip::new(Config::lan(), OWN, Life(1_000), 7, peers, Instant::ZERO).expect("a preset");
+    let mut rig = Rig { gossip, now: Instant::ZERO, effects: Vec::new() };
+    rig.gossip.handle(rig.now, Input::Leave, &mut rig.effects).expect("no bytes");
+    rig.wait(Duration::from_secs(10));
+    for peer in peers {
+        let goodbyes = rig.sent().iter().filter(|(to, packet)| *to == peer && packet.is_leaving).count();
+        assert!(goodbyes >= 2, "{peer} is told {goodbyes} times");
+    }
+    assert_eq!(rig.gossip.next_timer(), None);
+    let mut peer = Rig::new();
+    peer.hear_packet(7, &rig.sent()[0].1);
+    assert_eq!(peer.state(7), Some(MemberState::Left), "it was never heard of before");
+}
+
 #[test]
 fn a_forgotten_node_stays_forgotten() {
     let mut rig = Rig::with_members(3);

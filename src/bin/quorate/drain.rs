@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use quorate::{
-    client::{CatalogError, Client, ClusterInfo, Failure as Refusal},
+    client::{Client, ClusterInfo, Failure as Refusal},
     cql::render::{Cell, Grid},
     ring::{Member, NodeId},
     shell::Console,
@@ -78,7 +78,7 @@ impl Stage {
     }
 }
 
-/// Waits until another node has seen it go, or come back. If it is alone, until it does not answer.
+/// Waits until another node has seen it go, or come back. If none can tell, until it does not answer itself.
 async fn until_stopped(
     client: &Client,
     info: &ClusterInfo,
@@ -88,33 +88,38 @@ async fn until_stopped(
     let is_alone = info.layout.members.len() == 1;
     loop {
         let look_again = Instant::now() + LOOK_EVERY;
-        match timeout_at(Instant::now() + ANSWER_TIMEOUT, client.nodes()).await {
-            Ok(Ok(described)) => {
-                let status = status(&described, member.id);
-                let is_new = status.and_then(starts_of).zip(starts).is_some_and(|(now, before)| now > before);
-                match status {
-                    _ if is_new => return Ok(Stage::Restarted),
-                    Some(NodeStatus { verdict: Verdict::Left, connected: false, .. }) => {
-                        return Ok(Stage::Stopped);
-                    }
-                    Some(NodeStatus { verdict: Verdict::Dead, .. }) => {
-                        let why = format_args!("{} went down before it had stopped in order", member.name);
-                        return Err(Failure::request(why));
-                    }
-                    _ => {}
-                }
+        let status = match timeout_at(Instant::now() + ANSWER_TIMEOUT, client.nodes()).await {
+            Ok(Ok(described)) => status(&described, member.id).cloned(),
+            Ok(Err(_)) | Err(_) => None,
+        };
+        let is_new =
+            status.as_ref().and_then(starts_of).zip(starts).is_some_and(|(now, before)| now > before);
+        match status {
+            _ if is_new => return Ok(Stage::Restarted),
+            Some(NodeStatus { verdict: Verdict::Left, connected: false, .. }) => return Ok(Stage::Stopped),
+            Some(NodeStatus { verdict: Verdict::Dead, .. }) => {
+                let why = format_args!("{} went down before it had stopped in order", member.name);
+                return Err(Failure::request(why));
             }
-            Ok(Err(error)) if is_alone && !is_draining(&error) => return Ok(Stage::Stopped),
-            Err(_) if is_alone => return Ok(Stage::Stopped),
-            Ok(Err(_)) | Err(_) => {}
+            Some(NodeStatus { verdict: Verdict::Unheard, connected: false, .. })
+                if is_silent(client, member).await =>
+            {
+                return Ok(Stage::Stopped);
+            }
+            None if is_alone && is_silent(client, member).await => return Ok(Stage::Stopped),
+            _ => {}
         }
         sleep_until(look_again).await;
     }
 }
 
-/// Whether it is the node itself that answers.
-fn is_draining(error: &CatalogError) -> bool {
-    matches!(error.failure(), Some(Refusal::ShuttingDown))
+/// Whether the node itself does not answer: one that still drains refuses.
+async fn is_silent(client: &Client, member: &Member) -> bool {
+    match timeout_at(Instant::now() + ANSWER_TIMEOUT, client.nodes_seen_by(member.id)).await {
+        Ok(Ok(_)) => false,
+        Ok(Err(error)) => !matches!(error.failure(), Some(Refusal::ShuttingDown)),
+        Err(_) => true,
+    }
 }
 
 fn status(described: &NodesDescribed, node: NodeId) -> Option<&NodeStatus> {

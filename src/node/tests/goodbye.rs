@@ -59,9 +59,11 @@ fn a_node_has_said_goodbye_once_it_was_told_so_often_that_losses_do_not_matter()
     assert_eq!(peer.state(NodeId(1)), Some(MemberState::Left));
 }
 
+/// It is connected to its peers, but gossip has not heard of them.
 #[test]
-fn a_node_that_knows_nobody_has_nobody_to_say_goodbye_to() {
+fn a_node_that_has_just_begun_says_goodbye_too() {
     let mut node = node();
-    handle(&mut node, Input::Drain);
-    assert!(node.has_said_goodbye());
+    let told = handle(&mut node, Input::Drain);
+    assert!(!node.has_said_goodbye());
+    assert_eq!((datagrams_to(2, told.clone()).len(), datagrams_to(3, told).len()), (1, 1));
 }
