@@ -18,6 +18,8 @@ pub enum CqlErrorKind {
     Syntax,
     /// The text is a statement of the language that this version does not carry out.
     Unsupported,
+    /// The statement is about a table that there is not.
+    UnknownTable,
 }
 
 /// Why a text was refused, and where.
@@ -40,6 +42,13 @@ impl CqlError {
 
     pub(super) fn unsupported(feature: impl Into<String>, span: Span) -> Self {
         Self { kind: CqlErrorKind::Unsupported, message: feature.into(), span, hint: None }
+    }
+
+    /// The error of a statement that names the table at `span`, which there is not.
+    #[cfg(feature = "cli")]
+    pub(crate) fn unknown_table(message: impl Into<String>, span: Span, hint: impl Into<String>) -> Self {
+        let (message, hint) = (message.into(), Some(hint.into()));
+        Self { kind: CqlErrorKind::UnknownTable, message, span, hint }
     }
 
     pub(super) fn with_hint(self, hint: impl Into<String>) -> Self {
@@ -89,6 +98,7 @@ impl fmt::Display for CqlError {
         match self.kind {
             CqlErrorKind::Syntax => write!(f, "syntax error: {}", self.message),
             CqlErrorKind::Unsupported => write!(f, "not supported yet: {}", self.message),
+            CqlErrorKind::UnknownTable => f.write_str(&self.message),
         }
     }
 }

@@ -5,7 +5,9 @@ mod clauses;
 mod options;
 mod statements;
 
-pub use self::assist::{Class, Expected, Highlight, expected, highlights, is_complete, open_text};
+pub use self::assist::{
+    Class, Expected, Highlight, expected, highlights, is_complete, open_text, table_span,
+};
 
 use quorate_ring::{Consistency, Table};
 
@@ -69,12 +71,21 @@ struct Parser<'s> {
     expected: Vec<Expected>,
     /// Words that were taken for their meaning, not as names.
     keywords: Vec<Span>,
+    /// Where tables are named that there are to be.
+    tables: Vec<Span>,
 }
 
 impl<'s> Parser<'s> {
     fn new(source: &'s str) -> Self {
-        let (expected, keywords) = (Vec::new(), Vec::new());
-        Self { lexer: Lexer::new(source), peeked: None, end: 0, positional: 0, expected, keywords }
+        Self {
+            lexer: Lexer::new(source),
+            peeked: None,
+            end: 0,
+            positional: 0,
+            expected: Vec::new(),
+            keywords: Vec::new(),
+            tables: Vec::new(),
+        }
     }
 
     fn next_statement(&mut self) -> Result<Option<(Statement, Span)>, CqlError> {
@@ -202,6 +213,8 @@ impl<'s> Parser<'s> {
     /// A table's name, in lower case.
     fn table(&mut self) -> Result<String, CqlError> {
         self.expects(&[Expected::Table])?;
+        let span = self.peek()?.span;
+        self.tables.push(span);
         self.new_table()
     }
 

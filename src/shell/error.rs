@@ -6,6 +6,7 @@ use crate::{
     client::{CatalogError, ChangeTableError, CreateTableError, ReadError, WriteError},
     cql::PlanError,
     units::duration_text,
+    wire::{Failure, Outcome},
 };
 
 /// Why a statement failed.
@@ -91,6 +92,24 @@ pub enum ShellError {
     /// Standard output or input is gone.
     #[error("{0}")]
     Console(#[from] io::Error),
+}
+
+impl ShellError {
+    /// The table's name, if there is none of it and so nothing was done, and what is said of the outcome.
+    pub(super) fn unknown_table(&self) -> Option<(&str, &'static str)> {
+        const NOT_APPLIED: &str = " (not applied)";
+        let (failure, outcome, said) = match self {
+            Self::Read { error, .. } => (error.failure(), error.outcome(), ""),
+            Self::Write { error, .. } => (error.failure(), error.outcome(), NOT_APPLIED),
+            Self::ChangeTable(error) => (error.failure(), error.outcome(), NOT_APPLIED),
+            Self::Catalog(error) => (error.failure(), error.outcome(), ""),
+            _ => return None,
+        };
+        match failure {
+            Some(Failure::UnknownTable { name }) if outcome == Outcome::NotApplied => Some((name, said)),
+            _ => None,
+        }
+    }
 }
 
 impl From<ReadError> for ShellError {

@@ -26,6 +26,7 @@ mod scan;
 mod script;
 mod session;
 mod trace;
+mod unknown_table;
 mod wait;
 
 pub use answer::Answer;
@@ -39,4 +40,5 @@ pub use restore::{BackupSet, RestoreOptions, restore};
 pub use script::{read_file, run_input, run_source};
 pub use session::{Flow, Session};
 pub use trace::receipt_text;
+pub use unknown_table::unknown_table;
 pub use wait::Progress;

@@ -8,7 +8,7 @@ use std::{
     path::Path,
 };
 
-use super::{Flow, Session, ShellError};
+use super::{Flow, Session, ShellError, unknown_table::pointed_out};
 use crate::cql::{Script, is_complete};
 
 /// Carries out the statements of `source`. Those before an error are done.
@@ -57,9 +57,11 @@ pub(super) async fn run_chunk(
     first_line: usize,
 ) -> Result<Flow, ShellError> {
     for parsed in Script::new(chunk) {
-        let (statement, _) = parsed.map_err(|error| ShellError::Cql(error.render(chunk, first_line)))?;
-        if session.execute(statement).await? == Flow::Exit {
-            return Ok(Flow::Exit);
+        let (statement, span) = parsed.map_err(|error| ShellError::Cql(error.render(chunk, first_line)))?;
+        match session.execute(statement).await {
+            Ok(Flow::Continue) => {}
+            Ok(Flow::Exit) => return Ok(Flow::Exit),
+            Err(error) => return Err(pointed_out(error, session, (chunk, span), first_line).await),
         }
     }
     Ok(Flow::Continue)

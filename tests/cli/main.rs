@@ -361,6 +361,12 @@ fn a_node_serves_shells_and_one_shot_commands() {
     assert_eq!(outcome(&at(&["get", "t", "k", "--output", "json"])), (0, "[]\n", ""));
     one_shots_resolve_concurrent_values(&at);
     assert_eq!(at(&["get", "nothing", "k"]).status.code(), Some(2));
+    for misspelt in
+        [&["get", "tt", "k"][..], &["put", "tt", "k", "v"], &["del", "tt", "k"], &["admin", "key", "tt", "k"]]
+    {
+        let says = "error: unknown table 'tt'; did you mean t?\n";
+        assert_eq!(outcome(&at(misspelt)), (2, "", says), "{misspelt:?}");
+    }
     assert_eq!(at(&["get", "t", "k", "--consistency", "most"]).status.code(), Some(3));
     node.stop();
     assert_eq!(at(&["get", "t", "k"]).status.code(), Some(1));

@@ -144,6 +144,32 @@ fn a_mistake_has_carets_below_it_in_the_line_where_it_is() {
 }
 
 #[test]
+fn a_table_that_there_is_not_has_carets_below_it_and_the_one_that_may_be_meant() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut terminal = Terminal::with_shell(dir.path(), &[]);
+    terminal.asks(&format!("{}\r", CREATE.replace(" t ", " carts ")), "table carts created");
+    for (typed, shown) in [
+        (
+            "SELECT * FROM crats;",
+            "unknown table 'crats' at line 1, column 15:\r\n    SELECT * FROM crats;\r\n                  ^^^^^\r\n\
+             did you mean carts? DESCRIBE TABLES lists them all\r\n",
+        ),
+        (
+            "HELP; DROP TABLE\r cart;",
+            "unknown table 'cart' (not applied) at line 2, column 2:\r\n     cart;\r\n     ^^^^\r\ndid you mean carts?",
+        ),
+        (
+            "DESCRIBE TABLE banana",
+            "    DESCRIBE TABLE banana\r\n                   ^^^^^^\r\nDESCRIBE TABLES lists them\r\n",
+        ),
+    ] {
+        terminal.asks(&format!("{typed}\r"), shown);
+    }
+    terminal.types("EXIT\r");
+    terminal.ends();
+}
+
+#[test]
 fn long_answers_are_given_page_by_page() {
     let dir = tempfile::tempdir().unwrap();
     fs::write(dir.path().join("rows.csv"), (0..25).map(|i| format!("row{i},v\n")).collect::<String>())

@@ -7,7 +7,7 @@ use quorate::{
     ring::{Ring, Table},
     shell::{
         Console, Overview, Progress, agreements, hints, key, key_headline, key_in_short, nodes,
-        nodes_in_short, ring, scrub, tables,
+        nodes_in_short, ring, scrub, tables, unknown_table,
     },
     units::duration_text,
     wire::{Held, ReplicaRead},
@@ -224,7 +224,7 @@ async fn all_tables(client: &Client) -> Result<Vec<Table>, Failure> {
 
 fn named<'t>(tables: &'t [Table], name: &str) -> Result<&'t Table, Failure> {
     let found = tables.iter().find(|table| table.name == name);
-    found.ok_or_else(|| Failure::request(format_args!("there is no table {name}")))
+    found.ok_or_else(|| Failure::request(unknown_table(name, tables)))
 }
 
 fn given(answers: &FromEach<HealingDescribed>) -> u64 {

@@ -4,10 +4,10 @@ use std::io::{self, IsTerminal, Read};
 
 use bytes::Bytes;
 use quorate::{
-    client::{CatalogError, Client, CompareAndSet, Expected, New, TableHandle},
+    client::{Client, CompareAndSet, Expected, New, TableHandle},
     cql::{Column, Term},
-    shell::{Answer, Console, receipt_text},
-    wire::Receipt,
+    shell::{Answer, Console, receipt_text, unknown_table},
+    wire::{Failure::UnknownTable, Receipt},
 };
 
 use crate::{
@@ -133,7 +133,15 @@ fn applied(receipt: &Receipt, console: Console) {
 }
 
 async fn table(client: &Client, name: &str) -> Result<TableHandle, Failure> {
-    client.table(name).await.map_err(|error: CatalogError| Failure::request(error))
+    let error = match client.table(name).await {
+        Ok(table) => return Ok(table),
+        Err(error) => error,
+    };
+    if !matches!(error.failure(), Some(UnknownTable { .. })) {
+        return Err(Failure::request(error));
+    }
+    let tables = client.tables().await.map_err(Failure::request)?;
+    Err(Failure::request(unknown_table(name, &tables)))
 }
 
 /// A key or value of the command line: text, or bytes as `0x..`.

@@ -86,6 +86,13 @@ pub fn open_text(source: &str) -> Option<usize> {
     }
 }
 
+/// Where the first statement of `source` names its table, if it is about one that there is to be.
+pub fn table_span(source: &str) -> Option<Span> {
+    let mut parser = Parser::new(source);
+    parser.next_statement().ok()?;
+    parser.tables.first().copied()
+}
+
 /// Whether what begins so goes on until there is a `;`.
 fn takes_more_lines(first: &TokenKind) -> bool {
     let TokenKind::Word(word) = first else { return false };
@@ -295,6 +302,29 @@ mod tests {
         assert_eq!(open_text("/* 'a"), None);
         assert_eq!(open_text("-- 'a"), None);
         assert_eq!(open_text("} 'a"), None, "after a mistake nothing is told");
+    }
+
+    #[test]
+    fn a_statement_tells_where_it_names_its_table() {
+        for marked in [
+            "SELECT * FROM |from WHERE key = 'from'",
+            " DELETE FROM |from WHERE key = 'a'",
+            "INSERT INTO |from (key, value) VALUES ('from', 'b')",
+            "UPDATE |from SET value = 'a' WHERE key = 'b'",
+            "DESCRIBE TABLE |from",
+            "TRUNCATE TABLE |from; SELECT * FROM other",
+            "DROP TABLE IF EXISTS |from",
+            "COPY |from FROM 'from'",
+        ] {
+            let at = marked.find('|').expect("marked");
+            assert_eq!(
+                table_span(&marked.replace('|', "")),
+                Some(Span { start: at, end: at + 4 }),
+                "{marked}"
+            );
+        }
+        assert_eq!(table_span("CREATE TABLE t (key TEXT PRIMARY KEY, value BLOB)"), None, "a new one");
+        assert_eq!((table_span("HELP"), table_span("")), (None, None));
     }
 
     fn classes(source: &str) -> Vec<(&str, Class)> {
