@@ -57,12 +57,12 @@ pub(super) async fn copy_from(
         written: 0,
     };
     let mut saved_at = Instant::now();
-    let bar = progress_bar(bytes);
+    let bar = progress_bar(bytes, rows.position());
     let mut stopped = false;
     while let Some(row) = rows.next().map_err(fail)? {
         if row.place.line % PROGRESS_EVERY == 0 {
             bar.set_position(rows.position());
-            bar.set_message(format!("{} rows, {} rejected", copy.written, copy.rejects.count()));
+            bar.set_message(copy.progress_text(bar.elapsed()));
         }
         match row.content {
             Ok((key, value)) => copy.put(row.place, key, value, options.in_flight).await?,
@@ -79,6 +79,7 @@ pub(super) async fn copy_from(
         }
     }
     while copy.settle_one().await? {}
+    let took = bar.elapsed();
     bar.finish_and_clear();
     match stopped {
         true => progress.save(&rows.place())?,
@@ -89,7 +90,7 @@ pub(super) async fn copy_from(
     if rejected > 0 {
         return Err(ShellError::CopyRejected { written, rejected, stopped, rejects });
     }
-    console.note(format_args!("COPY wrote {written} rows"));
+    console.note(format_args!("COPY wrote {written} rows in {:.1} s", took.as_secs_f64()));
     Ok(())
 }
 
@@ -208,6 +209,12 @@ impl Copy {
         Ok(true)
     }
 
+    /// What was done in the time since this run began.
+    fn progress_text(&self, took: Duration) -> String {
+        let per_second = self.written as f64 / took.as_secs_f64().max(SHORTEST_S);
+        format!("{} rows, {per_second:.0} a second, {} rejected", self.written, self.rejects.count())
+    }
+
     fn reject(
         &mut self,
         line: u64,
@@ -305,17 +312,25 @@ impl<R: io::Read + Seek> Rows<R> {
     }
 }
 
+/// How much of so many bytes is done, the first `from` of them by an earlier run: the time left is judged by this run alone.
 /// Shown on a terminal only.
-pub(super) fn progress_bar(bytes: u64) -> ProgressBar {
+pub(super) fn progress_bar(bytes: u64, from: u64) -> ProgressBar {
     let bar = ProgressBar::new(bytes);
-    if let Ok(style) = ProgressStyle::with_template("{bar:30} {percent}% {msg} {elapsed}, {eta} left") {
+    if let Ok(style) = ProgressStyle::with_template("{bar:16} {percent}% {msg} {elapsed}, {eta} left") {
         bar.set_style(style);
+    }
+    if from > 0 {
+        bar.set_position(from);
+        bar.tick();
+        bar.reset_eta();
     }
     bar
 }
 
 const REJECTS_HEADER: &[&str] = &["line", "key", "value", "reason"];
 const PROGRESS_EVERY: u64 = 64;
+/// Nothing is measured in less.
+const SHORTEST_S: f64 = 1e-3;
 const SAVED_EVERY: Duration = Duration::from_secs(1);
 
 #[cfg(test)]
@@ -325,6 +340,17 @@ mod tests {
     fn rows(text: &str, options: &[CopyOption]) -> Result<Vec<Row>, String> {
         let mut rows = Rows::open(text.as_bytes(), &Options::new(options))?;
         std::iter::from_fn(|| rows.next().transpose()).collect()
+    }
+
+    #[test]
+    fn the_time_left_is_judged_by_what_this_run_did() {
+        let bar = progress_bar(100, 45);
+        assert_eq!(bar.position(), 45);
+        // A slower machine makes the time left longer.
+        std::thread::sleep(Duration::from_millis(20));
+        bar.set_position(46);
+        bar.tick();
+        assert!(bar.eta() > Duration::from_millis(20 * 54 / 2), "{:?} for 54 of 1 each", bar.eta());
     }
 
     #[test]

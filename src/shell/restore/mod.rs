@@ -241,7 +241,7 @@ impl Run<'_> {
         progress: &ProgressFile<Scope>,
     ) -> Result<bool, ShellError> {
         let mut rows = backups.read()?;
-        let bar = progress_bar(backups.bytes());
+        let bar = progress_bar(backups.bytes(), 0);
         let mut saved_at = clock::now();
         let (mut at, mut passed) = (from.clone(), 0_u64);
         while self.rejects.count() < self.options.errors_max {

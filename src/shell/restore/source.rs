@@ -193,7 +193,7 @@ fn reader(directory: &Path) -> Result<BackupReader<BufReader<File>>, BackupError
 }
 
 fn verify_data(directory: &Path, manifest: &BackupManifest) -> Result<(), BackupError> {
-    let bar = progress_bar(manifest.data.bytes);
+    let bar = progress_bar(manifest.data.bytes, 0);
     bar.set_message("verified");
     let mut reader = reader(directory)?;
     while reader.next()?.is_some() {
