@@ -28,6 +28,7 @@ pub use error::{CqlError, CqlErrorKind, Span};
 pub use execute::{Answer, Execute, ExecuteError, OtherAnswer, PrepareError, Prepared};
 pub use parameters::{ParameterValue, Parameters};
 pub use parser::{
-    Class, Expected, Highlight, Script, expected, highlights, is_complete, open_text, parse_one, table_span,
+    Class, Expected, Highlight, Open, Script, expected, highlights, is_complete, left_open, open_text,
+    parse_one, table_span,
 };
 pub use plan::{NewTable, Plan, PlanError, Writing, plan};

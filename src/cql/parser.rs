@@ -6,7 +6,7 @@ mod options;
 mod statements;
 
 pub use self::assist::{
-    Class, Expected, Highlight, expected, highlights, is_complete, open_text, table_span,
+    Class, Expected, Highlight, Open, expected, highlights, is_complete, left_open, open_text, table_span,
 };
 
 use quorate_ring::{Consistency, Table};

@@ -1,4 +1,4 @@
-//! Help while a statement is typed: completion, colours, what may come next, and lines that go on until it is whole.
+//! Help while a statement is typed, line by line: completion, colours, and what may come next.
 
 use std::{
     borrow::Cow,
@@ -10,11 +10,11 @@ use rustyline::{
     completion::{Completer, Pair},
     highlight::{CmdKind, Highlighter},
     hint::{Hinter, HistoryHinter},
-    validate::{ValidationContext, ValidationResult, Validator},
+    validate::Validator,
 };
 
 use super::file_names::files;
-use crate::cql::{Class, Expected, expected, highlights, is_complete, open_text};
+use crate::cql::{Class, Expected, Span, expected, highlights, open_text};
 
 /// Names of tables, as they were heard of last.
 pub(super) type TableNames = Arc<Mutex<Vec<String>>>;
@@ -22,6 +22,8 @@ pub(super) type TableNames = Arc<Mutex<Vec<String>>>;
 /// What the line editor asks.
 pub(super) struct Assistant {
     tables: TableNames,
+    /// The lines before the one that is typed, if that goes on with a statement.
+    begun: String,
     /// Without colours a hint could not be told from what was typed.
     has_color: bool,
     history: HistoryHinter,
@@ -29,7 +31,12 @@ pub(super) struct Assistant {
 
 impl Assistant {
     pub(super) fn new(tables: TableNames, has_color: bool) -> Self {
-        Self { tables, has_color, history: HistoryHinter::new() }
+        Self { tables, begun: String::new(), has_color, history: HistoryHinter::new() }
+    }
+
+    /// What is typed next goes on after these lines.
+    pub(super) fn goes_on_after(&mut self, begun: &str) {
+        begun.clone_into(&mut self.begun);
     }
 
     /// What `begun` may become after `before`, but for the names of files.
@@ -104,8 +111,12 @@ impl Completer for Assistant {
     type Candidate = Pair;
 
     fn complete(&self, line: &str, pos: usize, _: &Context<'_>) -> Result<(usize, Vec<Pair>)> {
-        let begins = word_begins(&line[..pos]);
-        let (before, begun) = line[..pos].split_at(begins);
+        let typed = format!("{}{}", self.begun, &line[..pos]);
+        let Some(begins) = word_begins(&typed).checked_sub(self.begun.len()) else {
+            // It begins in an earlier line, which stays as it is.
+            return Ok((pos, Vec::new()));
+        };
+        let (before, begun) = typed.split_at(self.begun.len() + begins);
         let mut candidates = self.candidates(before, begun);
         if (begun.is_empty() || begun.starts_with('\'')) && expected(before).contains(&Expected::File) {
             candidates.extend(files(begun).into_iter().map(|name| (Expected::File, name)));
@@ -139,7 +150,9 @@ impl Hinter for Assistant {
         if !self.has_color || pos < line.len() || line.trim().is_empty() {
             return None;
         }
-        self.history.hint(line, pos, ctx).or_else(|| self.what_must_follow(line))
+        // Statements of the history begin where a statement does.
+        let earlier = if self.begun.is_empty() { self.history.hint(line, pos, ctx) } else { None };
+        earlier.or_else(|| self.what_must_follow(&format!("{}{line}", self.begun)))
     }
 }
 
@@ -148,10 +161,12 @@ impl Highlighter for Assistant {
         if !self.has_color {
             return Cow::Borrowed(line);
         }
-        let (mut out, mut end) = (String::with_capacity(line.len() * 2), 0);
-        for highlight in highlights(line) {
-            let span = highlight.span;
-            if span.start < end {
+        let whole = format!("{}{line}", self.begun);
+        let (mut out, mut end) = (String::with_capacity(line.len() * 2), self.begun.len());
+        for highlight in highlights(&whole) {
+            let start = highlight.span.start.max(self.begun.len());
+            let span = Span { start, ..highlight.span };
+            if span.start < end || span.end <= span.start {
                 continue;
             }
             let color = match highlight.class {
@@ -160,10 +175,10 @@ impl Highlighter for Assistant {
                 Class::Number => CYAN,
                 Class::Comment => DIM,
             };
-            out.extend([&line[end..span.start], color, &line[span.start..span.end], PLAIN]);
+            out.extend([&whole[end..span.start], color, &whole[span.start..span.end], PLAIN]);
             end = span.end;
         }
-        out.push_str(&line[end..]);
+        out.push_str(&whole[end..]);
         Cow::Owned(out)
     }
 
@@ -176,14 +191,8 @@ impl Highlighter for Assistant {
     }
 }
 
-impl Validator for Assistant {
-    fn validate(&self, ctx: &mut ValidationContext<'_>) -> Result<ValidationResult> {
-        Ok(match is_complete(ctx.input()) {
-            true => ValidationResult::Valid(None),
-            false => ValidationResult::Incomplete,
-        })
-    }
-}
+/// Every line is taken as it is: whoever reads lines sees what is still open.
+impl Validator for Assistant {}
 
 impl Helper for Assistant {}
 
@@ -298,6 +307,28 @@ mod tests {
         assert_eq!(hint("SELECT * FROM carts WH").as_deref(), Some("ERE key"));
         assert_eq!(hint("INSERT I").as_deref(), Some("NTO"));
         assert_eq!(hint("SELECT * FROM carts "), None);
+    }
+
+    #[test]
+    fn a_line_that_goes_on_is_helped_with_as_a_part_of_the_whole() {
+        let after = |begun: &str| {
+            let mut assistant = assistant();
+            assistant.goes_on_after(begun);
+            assistant
+        };
+        let history = rustyline::history::MemHistory::new();
+        let completed = |begun: &str, typed: &str| {
+            let context = Context::new(&history);
+            let (begins, pairs) =
+                after(begun).complete(typed, typed.len(), &context).expect("no terminal is asked");
+            pairs.into_iter().map(|pair| typed[..begins].to_owned() + &pair.replacement).collect::<Vec<_>>()
+        };
+        assert_eq!(completed("SELECT *\n", "  FR"), ["  FROM "]);
+        assert_eq!(completed("SELECT * FROM\n", "ca"), ["carts ", "cats "]);
+        assert_eq!(completed("SOURCE 'a\n", "b"), [""; 0], "the text begins above");
+        assert_eq!(after("SELECT *\n").what_must_follow("SELECT *\nFR").as_deref(), Some("OM"));
+        let select = after("SELECT * FROM carts WHERE key = 'it''s\n");
+        assert_eq!(select.highlight("é' USING", 0), "\u{1b}[32mé'\u{1b}[0m \u{1b}[1;34mUSING\u{1b}[0m");
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 /// The statements and commands, with examples.
 pub(super) const HELP: &str = "\
-Statements end with ';'. Keys and values are texts in single quotes, 'it''s', or blobs, 0x00ff.
+Statements end with ';', on whichever line; Ctrl-C gives one up. Keys and values are texts in single quotes, 'it''s', or blobs, 0x00ff.
 
   CREATE TABLE [IF NOT EXISTS] carts (key TEXT PRIMARY KEY, value BLOB)
       [WITH kind = 'siblings' AND replication = 3

@@ -16,6 +16,7 @@ use super::{
     editor::{Assistant, TableNames},
     script::run_chunk,
 };
+use crate::cql::{Open, SessionLevel, left_open};
 
 /// Reads statements from the terminal until EXIT or the end of input. Errors are shown and forgotten; Ctrl-C
 /// gives up the statement that is being written or carried out.
@@ -33,16 +34,26 @@ pub async fn run_interactive(session: &mut Session) -> Result<(), ShellError> {
         let _ = editor.load_history(file);
     }
     session.console().note("HELP lists the statements, EXIT leaves.");
+    let mut chunk = String::new();
     loop {
         let learning = learn_tables(session, &tables);
-        let prompt = format!("quorate:{}> ", session.level().to_string().to_lowercase());
+        let prompt = prompt(session.level(), left_open(&chunk));
+        if let Some(assistant) = editor.helper_mut() {
+            assistant.goes_on_after(&chunk);
+        }
         let reading = tokio::task::spawn_blocking(move || (editor.readline(&prompt), editor));
         let (line, back) = reading.await.map_err(io::Error::other)?;
         editor = back;
         // An answer that is late would be older than the next one.
         learning.abort();
         match line {
-            Ok(chunk) => {
+            Ok(line) => {
+                chunk.push_str(&line);
+                if left_open(&chunk).is_some() {
+                    chunk.push('\n');
+                    continue;
+                }
+                let chunk = std::mem::take(&mut chunk);
                 if !chunk.trim().is_empty() {
                     // A history that cannot be kept is no reason to stop.
                     let _ = editor.add_history_entry(chunk.trim());
@@ -51,7 +62,7 @@ pub async fn run_interactive(session: &mut Session) -> Result<(), ShellError> {
                     break;
                 }
             }
-            Err(ReadlineError::Interrupted) => {}
+            Err(ReadlineError::Interrupted) => chunk.clear(),
             Err(ReadlineError::Eof) => break,
             Err(error) => return Err(terminal(error)),
         }
@@ -60,6 +71,18 @@ pub async fn run_interactive(session: &mut Session) -> Result<(), ShellError> {
         let _ = editor.save_history(file);
     }
     Ok(())
+}
+
+/// What stands before a line: the level of statements that name none, or what the lines before have left open.
+fn prompt(level: SessionLevel, open: Option<Open>) -> String {
+    let first = format!("quorate:{}> ", level.to_string().to_lowercase());
+    let goes_on = match open {
+        None => return first,
+        Some(Open::Statement) => "-> ",
+        Some(Open::Text) => "'> ",
+        Some(Open::Comment) => "*> ",
+    };
+    format!("{goes_on:>width$}", width = first.len())
 }
 
 /// Whether that is how one leaves another shell. EXIT and QUIT are statements.
@@ -113,6 +136,16 @@ const LEAVING: &[&str] = &["\\q", ":q", "q", ".exit", ".quit", "exit()", "quit()
 mod tests {
     use super::*;
     use crate::cql::{Statement, is_complete, parse_one};
+
+    #[test]
+    fn a_prompt_says_what_is_open() {
+        let prompts = [None, Some(Open::Statement), Some(Open::Text), Some(Open::Comment)]
+            .map(|open| prompt(SessionLevel::Default, open));
+        assert_eq!(
+            prompts,
+            ["quorate:default> ", "              -> ", "              '> ", "              *> "]
+        );
+    }
 
     #[test]
     fn what_leaves_leaves_at_once() {

@@ -80,6 +80,30 @@ fn a_whole_statement_comes_back_from_the_history_of_an_earlier_shell() {
 }
 
 #[test]
+fn lines_that_go_on_have_a_prompt_that_says_what_is_open() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut terminal = Terminal::with_shell(dir.path(), &[("NO_COLOR", "1")]);
+    terminal.asks(&format!("{CREATE}\r"), "table t created");
+    for (line, shown) in [
+        ("INSERT INTO t (key, value)", "              -> "),
+        ("VALUES ('two", "              '> "),
+        ("lines', 'x') /* ; ", "              *> "),
+        ("*/", "              -> "),
+        (";", "written"),
+        ("SELECT *", "              -> "),
+        // Ctrl-C gives up what was begun.
+        ("\u{3}", "quorate:default> "),
+        ("SELECT key FROM t WHERE key = 'two", "              '> "),
+        ("lines';", "1 row"),
+    ] {
+        terminal.types(&format!("{line}\r"));
+        terminal.shows(shown);
+    }
+    terminal.types("EXIT\r");
+    terminal.ends();
+}
+
+#[test]
 fn what_begins_no_statement_is_refused_at_once() {
     let dir = tempfile::tempdir().unwrap();
     let mut terminal = Terminal::with_shell(dir.path(), &[]);

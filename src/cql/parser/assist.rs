@@ -50,23 +50,43 @@ pub struct Highlight {
     pub class: Class,
 }
 
+/// What a source leaves open, for more lines to close.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Open {
+    /// A statement that no `;` ends.
+    Statement,
+    /// A text without its second quote.
+    Text,
+    /// A comment without its end.
+    Comment,
+}
+
 /// Whether `source` is to be carried out as it stands: its statements end in `;`, or are commands that need none, and no quote
 /// or comment is left open. A blank source is complete; so is one with a mistake that more lines do not mend, like a word that no
 /// statement begins with: the parser says what is wrong.
 pub fn is_complete(source: &str) -> bool {
+    left_open(source).is_none()
+}
+
+/// What `source` leaves open, if it is not [complete](is_complete).
+pub fn left_open(source: &str) -> Option<Open> {
     let mut lexer = Lexer::new(source);
     // What the statement begins with that is still open.
     let mut first: Option<TokenKind> = None;
     loop {
         match lexer.next_token() {
             Ok(token) => match token.kind {
-                TokenKind::End => return !first.is_some_and(|first| takes_more_lines(&first)),
+                TokenKind::End => return first.filter(takes_more_lines).map(|_| Open::Statement),
                 TokenKind::Symbol(';') => first = None,
                 kind => {
                     first.get_or_insert(kind);
                 }
             },
-            Err(_) => return !lexer.left_open(),
+            Err(error) => {
+                let is_text = source[error.span.start..].starts_with('\'');
+                let open = if is_text { Open::Text } else { Open::Comment };
+                return lexer.left_open().then_some(open);
+            }
         }
     }
 }
@@ -374,8 +394,15 @@ mod tests {
         ] {
             assert!(is_complete(complete), "{complete}");
         }
-        for open in ["SELECT *", "SELECT ';", "INSERT /* ;", "HELP; SELECT", "'a'';"] {
-            assert!(!is_complete(open), "{open}");
+        for (source, open) in [
+            ("SELECT *", Open::Statement),
+            ("SELECT 'a' -- '", Open::Statement),
+            ("SELECT ';", Open::Text),
+            ("INSERT /* ';", Open::Comment),
+            ("HELP; SELECT", Open::Statement),
+            ("'a'';", Open::Text),
+        ] {
+            assert_eq!(left_open(source), Some(open), "{source}");
         }
     }
 
