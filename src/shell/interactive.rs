@@ -5,7 +5,11 @@
     reason = "the history is a file, and tables are asked for while a person types"
 )]
 
-use std::{env, fs, io, path::PathBuf, sync::PoisonError};
+use std::{
+    env, fs, io,
+    path::{Path, PathBuf},
+    sync::PoisonError,
+};
 
 use rustyline::{CompletionType, Config, Editor, error::ReadlineError, history::FileHistory};
 use tokio::task::JoinHandle;
@@ -25,7 +29,11 @@ use crate::cql::{Open, SessionLevel, left_open};
 /// Those of the terminal.
 pub async fn run_interactive(session: &mut Session) -> Result<(), ShellError> {
     let tables = TableNames::default();
-    let config = Config::builder().completion_type(CompletionType::List).build();
+    let config = Config::builder()
+        .completion_type(CompletionType::List)
+        .max_history_size(HISTORY_STATEMENTS)
+        .map_err(terminal)?
+        .build();
     let mut editor = Editor::<Assistant, FileHistory>::with_config(config).map_err(terminal)?;
     editor.set_helper(Some(Assistant::new(TableNames::clone(&tables), stdout_has_color())));
     let history = history_file();
@@ -54,10 +62,7 @@ pub async fn run_interactive(session: &mut Session) -> Result<(), ShellError> {
                     continue;
                 }
                 let chunk = std::mem::take(&mut chunk);
-                if !chunk.trim().is_empty() {
-                    // A history that cannot be kept is no reason to stop.
-                    let _ = editor.add_history_entry(chunk.trim());
-                }
+                remember(&mut editor, history.as_deref(), chunk.trim());
                 if leaves(&chunk) || carry_out(session, &chunk).await == Flow::Exit {
                     break;
                 }
@@ -67,10 +72,15 @@ pub async fn run_interactive(session: &mut Session) -> Result<(), ShellError> {
             Err(error) => return Err(terminal(error)),
         }
     }
-    if let Some(file) = &history {
-        let _ = editor.save_history(file);
-    }
     Ok(())
+}
+
+/// Adds a statement to the history at once: the terminal may be closed any time, and other shells add theirs. One that cannot
+/// be kept is no reason to stop.
+fn remember(editor: &mut Editor<Assistant, FileHistory>, file: Option<&Path>, statement: &str) {
+    if !statement.is_empty() && editor.add_history_entry(statement).is_ok_and(|is_new| is_new) {
+        let _ = file.map(|file| editor.append_history(file));
+    }
 }
 
 /// What stands before a line: the level of statements that name none, or what the lines before have left open.
@@ -130,6 +140,7 @@ fn terminal(error: ReadlineError) -> ShellError {
     ShellError::Console(io::Error::other(format!("terminal: {error}")))
 }
 
+const HISTORY_STATEMENTS: usize = 1_000;
 const LEAVING: &[&str] = &["\\q", ":q", "q", ".exit", ".quit", "exit()", "quit()", "bye", "logout"];
 
 #[cfg(test)]

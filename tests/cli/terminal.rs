@@ -80,6 +80,26 @@ fn a_whole_statement_comes_back_from_the_history_of_an_earlier_shell() {
 }
 
 #[test]
+fn the_history_outlives_a_terminal_that_is_closed_and_has_what_several_shells_write() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut one = Terminal::with_shell(dir.path(), &[]);
+    let mut other = Terminal::with_shell(dir.path(), &[]);
+    one.asks("TIMING\r", "timing off");
+    other.asks("EXPAND\r", "expand off");
+    one.asks("TRACING\r", "tracing off");
+    // Closed, not left.
+    drop((one, other));
+    let mut terminal = Terminal::with_shell(dir.path(), &[]);
+    for (keys, answer) in [("\u{1b}[A", "tracing off"), ("\u{1b}[A\u{1b}[A", "expand off")] {
+        terminal.asks(&format!("{keys}\r"), answer);
+    }
+    terminal.types("EXIT\r");
+    terminal.ends();
+    let kept = fs::read_to_string(dir.path().join("quorate/history")).unwrap();
+    assert_eq!(kept.lines().skip(1).collect::<Vec<_>>(), ["TIMING", "EXPAND", "TRACING", "EXPAND", "EXIT"]);
+}
+
+#[test]
 fn lines_that_go_on_have_a_prompt_that_says_what_is_open() {
     let dir = tempfile::tempdir().unwrap();
     let mut terminal = Terminal::with_shell(dir.path(), &[("NO_COLOR", "1")]);
