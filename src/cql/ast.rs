@@ -38,7 +38,7 @@ pub enum Statement {
     Expand(Option<bool>),
     /// `TIMING [ON|OFF]`: sets or shows whether it is said how long each statement took.
     Timing(Option<bool>),
-    /// `PAGING [n|OFF]`: sets or shows after how many rows of a scan a person is asked whether to go on.
+    /// `PAGING [ON|n|OFF]`: sets or shows when a person is asked whether a long answer is to go on.
     Paging(Option<Paging>),
     /// `SOURCE 'file'`: carries out a file of statements.
     Source(String),
@@ -187,10 +187,12 @@ pub struct ReadOptions {
     pub monotone: bool,
 }
 
-/// After how many rows of a scan a person is asked whether to go on.
+/// When a person is asked whether a long answer is to go on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Paging {
-    /// So many, at least one.
+    /// When the screen is full.
+    Screen,
+    /// After so many rows of a scan, at least one.
     Rows(u32),
     /// Never.
     Off,

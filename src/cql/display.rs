@@ -45,6 +45,7 @@ impl fmt::Display for Statement {
             Self::Timing(None) => f.write_str("TIMING"),
             Self::Timing(Some(on)) => write!(f, "TIMING {}", if *on { "ON" } else { "OFF" }),
             Self::Paging(None) => f.write_str("PAGING"),
+            Self::Paging(Some(Paging::Screen)) => f.write_str("PAGING ON"),
             Self::Paging(Some(Paging::Off)) => f.write_str("PAGING OFF"),
             Self::Paging(Some(Paging::Rows(rows))) => write!(f, "PAGING {rows}"),
             Self::Source(file) => write!(f, "SOURCE {}", Quoted(file)),

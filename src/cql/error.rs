@@ -119,7 +119,7 @@ fn expand(text: &str) -> String {
 
 /// Columns that a terminal spends on `text`: two for East Asian wide characters and emoji, none for marks that
 /// join their neighbour. Coarse blocks suffice: a wrong guess moves a caret by one column.
-fn width(text: &str) -> usize {
+pub(crate) fn width(text: &str) -> usize {
     let columns = |c: char| match u32::from(c) {
         0x0300..=0x036f | 0x200b..=0x200f | 0xfe00..=0xfe0f => 0,
         0x1100..=0x115f

@@ -24,6 +24,8 @@ pub use ast::{
     DropTable, Insert, Paging, ReadOptions, Select, SessionLevel, Statement, Term, Update, Wait, WaitFor,
     WriteOptions,
 };
+#[cfg(feature = "cli")]
+pub(crate) use error::width;
 pub use error::{CqlError, CqlErrorKind, Span};
 pub use execute::{Answer, Execute, ExecuteError, OtherAnswer, PrepareError, Prepared};
 pub use parameters::{ParameterValue, Parameters};

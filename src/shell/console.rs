@@ -49,9 +49,7 @@ impl Console {
         let mut out = io::BufWriter::new(io::stdout().lock());
         grid.write(self.format, &mut out)?;
         out.flush()?;
-        if self.interactive && self.format.is_for_people() {
-            self.confirm(format_args!("{} row{}", grid.len(), if grid.len() == 1 { "" } else { "s" }));
-        }
+        self.confirm_rows(grid.len() as u64);
         Ok(())
     }
 
@@ -63,19 +61,16 @@ impl Console {
         Self { format: grid.fitting(self.format), ..*self }.data(grid)
     }
 
+    /// Says to a person how many rows there were.
+    pub(super) fn confirm_rows(&self, rows: u64) {
+        if self.interactive && self.format.is_for_people() {
+            self.confirm(format_args!("{rows} row{}", if rows == 1 { "" } else { "s" }));
+        }
+    }
+
     /// Whether a person waits for the answer and can be asked.
     pub fn is_interactive(&self) -> bool {
         self.interactive
-    }
-
-    /// Prints data that comes in parts.
-    ///
-    /// # Errors
-    /// Those of standard output.
-    pub fn part(&self, parts: &mut Parts, grid: &Grid) -> io::Result<()> {
-        let mut out = io::BufWriter::new(io::stdout().lock());
-        parts.write(grid, &mut out)?;
-        out.flush()
     }
 
     /// Ends data that came in parts; `none` is a grid without rows.
@@ -83,12 +78,7 @@ impl Console {
     /// # Errors
     /// Those of standard output.
     pub fn end_of_parts(&self, parts: &mut Parts, none: &Grid) -> io::Result<()> {
-        parts.end(none, &mut io::stdout().lock())?;
-        if self.interactive && self.format.is_for_people() {
-            let rows = parts.rows();
-            self.confirm(format_args!("{rows} row{}", if rows == 1 { "" } else { "s" }));
-        }
-        Ok(())
+        parts.end(none, &mut io::stdout().lock())
     }
 
     /// Prints plain text that was asked for.

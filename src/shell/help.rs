@@ -40,7 +40,7 @@ Commands end with their line.
   TRACING [ON|OFF]                               print what each replica did for each request, failed or not
   TIMING [ON|OFF]                                print how long each statement took
   EXPAND [ON|OFF]                                print each row by itself, a column a line
-  PAGING [n|OFF]                                 after how many rows of a scan to ask whether to go on
+  PAGING [ON|n|OFF]                              ask whether to go on when the screen is full, after n rows, never
   WAIT FOR HINTS                                 until no node keeps writes for one that missed them
   WAIT FOR CONVERGENCE [USING TIMEOUT 60]        until all replicas hold what any of them holds now
   SOURCE 'file.cql'                              carry out a file of statements

@@ -19,6 +19,7 @@ mod healing;
 mod help;
 mod interactive;
 mod overview;
+mod pager;
 mod progress_file;
 mod rejects;
 mod restore;

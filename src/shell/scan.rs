@@ -1,12 +1,10 @@
 //! SELECT without WHERE: a table in the order of its keys' tokens.
 
-use std::{io, time::Duration};
-
-use rustyline::{DefaultEditor, error::ReadlineError};
+use std::time::Duration;
 
 use super::{
     Answer, Console, ShellError,
-    clock::now,
+    pager::Pager,
     trace::{not_read, receipt_table},
 };
 use crate::{
@@ -26,8 +24,8 @@ pub(super) struct Wish {
     pub(super) tracing: bool,
 }
 
-/// Prints the rows as they come. A person is asked after each so many whether to go on; to a program or a file everything
-/// is given. Says how long the person took to answer, in all.
+/// Prints the rows as they come. A person is asked now and then whether to go on; to a program or a file everything is given.
+/// Says how long the person took to answer, in all.
 pub(super) async fn select_all(
     table: &TableHandle,
     wish: &Wish,
@@ -35,17 +33,15 @@ pub(super) async fn select_all(
 ) -> Result<Duration, ShellError> {
     let definition = table.definition();
     let answer = || Answer::new(&definition.name, definition.kind, &wish.columns, console.format());
-    let asks_after = match wish.paging {
-        Paging::Rows(rows) if console.is_interactive() => Some(rows),
-        Paging::Rows(_) | Paging::Off => None,
-    };
+    let mut pager = Pager::new(wish.paging, console);
+    let page_rows = pager.asks_after().or(pager.rows_of_a_screen(console.format(), wish.columns.len()));
+    let page_rows = page_rows.unwrap_or(PAGE_ROWS).min(PAGE_ROWS);
     let mut left = wish.limit.unwrap_or(u64::MAX);
     let mut scan = wish.limit.into_iter().fold(wish.options.scan(table), Scan::limit);
     let (mut parts, mut shown, mut conflicts) = (Parts::new(console.format()), 0, 0);
-    let mut thought = Duration::ZERO;
+    let mut is_cut = false;
     loop {
-        let rows = asks_after.unwrap_or(PAGE_ROWS).min(PAGE_ROWS);
-        scan = scan.page_rows(rows);
+        scan = scan.page_rows(page_rows);
         let what = format_args!("a page of {}", definition.name);
         let page = scan.next_page().await.map_err(|error| not_read(&what, wish.tracing, error))?;
         let Some(page) = page else { break };
@@ -53,7 +49,12 @@ pub(super) async fn select_all(
         page.rows.iter().for_each(|row| part.push_row(row));
         left = left.saturating_sub(page.rows.len() as u64);
         shown += page.rows.len();
-        console.part(&mut parts, part.grid())?;
+        let mut text = Vec::new();
+        parts.write(part.grid(), &mut text)?;
+        is_cut = !pager.print(&String::from_utf8_lossy(&text)).await?;
+        if is_cut {
+            break;
+        }
         for conflict in part.conflicts() {
             conflicts += 1;
             if conflicts <= CONFLICTS_SHOWN {
@@ -66,12 +67,9 @@ pub(super) async fn select_all(
         if left == 0 || page.cursor.is_none() {
             break;
         }
-        if asks_after.is_some_and(|rows| shown >= rows as usize) {
+        if pager.asks_after().is_some_and(|rows| shown >= rows as usize) {
             shown = 0;
-            let asked = now();
-            let goes_on = goes_on().await?;
-            thought += asked.elapsed();
-            if !goes_on {
+            if !pager.goes_on().await? {
                 break;
             }
         }
@@ -83,20 +81,13 @@ pub(super) async fn select_all(
         ));
     }
     console.end_of_parts(&mut parts, answer().grid())?;
-    Ok(thought)
+    // Nobody has counted the rows of a part that was cut.
+    if !is_cut {
+        console.confirm_rows(parts.rows());
+    }
+    Ok(pager.thought())
 }
 
-/// Whether a person wants more.
-async fn goes_on() -> Result<bool, ShellError> {
-    let asked = tokio::task::spawn_blocking(|| match DefaultEditor::new()?.readline(QUESTION) {
-        Ok(line) => Ok(!line.trim().eq_ignore_ascii_case("q")),
-        Err(ReadlineError::Interrupted | ReadlineError::Eof) => Ok(false),
-        Err(error) => Err(error),
-    });
-    asked.await.map_err(io::Error::other)?.map_err(|error| io::Error::other(error.to_string()).into())
-}
-
-const QUESTION: &str = "-- Enter for more, q to end: ";
 /// Rows fetched at a time, unless fewer are wanted.
 const PAGE_ROWS: u32 = 500;
 /// Keys with concurrent values of which it is said how to resolve them.

@@ -12,7 +12,7 @@ use super::{
     clock::now,
     copy, copy_to, describe,
     help::HELP,
-    scan, script,
+    pager, scan, script,
     trace::{failure_trace, not_read, receipt_table},
     wait,
 };
@@ -61,7 +61,7 @@ impl Session {
             tracing: false,
             timing: false,
             thought: Duration::ZERO,
-            paging: Paging::Rows(PAGING_DEFAULT),
+            paging: Paging::Screen,
             depth: 0,
         }
     }
@@ -247,7 +247,7 @@ impl Session {
                 }
             }
         }
-        self.console.data(answer.grid())?;
+        self.thought = pager::show(answer.grid(), self.paging, &self.console).await?;
         answer.conflicts().iter().for_each(|conflict| self.console.note(conflict));
         receipts.iter().for_each(|(key, receipt)| self.trace(key, receipt));
         Ok(())
@@ -352,7 +352,5 @@ fn properties(table: &Table) -> String {
 
 const READS_AT_ONCE: usize = 64;
 const DEPTH_MAX: usize = 16;
-/// Rows of a scan before a person is asked.
-const PAGING_DEFAULT: u32 = 100;
 /// N of a table that names none, if the cluster has as many nodes.
 const REPLICATION_DEFAULT: u8 = 3;

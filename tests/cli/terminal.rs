@@ -223,18 +223,21 @@ fn long_answers_are_given_page_by_page() {
     terminal.asks("COPY t FROM 'rows.csv';\r", "COPY wrote 25 rows");
     terminal.asks("PAGING 10\r", "asks after each 10 rows");
     let rows = |terminal: &Terminal| terminal.screen().matches("│ row").count();
-    terminal.asks("SELECT * FROM t;\r", "└");
-    terminal.shows(QUESTION);
+    let asks = |terminal: &mut Terminal, keys: &str| {
+        terminal.types(keys);
+        terminal.shows("└");
+        terminal.shows(QUESTION);
+    };
+    asks(&mut terminal, "SELECT * FROM t;\r");
     assert_eq!(rows(&terminal), 10);
-    terminal.asks("\r", "└");
-    terminal.shows(QUESTION);
+    // One key is enough.
+    asks(&mut terminal, " ");
     assert_eq!(rows(&terminal), 20);
-    terminal.asks("q\r", "20 rows");
+    terminal.asks("q", "20 rows");
     assert_eq!(rows(&terminal), 20, "no more were wanted");
 
-    // Whoever wants all of it is asked once more than there are whole pages before the last.
-    terminal.asks("SELECT * FROM t;\r", "└");
-    terminal.asks("\r", "└");
+    asks(&mut terminal, "SELECT * FROM t;\r");
+    asks(&mut terminal, "\r");
     terminal.asks("\r", "25 rows");
     assert_eq!(rows(&terminal), 45);
     terminal.asks("SELECT * FROM t LIMIT 10;\r", "10 rows");
@@ -242,6 +245,40 @@ fn long_answers_are_given_page_by_page() {
     let questions = terminal.screen().matches(QUESTION).count();
     terminal.asks("SELECT * FROM t;\r", "25 rows");
     assert_eq!((rows(&terminal), terminal.screen().matches(QUESTION).count()), (80, questions));
+    terminal.types("EXIT\r");
+    terminal.ends();
+}
+
+/// The screen has 40 lines of 100 columns.
+#[test]
+fn a_full_screen_waits_for_a_key() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("rows.csv"), (0..75).map(|i| format!("row{i},v\n")).collect::<String>())
+        .unwrap();
+    let mut terminal = Terminal::with_shell(dir.path(), &[]);
+    terminal.asks(&format!("{CREATE}\r"), "table t created");
+    terminal.asks("COPY t FROM 'rows.csv';\r", "COPY wrote 75 rows");
+    let rows = |terminal: &Terminal| terminal.screen().matches("│ row").count();
+    let asks = |terminal: &mut Terminal, keys: &str| {
+        terminal.types(keys);
+        terminal.shows(QUESTION);
+    };
+    asks(&mut terminal, "SELECT * FROM t;\r");
+    assert_eq!(rows(&terminal), 35, "39 lines with those of the table, and the question");
+    asks(&mut terminal, " ");
+    assert_eq!(rows(&terminal), 70);
+    terminal.asks(" ", "75 rows");
+
+    // What counts is lines: this value has 60 of them and more.
+    fs::write(dir.path().join("long.csv"), format!("long,{}\n", "long ".repeat(1_000))).unwrap();
+    terminal.asks("COPY t FROM 'long.csv';\r", "COPY wrote 1 row");
+    let questions = terminal.screen().matches(QUESTION).count();
+    for select in ["SELECT * FROM t WHERE key = 'long';\r", "SELECT value FROM t LIMIT 76;\r"] {
+        asks(&mut terminal, select);
+        terminal.types("q");
+        terminal.prompts();
+    }
+    assert_eq!(terminal.screen().matches(QUESTION).count(), questions + 2);
     terminal.types("EXIT\r");
     terminal.ends();
 }

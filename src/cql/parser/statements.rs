@@ -63,16 +63,18 @@ impl Parser<'_> {
     }
 
     fn paging(&mut self) -> Result<Option<Paging>, CqlError> {
-        self.expects_words(&["OFF"])?;
+        self.expects_words(ON_OR_OFF)?;
         if self.at_end()? {
             return Ok(None);
+        }
+        if self.take_word("ON")? {
+            return Ok(Some(Paging::Screen));
         }
         if self.take_word("OFF")? {
             return Ok(Some(Paging::Off));
         }
         let rows = self.bounded("PAGING", 1, u64::from(u32::MAX));
-        let rows =
-            rows.map_err(|error| error.or_hint("PAGING 100 asks after each 100 rows, PAGING OFF never"))?;
+        let rows = rows.map_err(|error| error.or_hint(PAGING_HINT))?;
         Ok(Some(Paging::Rows(rows as u32)))
     }
 
@@ -346,6 +348,8 @@ pub(super) const FIRST_WORDS: &[&str] = &[
     "TIMING",
     "PAGING",
 ];
+const PAGING_HINT: &str =
+    "PAGING ON asks when the screen is full, PAGING 100 after each 100 rows, PAGING OFF never";
 const ON_OR_OFF: &[&str] = &["ON", "OFF"];
 const TIMEOUT_HINT: &str = "USING TIMEOUT 60 is in seconds; units stand in quotes: '500ms', '2m'";
 const INSERT_HINT: &str = "INSERT INTO table (key, value) VALUES ('..', '..')";

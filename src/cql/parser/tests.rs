@@ -220,10 +220,10 @@ fn points_at_limits_and_pages_that_are_none() {
         "did you mean WHERE?",
     );
     refuses_at(
-        "PAGING ON",
-        "expected a number, found 'ON'",
-        "ON",
-        "PAGING 100 asks after each 100 rows, PAGING OFF never",
+        "PAGING SCREEN",
+        "expected a number, found 'SCREEN'",
+        "SCREEN",
+        "PAGING ON asks when the screen is full, PAGING 100 after each 100 rows, PAGING OFF never",
     );
     refuses_at(
         "COPY t TO 'f' WITH resume = true",
@@ -427,9 +427,8 @@ fn statement() -> impl Strategy<Value = Statement> {
         let what = if hints { WaitFor::Hints } else { WaitFor::Convergence };
         Statement::Wait(Wait { what, timeout })
     });
-    let paging =
-        prop_oneof![Just(None), Just(Some(Paging::Off)), (1_u32..).prop_map(|rows| Some(Paging::Rows(rows)))];
-    let paging = paging.prop_map(Statement::Paging);
+    let paging = prop_oneof![Just(Paging::Screen), Just(Paging::Off), (1_u32..).prop_map(Paging::Rows)];
+    let paging = proptest::option::of(paging).prop_map(Statement::Paging);
     let switch = proptest::option::of(any::<bool>());
     let switch = (switch, 0..3_u8).prop_map(|(on, which)| match which {
         0 => Statement::Tracing(on),

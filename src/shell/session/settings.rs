@@ -63,6 +63,7 @@ fn level_text(level: SessionLevel) -> String {
 
 fn paging_text(paging: Paging) -> String {
     match paging {
+        Paging::Screen => "paging: on a terminal asks when the screen is full".to_owned(),
         Paging::Rows(rows) => format!("paging: on a terminal asks after each {rows} rows of a scan"),
         Paging::Off => "paging off".to_owned(),
     }
