@@ -46,7 +46,12 @@ pub(super) async fn copy_from(
     let mut rows = Rows::open(BufReader::new(file), &options).map_err(fail)?;
     let progress = ProgressFile::of_copy(request, &options).map_err(|error| fail(error.to_string()))?;
     let from = go_on(&progress, &options, console)?;
-    from.iter().try_for_each(|place| rows.go_to(place)).map_err(fail)?;
+    match &from {
+        Some(place) => rows.go_to(place).map_err(fail)?,
+        // Whoever gives the copy up before it is saved for the first time goes on here, unless an earlier one had come further.
+        None if progress.read::<Place>()?.is_none() => progress.save(&rows.place())?,
+        None => {}
+    }
     let mut copy = Copy {
         table: table.clone(),
         level,

@@ -19,6 +19,7 @@ use super::{
     console::stdout_has_color,
     editor::{Assistant, TableNames},
     script::run_chunk,
+    session::UnderWay,
 };
 use crate::cql::{Open, SessionLevel, left_open};
 
@@ -105,7 +106,11 @@ async fn carry_out(session: &mut Session, chunk: &str) -> Flow {
     let result = tokio::select! {
         result = run_chunk(session, chunk, 1) => result,
         _ = tokio::signal::ctrl_c() => {
-            session.console().warn("cancelled; a write that was on its way may have been applied (outcome unknown)");
+            let (console, under_way) = (*session.console(), session.under_way());
+            match under_way {
+                UnderWay::NoWrite => console.note(under_way.given_up()),
+                UnderWay::Write | UnderWay::CopyFrom => console.warn(under_way.given_up()),
+            }
             return Flow::Continue;
         }
     };

@@ -26,6 +26,9 @@ use crate::{
 };
 
 mod settings;
+mod under_way;
+
+pub(super) use under_way::UnderWay;
 
 /// A person's or a script's conversation with a cluster: the client, and what commands have set.
 #[derive(Debug)]
@@ -38,6 +41,7 @@ pub struct Session {
     /// How long a person was waited for, while the statement under way was carried out.
     thought: Duration,
     paging: Paging,
+    under_way: UnderWay,
     /// SOURCE within SOURCE.
     depth: usize,
 }
@@ -62,6 +66,7 @@ impl Session {
             timing: false,
             thought: Duration::ZERO,
             paging: Paging::Screen,
+            under_way: UnderWay::NoWrite,
             depth: 0,
         }
     }
@@ -76,6 +81,11 @@ impl Session {
         &self.console
     }
 
+    /// What is left under way if nobody waits for the statement any more.
+    pub(super) fn under_way(&self) -> UnderWay {
+        self.under_way
+    }
+
     /// The client, for what is asked beside statements.
     pub(super) fn client(&self) -> &Client {
         &self.client
@@ -88,7 +98,9 @@ impl Session {
     pub async fn execute(&mut self, statement: Statement) -> Result<Flow, ShellError> {
         let (begun, is_timed) = (now(), self.timing && settings::is_timed(&statement));
         self.thought = Duration::ZERO;
+        self.under_way = UnderWay::of(&statement);
         let result = self.carry_out(statement).await;
+        self.under_way = UnderWay::NoWrite;
         if is_timed {
             let took = begun.elapsed().saturating_sub(self.thought);
             self.console.note(format_args!("time: {:.1} ms", took.as_secs_f64() * 1e3));

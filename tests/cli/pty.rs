@@ -83,6 +83,12 @@ impl Terminal {
         self.keyboard.write_all(keys.as_bytes()).unwrap();
     }
 
+    /// Does what Ctrl-C does while a statement is carried out: the terminal is the shell's, but not this session's.
+    pub(super) fn interrupts(&self) {
+        let pid = self.shell.id().to_string();
+        assert!(Command::new("kill").args(["-INT", &pid]).status().unwrap().success());
+    }
+
     /// Presses Tab now and then until the screen has shown `text`.
     pub(super) fn completes(&mut self, text: &str) {
         for _ in 0..PATIENCE.as_millis() / TAB_EVERY.as_millis() {

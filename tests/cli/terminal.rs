@@ -322,5 +322,31 @@ fn how_far_a_copy_is_is_drawn_for_a_person_alone() {
     assert!(!screen.contains("rejected"), "{screen:?}");
 }
 
+#[test]
+fn a_copy_that_is_given_up_says_how_it_goes_on() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("rows.csv"), (0..300_000).map(|i| format!("k{i},v\n")).collect::<String>())
+        .unwrap();
+    let mut terminal = Terminal::with_shell(dir.path(), &[]);
+    terminal.asks(&format!("{CREATE}\r"), "table t created");
+    terminal.types("COPY t FROM 'rows.csv';\r");
+    terminal.shows(" a second, 0 rejected");
+    terminal.interrupts();
+    terminal.asks("", "The same COPY WITH resume = true goes on here");
+    terminal.types("COPY t FROM 'rows.csv' WITH resume = true;\r");
+    terminal.shows("COPY goes on at line ");
+    terminal.shows(" a second, 0 rejected");
+    terminal.interrupts();
+    terminal.asks("", "cancelled; ");
+
+    // Nothing of a read is on its way; the table has a part of the rows.
+    terminal.types("SELECT * FROM t;\r");
+    terminal.shows(QUESTION);
+    terminal.asks("\u{3}", "\u{1b}[K");
+    assert_eq!(terminal.screen().matches("cancelled").count(), 2);
+    terminal.types("EXIT\r");
+    terminal.ends();
+}
+
 /// What ends a page.
 const QUESTION: &str = "-- Enter for more, q to end: ";
