@@ -44,8 +44,8 @@ pub enum Statement {
     Source(String),
     /// `WAIT FOR HINTS | CONVERGENCE`.
     Wait(Wait),
-    /// `HELP`.
-    Help,
+    /// `HELP [word]`: on all statements, or on those that begin with this word, in upper case.
+    Help(Option<&'static str>),
     /// `EXIT`.
     Exit,
 }

@@ -50,7 +50,8 @@ impl fmt::Display for Statement {
             Self::Paging(Some(Paging::Rows(rows))) => write!(f, "PAGING {rows}"),
             Self::Source(file) => write!(f, "SOURCE {}", Quoted(file)),
             Self::Wait(wait) => wait.fmt(f),
-            Self::Help => f.write_str("HELP"),
+            Self::Help(None) => f.write_str("HELP"),
+            Self::Help(Some(word)) => write!(f, "HELP {word}"),
             Self::Exit => f.write_str("EXIT"),
         }
     }

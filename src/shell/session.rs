@@ -11,7 +11,7 @@ use super::{
     answer::{self, resolution, term},
     clock::now,
     copy, copy_to, describe,
-    help::HELP,
+    help::help,
     pager, scan, script,
     trace::{failure_trace, not_read, receipt_table},
     wait,
@@ -155,7 +155,7 @@ impl Session {
             Statement::Wait(wait) => {
                 return wait::wait(&self.client, wait, &self.console).await.map(|()| Flow::Continue);
             }
-            Statement::Help => self.console.text(HELP)?,
+            Statement::Help(word) => self.console.text(help(word))?,
             Statement::Exit => return Ok(Flow::Exit),
             other => return Err(ShellError::Cql(format!("not supported here: {other}"))),
         }

@@ -41,7 +41,7 @@ impl Parser<'_> {
             "PAGING" => self.paging().map(Statement::Paging),
             "SOURCE" => self.file().map(Statement::Source),
             "WAIT" => self.wait().map(Statement::Wait),
-            "HELP" => Ok(Statement::Help),
+            "HELP" => self.help().map(Statement::Help),
             "EXIT" | "QUIT" => Ok(Statement::Exit),
             _ => Err(no_statement(word, token.span)),
         }
@@ -60,6 +60,21 @@ impl Parser<'_> {
     fn on_or_off(&mut self) -> Result<Option<bool>, CqlError> {
         self.expects_words(ON_OR_OFF)?;
         Ok(if self.at_end()? { None } else { Some(self.one_of(ON_OR_OFF)?.0 == "ON") })
+    }
+
+    /// What a statement begins with, or nothing.
+    fn help(&mut self) -> Result<Option<&'static str>, CqlError> {
+        self.expects_words(FIRST_WORDS)?;
+        if self.at_end()? {
+            return Ok(None);
+        }
+        let token = self.next()?;
+        let TokenKind::Word(word) = &token.kind else {
+            return Err(unexpected("a statement's first word", &token, &[]));
+        };
+        let found = FIRST_WORDS.iter().find(|first| first.eq_ignore_ascii_case(word));
+        self.keywords.extend(found.map(|_| token.span));
+        found.map(|first| Some(*first)).ok_or_else(|| no_statement(word, token.span))
     }
 
     fn paging(&mut self) -> Result<Option<Paging>, CqlError> {

@@ -68,6 +68,7 @@ fn accepts_the_language() {
     accepts("tracing on", "TRACING ON");
     accepts("SOURCE 'a.cql'", "SOURCE 'a.cql'");
     accepts("quit", "EXIT");
+    accepts("help select;", "HELP SELECT");
     accepts("wait for hints", "WAIT FOR HINTS");
     accepts("WAIT FOR CONVERGENCE using timeout '2m'", "WAIT FOR CONVERGENCE USING TIMEOUT 120");
 }
@@ -219,6 +220,7 @@ fn points_at_limits_and_pages_that_are_none() {
         "WERE",
         "did you mean WHERE?",
     );
+    refuses_at("HELP SELCT", "no statement begins with 'SELCT'", "SELCT", "did you mean SELECT?");
     refuses_at(
         "PAGING SCREEN",
         "expected a number, found 'SCREEN'",
@@ -298,7 +300,7 @@ fn carries_on_up_to_the_mistake() {
     let parsed: Vec<_> =
         Script::new("HELP; ; EXIT; BANANA; HELP").map(|parsed| parsed.map(|(s, _)| s)).collect();
     assert_eq!(parsed.len(), 3);
-    assert_eq!(parsed[..2], [Ok(Statement::Help), Ok(Statement::Exit)]);
+    assert_eq!(parsed[..2], [Ok(Statement::Help(None)), Ok(Statement::Exit)]);
     assert!(parsed[2].is_err());
 }
 

@@ -49,7 +49,7 @@ pub(super) fn is_timed(statement: &Statement) -> bool {
             | Statement::Expand(_)
             | Statement::Paging(_)
             | Statement::Source(_)
-            | Statement::Help
+            | Statement::Help(_)
             | Statement::Exit
     )
 }
