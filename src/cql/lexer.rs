@@ -82,6 +82,11 @@ impl<'s> Lexer<'s> {
                 let error = CqlError::syntax("double quotes are not used here", self.span(start));
                 return Err(error.with_hint("texts stand in single quotes: 'text'; names in none"));
             }
+            '\\' => {
+                let command = self.take_while(|c| !c.is_whitespace() && c != ';');
+                let error = CqlError::syntax("commands are words here", self.span(start));
+                return Err(error.with_hint(in_words(&command)));
+            }
             other => {
                 self.at += other.len_utf8();
                 let message = format!("unexpected character '{}'", other.escape_debug());
@@ -213,6 +218,20 @@ impl<'s> Lexer<'s> {
 
     fn token(&self, start: usize, kind: TokenKind) -> Token {
         Token { kind, span: self.span(start) }
+    }
+}
+
+/// What a command of another shell is called here.
+fn in_words(command: &str) -> &'static str {
+    match command.trim_end_matches('+') {
+        "\\d" | "\\dt" => "DESCRIBE TABLES lists the tables, DESCRIBE TABLE name shows one",
+        "\\l" | "\\conninfo" => "DESCRIBE CLUSTER shows the nodes, DESCRIBE TABLES the tables",
+        "\\q" => "EXIT leaves",
+        "\\x" => "EXPAND ON prints each row by itself",
+        "\\timing" => "TIMING ON prints how long each statement took",
+        "\\i" => "SOURCE 'file' carries out a file of statements",
+        "\\copy" => "COPY name FROM 'file.csv' and COPY name TO 'file.csv'",
+        _ => "HELP lists the statements and commands",
     }
 }
 

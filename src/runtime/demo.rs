@@ -21,6 +21,7 @@ use crate::{
 pub struct DemoCluster {
     nodes: Vec<NodeHandle>,
     identity: Identity,
+    certs_dir: PathBuf,
     /// Removed with everything in it when the cluster is dropped.
     _temporary: Option<TempDir>,
 }
@@ -97,11 +98,13 @@ pub async fn demo_cluster(nodes: usize, data_dir: Option<&Path>) -> Result<DemoC
         });
     }
     let identity = certificates.identity(CLIENT)?;
+    // Whoever is told of it may be in another directory.
+    let certs_dir = std::path::absolute(&certificates.0)?;
     let nodes = start_all(configs, sockets)?;
     for node in &nodes {
         node.wait_ready(Await::All).await?;
     }
-    Ok(DemoCluster { nodes, identity, _temporary: temporary })
+    Ok(DemoCluster { nodes, identity, certs_dir, _temporary: temporary })
 }
 
 impl DemoCluster {
@@ -113,6 +116,11 @@ impl DemoCluster {
     /// What a client needs to connect.
     pub fn identity(&self) -> &Identity {
         &self.identity
+    }
+
+    /// Where the certificates are that a client connects with, while the cluster runs.
+    pub fn certs_dir(&self) -> &Path {
+        &self.certs_dir
     }
 
     /// The nodes.

@@ -6,6 +6,7 @@ use std::{
     io::{self, IsTerminal, Write},
 };
 
+use super::counted::counted;
 use crate::cql::render::{Format, Grid, Parts};
 
 /// Data goes to standard output, everything else to standard error, so that a script reads data alone.
@@ -64,7 +65,7 @@ impl Console {
     /// Says to a person how many rows there were.
     pub(super) fn confirm_rows(&self, rows: u64) {
         if self.interactive && self.format.is_for_people() {
-            self.confirm(format_args!("{rows} row{}", if rows == 1 { "" } else { "s" }));
+            self.confirm(counted(rows, "row"));
         }
     }
 
@@ -87,6 +88,12 @@ impl Console {
     /// Those of standard output.
     pub fn text(&self, text: impl Display) -> io::Result<()> {
         writeln!(io::stdout().lock(), "{text}")
+    }
+
+    /// Changes what a terminal shows.
+    pub(super) fn redraw(&self, control: &str) {
+        // Nothing is shown any more if it is gone.
+        let _ = write!(io::stdout().lock(), "{control}").and_then(|()| io::stdout().flush());
     }
 
     /// Says that something was done, to a person only.

@@ -21,6 +21,7 @@ use tokio::task::JoinSet;
 use super::{
     Console, ShellError,
     copy_progress::{Copied, Place},
+    counted::counted,
     progress_file::ProgressFile,
     rejects::Rejects,
 };
@@ -95,7 +96,7 @@ pub(super) async fn copy_from(
     if rejected > 0 {
         return Err(ShellError::CopyRejected { written, rejected, stopped, rejects });
     }
-    console.note(format_args!("COPY wrote {written} rows in {:.1} s", took.as_secs_f64()));
+    console.note(format_args!("COPY wrote {} in {:.1} s", counted(written, "row"), took.as_secs_f64()));
     Ok(())
 }
 
@@ -217,7 +218,8 @@ impl Copy {
     /// What was done in the time since this run began.
     fn progress_text(&self, took: Duration) -> String {
         let per_second = self.written as f64 / took.as_secs_f64().max(SHORTEST_S);
-        format!("{} rows, {per_second:.0} a second, {} rejected", self.written, self.rejects.count())
+        let rows = counted(self.written, "row");
+        format!("{rows}, {per_second:.0} a second, {} rejected", self.rejects.count())
     }
 
     fn reject(
@@ -271,8 +273,8 @@ impl<R: io::Read> Rows<R> {
             columns = (find("key")?, find("value")?);
             if header.len() != 2 {
                 return Err(format!(
-                    "the header names {} columns, a table has two: key and value",
-                    header.len()
+                    "the header names {}, a table has two: key and value",
+                    counted(header.len() as u64, "column")
                 ));
             }
         }
@@ -292,7 +294,7 @@ impl<R: io::Read> Rows<R> {
                 Err(format!("key of {} bytes: 1 to {KEY_BYTES_MAX} are allowed", key.len()))
             }
             (2, Some(key), Some(value)) => Ok((Bytes::copy_from_slice(key), Bytes::copy_from_slice(value))),
-            (count, ..) => Err(format!("{count} columns instead of 2")),
+            (count, ..) => Err(format!("{} instead of 2", counted(count as u64, "column"))),
         };
         Ok(Some(Row { place, content: content.map_err(|reason| (record, reason)) }))
     }
@@ -408,7 +410,7 @@ mod tests {
             .filter_map(|row| row.content.err().map(|(_, reason)| (row.place.line, reason)))
             .collect();
         let expected = [
-            (2, "1 columns instead of 2"),
+            (2, "1 column instead of 2"),
             (3, "3 columns instead of 2"),
             (4, &format!("key of 0 bytes: 1 to {KEY_BYTES_MAX} are allowed")),
         ];

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use indicatif::{ProgressBar, ProgressStyle};
 use tempfile::NamedTempFile;
 
-use super::{Console, ShellError};
+use super::{Console, ShellError, counted::counted};
 use crate::{
     client::TableHandle,
     cql::{CopyOption, CopyTo, SessionLevel},
@@ -42,7 +42,11 @@ pub(super) async fn copy_to(
             rows += row.values().len() as u64;
             conflicted += u64::from(row.is_conflicted());
         }
-        bar.set_message(format!("{rows} rows, {:.0} a second", rows as f64 / bar.elapsed().as_secs_f64()));
+        bar.set_message(format!(
+            "{}, {:.0} a second",
+            counted(rows, "row"),
+            rows as f64 / bar.elapsed().as_secs_f64()
+        ));
         bar.tick();
     }
     let took = bar.elapsed();
@@ -52,10 +56,11 @@ pub(super) async fn copy_to(
     kept.await.map_err(io::Error::other)?.map_err(|error| fail(error.to_string()))?;
     if conflicted > 0 {
         console.warn(format_args!(
-            "{conflicted} keys have concurrent values, which stand in rows one after the other: COPY .. FROM keeps the last"
+            "concurrent values of {} stand in rows one after the other: COPY .. FROM keeps the last",
+            counted(conflicted, "key")
         ));
     }
-    console.note(format_args!("COPY wrote {rows} rows in {:.1} s", took.as_secs_f64()));
+    console.note(format_args!("COPY wrote {} in {:.1} s", counted(rows, "row"), took.as_secs_f64()));
     Ok(())
 }
 

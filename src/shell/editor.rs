@@ -14,7 +14,7 @@ use rustyline::{
 };
 
 use super::file_names::files;
-use crate::cql::{Class, Expected, Span, expected, highlights, open_text};
+use crate::cql::{Class, Expected, Span, expected, highlights, open_text, width};
 
 /// Names of tables, as they were heard of last.
 pub(super) type TableNames = Arc<Mutex<Vec<String>>>;
@@ -27,16 +27,39 @@ pub(super) struct Assistant {
     /// Without colours a hint could not be told from what was typed.
     has_color: bool,
     history: HistoryHinter,
+    /// The line that was asked about last and the hint behind it: it stays on the screen when the line is given up.
+    hinted: Mutex<Option<(String, String)>>,
 }
 
 impl Assistant {
     pub(super) fn new(tables: TableNames, has_color: bool) -> Self {
-        Self { tables, begun: String::new(), has_color, history: HistoryHinter::new() }
+        let (begun, history) = (String::new(), HistoryHinter::new());
+        Self { tables, begun, has_color, history, hinted: Mutex::default() }
     }
 
     /// What is typed next goes on after these lines.
     pub(super) fn goes_on_after(&mut self, begun: &str) {
         begun.clone_into(&mut self.begun);
+    }
+
+    /// What takes the hint off a screen of so many `columns`, after a line behind `prompt` was given up: the cursor stands below
+    /// both.
+    pub(super) fn erased_hint(&self, prompt: &str, columns: usize) -> Option<String> {
+        let (line, hint) = self.hinted.lock().unwrap_or_else(PoisonError::into_inner).take()?;
+        let last =
+            line.rsplit_once('\n').map_or_else(|| format!("{prompt}{line}"), |(_, last)| last.to_owned());
+        let (from, to) = (width(&last), width(&last) + width(&hint));
+        let (up, column) = (to / columns - from / columns + 1, from % columns + 1);
+        Some(format!("\u{1b}[{up}A\u{1b}[{column}G\u{1b}[J\n"))
+    }
+
+    fn hint_behind(&self, line: &str, pos: usize, ctx: &Context<'_>) -> Option<String> {
+        if !self.has_color || pos < line.len() || line.trim().is_empty() {
+            return None;
+        }
+        // Statements of the history begin where a statement does.
+        let earlier = if self.begun.is_empty() { self.history.hint(line, pos, ctx) } else { None };
+        earlier.or_else(|| self.what_must_follow(&format!("{}{line}", self.begun)))
     }
 
     /// What `begun` may become after `before`, but for the names of files.
@@ -56,7 +79,7 @@ impl Assistant {
                     let tables = self.tables.lock().unwrap_or_else(PoisonError::into_inner);
                     found.extend(tables.iter().map(|table| (one, table.clone())));
                 }
-                Expected::Symbol(_) | Expected::File => {}
+                Expected::Symbol(_) | Expected::File | Expected::NewTable => {}
             }
         }
         let fits = |word: &str| word.get(..begun.len()).is_some_and(|head| head.eq_ignore_ascii_case(begun));
@@ -147,12 +170,10 @@ impl Hinter for Assistant {
     type Hint = String;
 
     fn hint(&self, line: &str, pos: usize, ctx: &Context<'_>) -> Option<String> {
-        if !self.has_color || pos < line.len() || line.trim().is_empty() {
-            return None;
-        }
-        // Statements of the history begin where a statement does.
-        let earlier = if self.begun.is_empty() { self.history.hint(line, pos, ctx) } else { None };
-        earlier.or_else(|| self.what_must_follow(&format!("{}{line}", self.begun)))
+        let hint = self.hint_behind(line, pos, ctx);
+        *self.hinted.lock().unwrap_or_else(PoisonError::into_inner) =
+            hint.clone().map(|hint| (line.to_owned(), hint));
+        hint
     }
 }
 
@@ -307,6 +328,8 @@ mod tests {
         assert_eq!(hint("SELECT * FROM carts WH").as_deref(), Some("ERE key"));
         assert_eq!(hint("INSERT I").as_deref(), Some("NTO"));
         assert_eq!(hint("SELECT * FROM carts "), None);
+        assert_eq!(hint("CREATE TABLE "), None, "IF NOT EXISTS may follow, or a name");
+        assert_eq!(hint("CREATE TABLE IF").as_deref(), Some(" NOT EXISTS"));
     }
 
     #[test]
@@ -329,6 +352,23 @@ mod tests {
         assert_eq!(after("SELECT *\n").what_must_follow("SELECT *\nFR").as_deref(), Some("OM"));
         let select = after("SELECT * FROM carts WHERE key = 'it''s\n");
         assert_eq!(select.highlight("é' USING", 0), "\u{1b}[32mé'\u{1b}[0m \u{1b}[1;34mUSING\u{1b}[0m");
+    }
+
+    #[test]
+    fn a_hint_goes_with_the_line_that_is_given_up() {
+        let history = rustyline::history::MemHistory::new();
+        let (assistant, context) = (assistant(), Context::new(&history));
+        let erased = |line: &str, columns: usize| {
+            assistant.hint(line, line.len(), &context);
+            assistant.erased_hint("> ", columns)
+        };
+        // The cursor is in the line below, the hint begins behind "> INSERT I".
+        assert_eq!(erased("INSERT I", 80).as_deref(), Some("\u{1b}[1A\u{1b}[11G\u{1b}[J\n"));
+        assert_eq!(erased("SELECT * FROM carts", 80), None, "there is none");
+        // "NTO" takes a place in this line and two in the next.
+        assert_eq!(erased("INSERT I", 11).as_deref(), Some("\u{1b}[2A\u{1b}[11G\u{1b}[J\n"));
+        assert_eq!(erased("HELP;\nINSERT I", 80).as_deref(), Some("\u{1b}[1A\u{1b}[9G\u{1b}[J\n"));
+        assert_eq!(assistant.erased_hint("> ", 80), None, "once");
     }
 
     #[test]

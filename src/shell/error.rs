@@ -2,6 +2,7 @@
 
 use std::{fmt, io, time::Duration};
 
+use super::counted::counted;
 use crate::{
     client::{CatalogError, ChangeTableError, CreateTableError, ReadError, WriteError},
     cql::PlanError,
@@ -63,7 +64,10 @@ pub enum ShellError {
         reason: String,
     },
     /// COPY did not write every row.
-    #[error("COPY wrote {written} rows and rejected {rejected}{}: see {rejects}", if *stopped { ", then gave up" } else { "" })]
+    #[error(
+        "COPY wrote {} and rejected {rejected}{}: see {rejects}",
+        counted(*written, "row"), if *stopped { ", then gave up" } else { "" }
+    )]
     CopyRejected {
         /// Rows written.
         written: u64,

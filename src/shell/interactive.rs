@@ -11,6 +11,7 @@ use std::{
     sync::PoisonError,
 };
 
+use console::Term;
 use rustyline::{CompletionType, Config, Editor, error::ReadlineError, history::FileHistory};
 use tokio::task::JoinHandle;
 
@@ -50,8 +51,8 @@ pub async fn run_interactive(session: &mut Session) -> Result<(), ShellError> {
         if let Some(assistant) = editor.helper_mut() {
             assistant.goes_on_after(&chunk);
         }
-        let reading = tokio::task::spawn_blocking(move || (editor.readline(&prompt), editor));
-        let (line, back) = reading.await.map_err(io::Error::other)?;
+        let reading = tokio::task::spawn_blocking(move || (editor.readline(&prompt), prompt, editor));
+        let (line, prompt, back) = reading.await.map_err(io::Error::other)?;
         editor = back;
         // An answer that is late would be older than the next one.
         learning.abort();
@@ -68,7 +69,12 @@ pub async fn run_interactive(session: &mut Session) -> Result<(), ShellError> {
                     break;
                 }
             }
-            Err(ReadlineError::Interrupted) => chunk.clear(),
+            Err(ReadlineError::Interrupted) => {
+                chunk.clear();
+                let columns = usize::from(Term::stdout().size().1).max(1);
+                let erased = editor.helper().and_then(|assistant| assistant.erased_hint(&prompt, columns));
+                session.console().redraw(&erased.unwrap_or_default());
+            }
             Err(ReadlineError::Eof) => break,
             Err(error) => return Err(terminal(error)),
         }

@@ -11,6 +11,7 @@ mod console;
 mod copy;
 mod copy_progress;
 mod copy_to;
+mod counted;
 mod describe;
 mod editor;
 mod error;

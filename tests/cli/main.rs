@@ -225,7 +225,7 @@ fn copy_writes_good_rows_and_sets_bad_ones_aside() {
     assert_eq!((code, out), (2, ""));
     assert!(error.contains("COPY wrote 501 rows and rejected 1: see rows.csv.rejects.csv"), "{error}");
     let rejects = fs::read_to_string(dir.path().join("rows.csv.rejects.csv")).unwrap();
-    assert_eq!(rejects, "line,key,value,reason\n502,lonely,,1 columns instead of 2\n");
+    assert_eq!(rejects, "line,key,value,reason\n502,lonely,,1 column instead of 2\n");
 
     let select = "SELECT value FROM t WHERE key IN ('k0', 'k1', 'k499')";
     let done = quorate(dir.path(), &["demo", "--data", "d", "-e", select]);
@@ -313,7 +313,7 @@ fn an_interrupted_copy_goes_on() {
     assert!(error.contains("COPY goes on at line 302") && error.contains("COPY wrote 199 rows"), "{error}");
     assert!(!dir.path().join("rows.csv.progress").exists());
     let rejects = fs::read_to_string(dir.path().join("rows.csv.rejects.csv")).unwrap();
-    assert_eq!(rejects, "line,key,value,reason\n301,lonely300,,1 columns instead of 2\n");
+    assert_eq!(rejects, "line,key,value,reason\n301,lonely300,,1 column instead of 2\n");
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use super::{CREATE, INSERT, command, pty::Terminal};
+use super::{CREATE, INSERT, command, outcome, pty::Terminal, quorate};
 
 #[test]
 fn lines_pasted_into_a_terminal_are_all_carried_out() {
@@ -26,6 +26,16 @@ fn tab_completes_words_tables_and_columns() {
     terminal.completes("\u{1b}[0m t ");
     terminal.asks("(k\t, v\t) val\t('tab', 'x');\r", "written");
     terminal.asks("SELECT WR\t FROM t WHERE key = 'tab';\r", "1 row");
+    terminal.types("CONSISTENCY \t\t");
+    terminal.shows("QUORUM   ALL");
+    // A hint goes with the line that Ctrl-C gives up.
+    terminal.types("\u{3}");
+    terminal.prompts();
+    terminal.types("INSERT I");
+    terminal.shows("\u{1b}[2mNTO\u{1b}[0m");
+    terminal.types("\u{3}");
+    terminal.shows("\u{1b}[1A\u{1b}[26G\u{1b}[J");
+    terminal.prompts();
     terminal.types("CONSISTENCY \t\t");
     terminal.shows("QUORUM   ALL");
     // Ctrl-C gives up the line, Ctrl-D ends the shell.
@@ -346,6 +356,27 @@ fn a_copy_that_is_given_up_says_how_it_goes_on() {
     assert_eq!(terminal.screen().matches("cancelled").count(), 2);
     terminal.types("EXIT\r");
     terminal.ends();
+}
+
+#[test]
+fn a_demo_tells_how_another_terminal_joins() {
+    for arguments in [&[][..], &["--data", "kept"]] {
+        let dir = tempfile::tempdir().unwrap();
+        let mut demo = command(dir.path(), &[&["demo", "--nodes", "1"], arguments].concat());
+        demo.env("XDG_STATE_HOME", dir.path());
+        let mut terminal = Terminal::start(demo, None);
+        let screen = terminal.screen();
+        let join = screen.lines().skip_while(|line| !line.trim_start().starts_with("quorate shell "));
+        let mut join: Vec<_> =
+            join.take(2).flat_map(str::split_whitespace).filter(|word| *word != "\\").skip(1).collect();
+        join.extend(["-e", CREATE]);
+        // It may be anywhere.
+        let done = quorate(&std::env::temp_dir(), &join);
+        assert_eq!(outcome(&done), (0, "", ""), "{join:?}");
+        terminal.asks("DESCRIBE TABLE t\r", "register");
+        terminal.types("EXIT\r");
+        terminal.ends();
+    }
 }
 
 /// What ends a page.

@@ -30,9 +30,14 @@ pub(crate) fn statements(source: Source) -> Result<Option<String>, Failure> {
     }
 }
 
+/// Whether a shell opens, for there is no `source` but a terminal.
+pub(crate) fn is_for_a_person(source: Option<&str>) -> bool {
+    source.is_none() && io::stdin().is_terminal()
+}
+
 /// Carries out `source` if there is one; else opens a shell on a terminal, and reads standard input otherwise.
 pub(crate) async fn converse(client: Client, source: Option<&str>, console: Console) -> Result<(), Failure> {
-    let interactive = source.is_none() && io::stdin().is_terminal();
+    let interactive = is_for_a_person(source);
     let console = if interactive { console.interactive() } else { console };
     let mut session = Session::new(client, console);
     match source {

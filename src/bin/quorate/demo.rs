@@ -5,7 +5,7 @@ use quorate::{client::Client, runtime::demo_cluster, shell::Console};
 use crate::{
     Failure,
     args::Demo,
-    cluster::{converse, statements},
+    cluster::{converse, is_for_a_person, statements},
 };
 
 pub(crate) async fn run(arguments: Demo, console: Console) -> Result<(), Failure> {
@@ -16,10 +16,19 @@ pub(crate) async fn run(arguments: Demo, console: Console) -> Result<(), Failure
             NodeCount(_) | AnotherSize { .. } => Failure::usage(error),
             error => Failure::start(error),
         })?;
-    let contact_points = cluster.addresses().into_iter().map(|address| address.to_string());
+    let contact_points: Vec<_> = cluster.addresses().iter().map(ToString::to_string).collect();
     let client =
-        Client::builder().contact_points(contact_points).tls(cluster.identity().clone()).build().await;
+        Client::builder().contact_points(&contact_points).tls(cluster.identity().clone()).build().await;
     let client = client.map_err(Failure::start)?;
+    if is_for_a_person(source.as_deref()) {
+        console.note(format_args!(
+            "A cluster of {} runs here until the shell ends. From another terminal:\n  \
+             quorate shell --connect {} \\\n    --certs {}",
+            if arguments.nodes == 1 { "one node".to_owned() } else { format!("{} nodes", arguments.nodes) },
+            contact_points.join(","),
+            cluster.certs_dir().display(),
+        ));
+    }
     let conversed = converse(client, source.as_deref(), console).await;
     let stopped = cluster.shutdown().await.map_err(Failure::request);
     conversed.and(stopped)

@@ -131,7 +131,7 @@ fn instead(statement: &Statement) -> Option<&'static str> {
         Statement::Source(_) => {
             Some("they carry out one statement after the other; `cql::Script` splits a text")
         }
-        Statement::Help => Some("the documentation of `quorate::client` lists what there is"),
+        Statement::Help(_) => Some("the documentation of `quorate::client` lists what there is"),
         Statement::Exit => Some("a client ends when it is dropped"),
     }
 }

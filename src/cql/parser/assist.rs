@@ -18,6 +18,8 @@ pub enum Expected {
     Function(&'static str),
     /// The name of a table that there is.
     Table,
+    /// The name of a table that there is to be.
+    NewTable,
     /// This consistency level, as a keyword or in quotes.
     Level(&'static str),
     /// The name of a file, in quotes.
@@ -248,6 +250,7 @@ mod tests {
             Expected::Level(level) => level.to_owned(),
             Expected::File => "file".to_owned(),
             Expected::Table => "table".to_owned(),
+            Expected::NewTable => "name".to_owned(),
             Expected::Text(text) => format!("'{text}'"),
             Expected::Symbol(symbol) => symbol.to_string(),
         });
@@ -259,7 +262,8 @@ mod tests {
         assert_eq!(expected("").len(), FIRST_WORDS.len());
         assert_eq!(expected("SELECT * FROM t; ").len(), FIRST_WORDS.len());
         assert_eq!(next("create "), "TABLE");
-        assert_eq!(next("CREATE TABLE "), "IF", "a new name is not told");
+        assert_eq!(next("CREATE TABLE "), "IF name");
+        assert_eq!(next("CREATE TABLE IF NOT EXISTS "), "name");
         assert_eq!(next("DROP TABLE "), "IF table");
         assert_eq!(next("ALTER TABLE t WITH "), "READ_CONSISTENCY WRITE_CONSISTENCY");
         assert_eq!(next("ALTER TABLE t WITH read_consistency = "), "ONE TWO THREE QUORUM ALL");

@@ -115,6 +115,7 @@ impl Parser<'_> {
             self.word("NOT")?;
             self.word("EXISTS")?;
         }
+        self.expects(&[Expected::NewTable])?;
         let name = self.new_table()?;
         let value_type = self.columns().map_err(|error| error.or_hint(COLUMNS_HINT))?;
         let create = CreateTable {

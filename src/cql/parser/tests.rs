@@ -220,6 +220,10 @@ fn points_at_limits_and_pages_that_are_none() {
         "WERE",
         "did you mean WHERE?",
     );
+    let tables = "DESCRIBE TABLES lists the tables, DESCRIBE TABLE name shows one";
+    refuses_at("\\d+ carts", "commands are words here", "\\d+", tables);
+    refuses_at("\\dt;", "commands are words here", "\\dt", tables);
+    refuses_at("\\?", "commands are words here", "\\?", "HELP lists the statements and commands");
     refuses_at("HELP SELCT", "no statement begins with 'SELCT'", "SELCT", "did you mean SELECT?");
     refuses_at(
         "PAGING SCREEN",
