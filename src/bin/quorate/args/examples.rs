@@ -142,7 +142,8 @@ pub(super) const STATUS_EXAMPLES: &str = "\
 Examples:
   quorate admin status
   quorate admin status --connect 10.0.0.1:7000 --certs ./certs
-  quorate admin status --output json | jq -r '.[0].verdict'";
+  quorate admin status --output json | jq -r '.[0].verdict'
+  quorate admin status --check || echo 'see to it'";
 
 pub(super) const NODES_EXAMPLES: &str = "\
 The node asked tells what it sees; ask another one to see the cluster with its eyes.
@@ -194,7 +195,8 @@ It takes no requests any more, ends those under way, gives away the hints that i
 supervised, have the supervisor stop it instead, which does the same.
 
 Examples:
-  quorate admin drain n2";
+  quorate admin drain n2
+  quorate admin drain n2 --timeout 30s --output json | jq -r '.[0].state'";
 
 pub(super) const CHECK_EXAMPLES: &str = "\
 Examples:
