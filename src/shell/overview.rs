@@ -411,10 +411,10 @@ fn state(node: &NodeStatus) -> &'static str {
     }
 }
 
-/// Why a node is not there: it need not be asked, and says nothing.
+/// Why a node is not there: it need not be asked, and says nothing. One that is connected may be back from the dead.
 pub fn gone(node: &NodeStatus) -> Option<&'static str> {
     match (node.verdict, node.connected) {
-        (Verdict::Dead, _) => Some("is down"),
+        (Verdict::Dead, false) => Some("is down"),
         (Verdict::Left, false) => Some("was stopped"),
         _ => None,
     }

@@ -97,7 +97,10 @@ async fn until_stopped(
         match status {
             _ if is_new => return Ok(Stage::Restarted),
             Some(NodeStatus { verdict: Verdict::Left, connected: false, .. }) => return Ok(Stage::Stopped),
-            Some(NodeStatus { verdict: Verdict::Dead, .. }) => {
+            // Before the process was met it may be its last one that is called dead.
+            Some(NodeStatus { verdict: Verdict::Dead, connected: false, .. })
+                if is_silent(client, member).await =>
+            {
                 let why = format_args!("{} went down before it had stopped in order", member.name);
                 return Err(Failure::request(why));
             }

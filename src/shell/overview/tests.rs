@@ -149,6 +149,24 @@ fn who_is_in_doubt_is_not_counted_on() {
     }
 }
 
+/// Its connection is there before gossip takes back what it has called the process before.
+#[test]
+fn only_who_is_known_to_be_gone_is_not_asked() {
+    let mut status = cluster(1).nodes.remove(0);
+    for (verdict, connected, expected) in [
+        (Verdict::Dead, false, Some("is down")),
+        (Verdict::Dead, true, None),
+        (Verdict::Left, false, Some("was stopped")),
+        (Verdict::Left, true, None),
+        (Verdict::Suspect, false, None),
+        (Verdict::Alive, false, None),
+        (Verdict::Unheard, false, None),
+    ] {
+        (status.verdict, status.connected) = (verdict, connected);
+        assert_eq!(gone(&status), expected, "{verdict:?}, {connected}");
+    }
+}
+
 #[test]
 fn what_may_fail_is_said_before_there_are_tables() {
     let head = |described: &NodesDescribed| shown(described, &[]).lines().next().unwrap().to_owned();
