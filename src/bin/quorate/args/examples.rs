@@ -56,7 +56,7 @@ exit code is 2 if there is no such node, or it has not stopped within --timeout.
 Examples:
   quorate admin status --connect 10.0.0.1:7000 --certs ./certs
   quorate admin status --output json | jq -r '.[0].verdict'
-  quorate admin status --check > /dev/null || page-somebody     (2: degraded, 4: failing)
+  quorate admin status --check > /dev/null || page-me  (2: degraded, 4: failing)
   quorate admin nodes --connect 10.0.0.3:7000 --wide
   quorate admin ring
   quorate admin tables --output csv
