@@ -56,8 +56,11 @@ async fn a_draining_node_is_not_ready_and_ends_what_is_under_way() {
     let mut nodes = Nodes::start(3);
     let client = nodes.client().await;
     let table = create_table(&client, "t").await;
+    // A node is ready once it has met one other: here the other two must reach each other as soon as they go on.
     for node in 0..3 {
         until_ready(&nodes, node).await;
+        let has_met_all = |metrics: &String| metrics.lines().any(|line| line == "quorate_peers_up 2");
+        loop_until(|| nodes.http(node, "GET /metrics").filter(has_met_all)).await;
     }
     // Nobody acknowledges anything: what n1 coordinates stays under way.
     nodes.signal(1, "STOP");
