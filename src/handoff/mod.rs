@@ -225,8 +225,7 @@ impl Handoff {
                 self.forgetting.ended(target);
                 match change {
                     Some(change) => self.backlogs.entry(target).or_default().apply(change),
-                    // It is still there.
-                    None => self.uncovered.entry(target).or_default().join(Uncovered::All),
+                    None => self.not_forgotten(turn, target),
                 }
             }
             HintTicket::Sweep(target) => {
@@ -350,7 +349,7 @@ impl Handoff {
 
     /// Sends what may be under way, reads the next page, or ends.
     fn go_on(&mut self, turn: &mut Turn<'_>, target: NodeId) {
-        let Some(replay) = self.replays.get_mut(&target) else {
+        let Some(replay) = self.replays.get_mut(&target).filter(|replay| !replay.is_waiting()) else {
             return;
         };
         let timer_before = replay.timer();
@@ -398,8 +397,21 @@ impl Handoff {
         if let Some(replay) = self.replays.get_mut(&target) {
             replay.timer().into_iter().for_each(|at| self.timers.cancel(at, target));
             let at = turn.now.mono + RETRY_AFTER;
-            replay.wait_until(at);
+            replay.begin_anew_at(at);
             self.timers.set(at, target);
+        }
+    }
+
+    /// A hint is still there although its target holds it, because the disk is full or fails. All begins anew a little later:
+    /// at once it would be given again for nothing, as fast as the budget allows, and without a timer perhaps never.
+    fn not_forgotten(&mut self, turn: &mut Turn<'_>, target: NodeId) {
+        self.peer_down(target);
+        self.uncovered.insert(target, Uncovered::All);
+        if turn.up.contains(target) {
+            let hints = self.backlogs.get(&target).map_or(0, |backlog| backlog.hints);
+            let number = self.request_ids.next().0;
+            self.replays.insert(target, Replay::of(number, Uncovered::All, hints));
+            self.start_over(turn, target);
         }
     }
 

@@ -37,6 +37,8 @@ pub(super) struct Replay {
 enum Page {
     /// The disk reads one.
     Reading,
+    /// None is read before the timer.
+    Waiting,
     /// There is one more, after this row.
     More(Row),
     /// That was the last one.
@@ -133,6 +135,11 @@ impl Replay {
         matches!(self.page, Page::Reading)
     }
 
+    /// Whether there is nothing to do before a page is here, or the timer fires.
+    pub(super) fn is_waiting(&self) -> bool {
+        matches!(self.page, Page::Reading | Page::Waiting)
+    }
+
     pub(super) fn had_refusals(&self) -> bool {
         !self.refused.is_empty()
     }
@@ -158,6 +165,12 @@ impl Replay {
     /// Nothing is asked of the target any more.
     pub(super) fn stop_waiting(&mut self) {
         self.timer = None;
+    }
+
+    /// Begins anew then.
+    pub(super) fn begin_anew_at(&mut self, at: Instant) {
+        self.page = Page::Waiting;
+        self.timer = Some(at);
     }
 
     /// Leaves the target alone until then.

@@ -307,8 +307,9 @@ impl Stage<'_> {
 
     fn unhint(&mut self, target: NodeId, row: &Row, given: Option<&Version>) -> WriteResult {
         let slot = self.hint_slot(&hints::key(target, row))?;
-        let has_grown = given.is_some() && slot.state.as_ref().map(State::version).as_ref() != given;
-        if slot.bytes == 0 || has_grown {
+        // A damaged one is worth nothing, whatever was given. A sound one that has taken its place is of somebody's write.
+        let is_other = slot.state.as_ref().is_some_and(|state| Some(&state.version()) != given);
+        if slot.bytes == 0 || is_other {
             return Ok(Written::Hints(HintChange::default()));
         }
         let change = HintChange { hints: -1, bytes: -(slot.bytes as i64) };

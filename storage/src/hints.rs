@@ -240,8 +240,7 @@ mod tests {
         assert_eq!(results[1..].iter().map(|r| change(r).hints).collect::<Vec<_>>(), [-1, 0, 0]);
         let page = read_hints(&engine, TARGET, None, 1 << 20).unwrap();
         assert_eq!(page.hints, [(row(2), state(8))]);
-        let drop = Write::Unhint { target: TARGET, row: row(2), given: None };
-        assert_eq!(change(&committer.run(&engine, &[drop])[0]).hints, -1);
+        assert_eq!(change(&committer.run(&engine, &[given(2, 8)])[0]).hints, -1);
         assert_eq!(recover(&engine).unwrap().hints, BTreeMap::new());
     }
 
@@ -306,5 +305,22 @@ mod tests {
         assert_eq!((page.hints, page.damaged), (vec![(row(2), state(6))], vec![row(1)]));
         let results = committer.run(&engine, &[hint(TARGET, 1, 9)]);
         assert_eq!(change(&results[0]).hints, 0, "a new hint takes the place of a damaged one");
+        let drop = || Write::Unhint { target: TARGET, row: row(1), given: None };
+        let results = committer.run(&engine, &[drop()]);
+        assert_eq!(
+            change(&results[0]).hints,
+            0,
+            "it may be the only copy of what was acknowledged since (rule H1)"
+        );
+        assert_eq!(
+            read_hints(&engine, TARGET, None, 1 << 20).unwrap().hints,
+            [(row(1), state(9)), (row(2), state(6))]
+        );
+        assert!(engine.flip_bit(Space::Hints, &key(TARGET, &row(1)), 100));
+        assert_eq!(change(&committer.run(&engine, &[drop()])[0]).hints, -1);
+        // Damaged after it was given.
+        assert!(engine.flip_bit(Space::Hints, &key(TARGET, &row(2)), 100));
+        let given = Write::Unhint { target: TARGET, row: row(2), given: Some(state(6).version()) };
+        assert_eq!(change(&committer.run(&engine, &[given])[0]).hints, -1);
     }
 }

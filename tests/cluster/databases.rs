@@ -4,7 +4,7 @@ use std::path::Path;
 
 use quorate::{
     ring::NodeId,
-    storage::{Committer, Engine, FjallEngine, FjallOptions, Space, Write, read_hints, recover},
+    storage::{Committer, Engine, FjallEngine, FjallOptions, Row, Space, State, Write, read_hints, recover},
 };
 
 /// Removes what is kept for `target`, as if it had been lost. Says how much that was.
@@ -12,8 +12,8 @@ pub(crate) fn forget_hints(db: &Path, target: NodeId) -> usize {
     let engine = open(db);
     let mut committer = Committer::new(&recover(&engine).expect("a sound directory"));
     let page = read_hints(&engine, target, None, usize::MAX).expect("readable hints");
-    let forget = |row| Write::Unhint { target, row, given: None };
-    let writes: Vec<_> = page.hints.into_iter().map(|(row, _)| forget(row)).collect();
+    let forget = |(row, state): (Row, State)| Write::Unhint { target, row, given: Some(state.version()) };
+    let writes: Vec<_> = page.hints.into_iter().map(forget).collect();
     assert!(committer.run(&engine, &writes).iter().all(Result::is_ok));
     writes.len()
 }

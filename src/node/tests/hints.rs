@@ -120,6 +120,21 @@ fn what_was_kept_before_is_read_from_the_first_on() {
 }
 
 #[test]
+fn what_a_full_disk_does_not_forget_is_neither_given_for_ever_nor_left_alone() {
+    let mut node = node();
+    let (ticket, _) = page_wanted(&keep(&mut node, b"a")).unwrap();
+    let sent = given(&mut node, &ticket, &[b"a"]);
+    let (_, unhint) = takes(&mut node, &sent);
+    let full = DiskResult::Written(Err(quorate_storage::EngineError::Full.into()));
+    assert!(page_wanted(&disk_says(&mut node, &unhint, full)).is_none(), "not at once");
+    let effects = handle_at(&mut node, NOW.mono + Duration::from_millis(900), Input::Tick);
+    assert!(page_wanted(&effects).is_none());
+    let effects = handle_at(&mut node, NOW.mono + Duration::from_secs(1), Input::Tick);
+    let (_, keys) = page_wanted(&effects).expect("a second later");
+    assert_eq!(keys, None, "nobody knows what else there is");
+}
+
+#[test]
 fn what_was_refused_is_tried_again_by_itself() {
     let mut node = node();
     let (ticket, _) = page_wanted(&keep(&mut node, b"a")).unwrap();

@@ -68,7 +68,8 @@ pub enum Write {
         target: NodeId,
         /// Where.
         row: Row,
-        /// What the node was given: a hint that has grown since stays. `None` drops it whatever it is.
+        /// What the node was given: a hint that has grown since stays. `None` if it is damaged: a sound one
+        /// that has taken its place since stays.
         given: Option<Version>,
     },
     /// Look at or look after the digests of what is durable (rule A1), between this batch and the one before.
