@@ -6,6 +6,7 @@ use std::{
 };
 
 use console::{Key, Term};
+use rustix::termios::{OptionalActions, Termios, tcgetattr, tcsetattr};
 
 use super::{Console, ShellError, clock::now};
 use crate::cql::{
@@ -69,8 +70,9 @@ impl Pager {
     /// Whether the person wants more. One key says so.
     pub(super) async fn goes_on(&mut self) -> Result<bool, ShellError> {
         let asked = now();
-        write_out(QUESTION)?;
         let wish = tokio::task::spawn_blocking(|| {
+            let _keys = Keys::taken()?;
+            write_out(QUESTION)?;
             let terminal = Term::stdout();
             loop {
                 if let Some(wish) = wish(&terminal.read_key_raw()?) {
@@ -145,6 +147,29 @@ impl Screen {
             Format::Jsonl | Format::Csv | Format::Raw => self.room(),
         };
         u32::try_from(rows.max(1)).unwrap_or(u32::MAX)
+    }
+}
+
+/// From the question to the answer the terminal hands over each key as it is pressed. Whoever reads the question may press
+/// one at once: a terminal that still edited lines would show it and keep it back, and of Ctrl-C make a signal that gives up the
+/// statement while the question goes on waiting.
+struct Keys(Termios);
+
+impl Keys {
+    fn taken() -> io::Result<Self> {
+        let usual = tcgetattr(io::stdin())?;
+        let mut raw = usual.clone();
+        raw.make_raw();
+        raw.output_modes = usual.output_modes;
+        tcsetattr(io::stdin(), OptionalActions::Drain, &raw)?;
+        Ok(Self(usual))
+    }
+}
+
+impl Drop for Keys {
+    fn drop(&mut self) {
+        // A terminal that is closed has no modes any more.
+        let _ = tcsetattr(io::stdin(), OptionalActions::Drain, &self.0);
     }
 }
 

@@ -10,6 +10,8 @@ use std::{
     time::Duration,
 };
 
+use nix::sys::termios::{LocalFlags, tcgetattr};
+
 use super::command;
 
 /// A shell and the screen that it writes to.
@@ -87,6 +89,12 @@ impl Terminal {
     pub(super) fn interrupts(&self) {
         let pid = self.shell.id().to_string();
         assert!(Command::new("kill").args(["-INT", &pid]).status().unwrap().success());
+    }
+
+    /// Whether a key that is pressed now goes to the program at once, and is nothing but a key to the terminal.
+    pub(super) fn hands_over_keys(&self) -> bool {
+        let modes = tcgetattr(&self.keyboard).unwrap().local_flags;
+        !modes.intersects(LocalFlags::ICANON | LocalFlags::ECHO | LocalFlags::ISIG)
     }
 
     /// Presses Tab now and then until the screen has shown `text`.

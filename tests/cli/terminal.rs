@@ -237,6 +237,7 @@ fn long_answers_are_given_page_by_page() {
         terminal.types(keys);
         terminal.shows("└");
         terminal.shows(QUESTION);
+        assert!(terminal.hands_over_keys(), "before the question is there to be read");
     };
     asks(&mut terminal, "SELECT * FROM t;\r");
     assert_eq!(rows(&terminal), 10);
@@ -272,6 +273,7 @@ fn a_full_screen_waits_for_a_key() {
     let asks = |terminal: &mut Terminal, keys: &str| {
         terminal.types(keys);
         terminal.shows(QUESTION);
+        assert!(terminal.hands_over_keys(), "before the question is there to be read");
     };
     asks(&mut terminal, "SELECT * FROM t;\r");
     assert_eq!(rows(&terminal), 35, "39 lines with those of the table, and the question");
@@ -352,6 +354,7 @@ fn a_copy_that_is_given_up_says_how_it_goes_on() {
     // Nothing of a read is on its way; the table has a part of the rows.
     terminal.types("SELECT * FROM t;\r");
     terminal.shows(QUESTION);
+    assert!(terminal.hands_over_keys(), "before the question is there to be read");
     terminal.asks("\u{3}", "\u{1b}[K");
     assert_eq!(terminal.screen().matches("cancelled").count(), 2);
     terminal.types("EXIT\r");
