@@ -72,7 +72,7 @@ impl NodeConfig {
             requests_max: 8_192,
             requests_per_client_max: 4_096,
             replica_requests_max: 16_384,
-            state_cache_bytes: 32 * 1024 * 1024,
+            state_cache_bytes: 64 * 1024 * 1024,
             #[cfg(feature = "mutants")]
             mutant: None,
         }

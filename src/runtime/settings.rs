@@ -183,7 +183,7 @@ impl Default for ProcessSettings {
     fn default() -> Self {
         Self {
             cache_bytes: 48 << 20,
-            state_cache_bytes: 32 << 20,
+            state_cache_bytes: 64 << 20,
             write_buffer_bytes: 16 << 20,
             disk_free_min: 512 << 20,
             hedge_delay: Duration::from_millis(25),
