@@ -11,6 +11,7 @@ mod copy;
 #[path = "../cluster/nodes.rs"]
 mod nodes;
 mod pty;
+mod readme;
 mod startup;
 mod terminal;
 

@@ -293,7 +293,7 @@ impl Drop for Nodes {
 
 /// Ports on loopback that nobody has, below those that the kernel gives to whoever wants any: one of these may be taken by
 /// a connection of a node that has started before the node that is to have it has.
-fn free_ports(count: usize) -> Vec<u16> {
+pub(crate) fn free_ports(count: usize) -> Vec<u16> {
     let mut held = Vec::new();
     for _ in 0..1_000 {
         if held.len() == count {
