@@ -32,7 +32,7 @@ use crate::{
 /// This node's gossip.
 ///
 /// Events, after each of which [`take_news`](Self::take_news) may have some: [`tick`](Self::tick) before any other,
-/// [`datagram`](Self::datagram), [`stream`](Self::stream), [`refresh`](Self::refresh), [`measured`](Self::measured),
+/// [`datagram`](Self::datagram), [`stream`](Self::stream), [`reached`](Self::reached), [`refresh`](Self::refresh), [`measured`](Self::measured),
 /// [`leave`](Self::leave).
 #[derive(Debug, Default)]
 pub struct Detector {
@@ -87,6 +87,11 @@ impl Detector {
     /// What did not fit a datagram arrived from `from`: anything at all.
     pub fn stream(&mut self, turn: &mut Turn<'_>, from: NodeId, bytes: &[u8]) {
         self.input(turn, GossipInput::Stream { from, bytes });
+    }
+
+    /// There is a connection to `peer`, which may be to a later process than gossip has heard of.
+    pub fn reached(&mut self, turn: &mut Turn<'_>, peer: NodeId) {
+        self.input(turn, GossipInput::Reached(peer));
     }
 
     /// How far this node has come may have changed.

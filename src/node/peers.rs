@@ -207,6 +207,7 @@ impl Node {
         self.standings.peer_up(turn, peer);
         self.clock_offsets.peer_up(now, peer);
         self.recovery.look(turn);
+        self.detector.reached(turn, peer);
     }
 
     /// A replica tells, with its answer, of members that it has met in another life.

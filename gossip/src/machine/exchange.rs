@@ -53,6 +53,14 @@ impl Gossip {
         tried.into_iter().for_each(|to| self.send_digest(to, sink));
     }
 
+    /// Compares everything with somebody who can be reached and is not held to be alive: each packet tells of its sender's life.
+    pub(super) fn greet(&mut self, node: NodeId, sink: &mut dyn Sink) {
+        let is_known = self.state(node) == Some(MemberState::Alive);
+        if node != self.own && !is_known && !self.forgotten.contains(&node) && !self.is_leaving() {
+            self.send_digest(node, sink);
+        }
+    }
+
     fn send_digest(&mut self, to: NodeId, sink: &mut dyn Sink) {
         self.send(to, Message::Digest { root: self.members.root_hash() }, sink);
     }

@@ -114,6 +114,10 @@ impl Gossip {
             Input::Datagram { from, bytes } | Input::Stream { from, bytes } => {
                 decode(bytes).map(|packet| self.receive(now, from, packet, sink))
             }
+            Input::Reached(node) => {
+                self.greet(node, sink);
+                Ok(())
+            }
             Input::Leave => {
                 self.leave(now);
                 Ok(())

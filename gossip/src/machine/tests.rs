@@ -348,3 +348,36 @@ proptest! {
         prop_assert_eq!(held, newest);
     }
 }
+
+/// Whoever comes back after a goodbye is met as soon as there is a way to it.
+#[test]
+fn a_process_that_was_not_heard_of_is_greeted_when_it_is_reached() {
+    let mut rig = Rig::with_members(3);
+    let goodbye = |life, is_leaving| Packet {
+        life: Life(life),
+        refutation: 0,
+        is_leaving,
+        message: Message::News,
+        news: vec![],
+    };
+    rig.hear_packet(2, &goodbye(1, true));
+    rig.effects.clear();
+    let reached = |rig: &mut Rig, node: u32| {
+        rig.gossip.handle(rig.now, Input::Reached(NodeId(node)), &mut rig.effects).expect("no bytes");
+        std::mem::take(&mut rig.effects)
+    };
+    let is_greeting = |effects: &[Effect], whom: u32| {
+        let [Effect::Datagram { to, bytes }] = effects else { return false };
+        let packet = decode(bytes).expect("a packet");
+        *to == NodeId(whom) && packet.life == Life(1_000) && matches!(packet.message, Message::Digest { .. })
+    };
+    assert_eq!(rig.gossip.state(NodeId(2)), Some(MemberState::Left));
+    assert!(is_greeting(&reached(&mut rig, 2), 2), "it said goodbye in an earlier life");
+    assert!(is_greeting(&reached(&mut rig, 9), 9), "it was never heard of");
+    assert_eq!(reached(&mut rig, 3), [], "it is alive, and known to be");
+    rig.hear_packet(2, &goodbye(2, false));
+    assert_eq!(rig.gossip.state(NodeId(2)), Some(MemberState::Alive));
+    rig.gossip.handle(rig.now, Input::Leave, &mut rig.effects).expect("no bytes");
+    rig.effects.clear();
+    assert_eq!(reached(&mut rig, 9), [], "whoever leaves makes no acquaintances");
+}
