@@ -26,7 +26,18 @@ impl UnderWay {
             | Statement::Update(_)
             | Statement::Delete(_) => Self::Write,
             Statement::CopyFrom(_) => Self::CopyFrom,
-            _ => Self::NoWrite,
+            Statement::Select(_)
+            | Statement::CopyTo(_)
+            | Statement::Consistency(_)
+            | Statement::Describe(_)
+            | Statement::Tracing(_)
+            | Statement::Expand(_)
+            | Statement::Timing(_)
+            | Statement::Paging(_)
+            | Statement::Source(_)
+            | Statement::Wait(_)
+            | Statement::Help(_)
+            | Statement::Exit => Self::NoWrite,
         }
     }
 
