@@ -9,7 +9,7 @@ use std::{
 
 use bytes::Bytes;
 use quorate_ring::Consistency;
-use tokio::task::JoinSet;
+use tokio::{task::JoinSet, time::Instant};
 
 use super::{
     Get, Put, Raw, ReadError, TableHandle, View, WriteError, Written,
@@ -29,12 +29,22 @@ pub struct GetMany<V = Raw> {
     view: V,
     monotone: bool,
     options: Options,
+    /// When all of it must be done, if it is part of something else.
+    deadline: Option<Instant>,
     at_once: usize,
 }
 
 impl<V: View> GetMany<V> {
     pub(super) fn new(table: TableHandle, keys: Vec<Bytes>, view: V) -> Self {
-        Self { table, keys, view, monotone: false, options: Options::default(), at_once: AT_ONCE }
+        Self {
+            table,
+            keys,
+            view,
+            monotone: false,
+            options: Options::default(),
+            deadline: None,
+            at_once: AT_ONCE,
+        }
     }
 
     call_options! {
@@ -54,15 +64,29 @@ impl<V: View> GetMany<V> {
         self
     }
 
+    /// Gives each key what is left until `deadline` when it is sent.
+    pub(crate) fn until(mut self, deadline: Instant) -> Self {
+        self.deadline = Some(deadline);
+        self
+    }
+
     async fn send(self) -> Vec<(Bytes, Result<V::Read, ReadError>)> {
-        let Self { table, keys, view, monotone, options, at_once } = self;
+        let Self { table, keys, view, monotone, options, deadline, at_once } = self;
         let gets = keys.iter().map(|key| {
             let mut get = Get::new(table.clone(), key.clone(), view.clone());
             get.options = options.clone();
             if monotone { get.monotone() } else { get }
         });
+        let send = |get: Get<V>| -> Call<V::Read, ReadError> {
+            Box::pin(async move {
+                match deadline {
+                    Some(deadline) => get.timeout(deadline.saturating_duration_since(Instant::now())).await,
+                    None => get.await,
+                }
+            })
+        };
         let ended = || CallError::not_applied(Cause::TimedOut).into();
-        let reads = side_by_side(gets.map(IntoFuture::into_future).collect(), at_once, ended).await;
+        let reads = side_by_side(gets.map(send).collect(), at_once, ended).await;
         keys.into_iter().zip(reads).collect()
     }
 }

@@ -4,7 +4,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use bytes::Bytes;
 use quorate_ring::Table;
-use tokio::time::timeout_at;
+use tokio::time::{Instant, timeout_at};
 
 use super::{
     Client, Delete, Get, GetMany, Nature, Profile, Put, PutMany, Raw, Scan, Update,
@@ -147,6 +147,11 @@ impl TableHandle {
     /// What requests go by that say nothing themselves.
     pub(super) fn profile(&self) -> &Profile {
         &self.profile
+    }
+
+    /// When a request that goes by the handle's profile alone must be done if it starts now.
+    pub(crate) fn deadline(&self) -> Instant {
+        self.terms(&self.profile).deadline
     }
 
     /// The terms of a request that starts now.

@@ -283,6 +283,22 @@ async fn a_statements_word_counts_before_its_options_and_those_before_the_client
     assert_eq!(level(own, &two).await, "3".parse().unwrap());
 }
 
+/// One more than are asked at a time, and no answer to any.
+#[tokio::test]
+async fn a_select_of_several_keys_has_its_time_once() {
+    let (mock, client, _) = start().await;
+    let select = format!("SELECT * FROM carts WHERE key IN ({})", vec!["?"; 65].join(", "));
+    let keys: Vec<_> = (0..65).map(|key| key.to_string()).collect();
+    client.execute(&select, keys.clone()).await.unwrap();
+    keys.iter().for_each(|_| mock.fail_next_read(Fault::Silence));
+    let (timeout, begun) = (Duration::from_secs(1), tokio::time::Instant::now());
+    let error = client.execute(&select, keys).timeout(timeout).await.unwrap_err();
+    let took = begun.elapsed();
+    let ExecuteError::Read { error, .. } = &error else { panic!("{error}") };
+    assert!(matches!(**error, ReadError::TimedOut { .. }), "{error}");
+    assert!((timeout..2 * timeout).contains(&took), "{took:?}");
+}
+
 #[tokio::test]
 async fn errors_say_what_became_of_the_statement() {
     let (mock, client, heard) = start().await;

@@ -102,8 +102,7 @@ impl Execute {
         Self::new(client, plan(statement, SessionLevel::Default, parameters).map_err(ExecuteError::from))
     }
 
-    /// How long it may take, retries included. Of a `SELECT` of several keys each has so long from when it is asked, and of a
-    /// scan each page.
+    /// How long it may take, retries included: of a `SELECT` of several keys all of them together, of a scan each page.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = Some(timeout);
         self
@@ -179,7 +178,7 @@ async fn read(
             let key = keys.remove(0);
             vec![(key.clone(), options.get(table, key).await)]
         }
-        _ => options.get_many(table, keys).await,
+        _ => options.get_many(table, keys).until(table.deadline()).await,
     };
     let named = |(key, read): (Bytes, _)| match read {
         Ok(read) => Ok((key, read)),
