@@ -199,7 +199,7 @@ impl Grid {
 
     fn table(&self) -> Table {
         let mut table = Table::new();
-        table.load_style(presets::UTF8_FULL_CONDENSED).set_header(self.columns.clone());
+        table.load_style(presets::UTF8_FULL_CONDENSED).set_header(self.headings());
         table.set_content_arrangement(ContentArrangement::Dynamic);
         for row in &self.rows {
             table.add_row(row.iter().map(Cell::shown));
@@ -207,12 +207,24 @@ impl Grid {
         table
     }
 
+    /// The columns as people read them: sizes that have their units with them need none in the name.
+    fn headings(&self) -> Vec<String> {
+        let is_size =
+            |place: usize| self.rows.iter().all(|row| matches!(row[place], Cell::Size(_) | Cell::Null));
+        let heading = |(place, column): (usize, &&str)| match column.strip_suffix("_bytes") {
+            Some(name) if is_size(place) => name.replace('_', " "),
+            _ => (*column).to_owned(),
+        };
+        self.columns.iter().enumerate().map(heading).collect()
+    }
+
     /// Each row after a line with its number, the first of which follows `before`.
     fn write_expanded(&self, before: u64, out: &mut impl Write) -> io::Result<()> {
-        let width = self.columns.iter().map(|column| column.len()).max().unwrap_or_default();
+        let headings = self.headings();
+        let width = headings.iter().map(String::len).max().unwrap_or_default();
         for (number, row) in (before + 1..).zip(&self.rows) {
             writeln!(out, "-[ row {number} ]-")?;
-            for (column, cell) in self.columns.iter().zip(row) {
+            for (column, cell) in headings.iter().zip(row) {
                 let shown = cell.shown();
                 let mut lines = shown.split('\n');
                 writeln!(out, "{column:width$} | {}", lines.next().unwrap_or_default())?;
