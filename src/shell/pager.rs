@@ -53,10 +53,31 @@ impl Pager {
 
     /// Prints text of whole lines; whether the person wants to see what follows.
     pub(super) async fn print(&mut self, text: &str) -> Result<bool, ShellError> {
+        self.print_to(text, write_out).await
+    }
+
+    /// The same of what is said beside the data. Where that does not go to a terminal it takes no room.
+    pub(super) async fn note(&mut self, note: &str, console: &Console) -> Result<bool, ShellError> {
+        if !io::stderr().is_terminal() {
+            console.note(note);
+            return Ok(true);
+        }
+        let say = |lines: &str| {
+            lines.lines().for_each(|line| console.note(line));
+            Ok(())
+        };
+        self.print_to(&format!("{note}\n"), say).await
+    }
+
+    async fn print_to(
+        &mut self,
+        text: &str,
+        write: impl Fn(&str) -> io::Result<()>,
+    ) -> Result<bool, ShellError> {
         let mut rest = text;
         loop {
             let now = self.screen.as_mut().map_or(rest.len(), |screen| screen.takes(rest));
-            write_out(&rest[..now])?;
+            write(&rest[..now])?;
             rest = &rest[now..];
             if rest.is_empty() {
                 return Ok(true);
@@ -91,20 +112,40 @@ impl Pager {
     }
 }
 
-/// Prints an answer that is there as a whole; says how long a person was waited for.
-pub(super) async fn show(grid: &Grid, paging: Paging, console: &Console) -> Result<Duration, ShellError> {
+/// Prints an answer that is there as a whole, and what is said beside it; says how long a person was waited for.
+pub(super) async fn show(
+    grid: &Grid,
+    notes: impl Iterator<Item = String>,
+    paging: Paging,
+    console: &Console,
+) -> Result<Duration, ShellError> {
     let mut pager = Pager::new(paging, console);
     if pager.screen.is_none() {
         console.data(grid)?;
+        notes.for_each(|note| console.note(note));
         return Ok(Duration::ZERO);
     }
     let mut text = Vec::new();
     let mut parts = Parts::new(console.format());
     parts.write(grid, &mut text)?;
     parts.end(grid, &mut text)?;
-    if pager.print(&String::from_utf8_lossy(&text)).await? {
-        console.confirm_rows(parts.rows());
+    if !pager.print(&String::from_utf8_lossy(&text)).await? {
+        return Ok(pager.thought);
     }
+    console.confirm_rows(parts.rows());
+    pager.screen.iter_mut().for_each(|screen| screen.taken += 1);
+    for note in notes {
+        if !pager.note(&note, console).await? {
+            break;
+        }
+    }
+    Ok(pager.thought)
+}
+
+/// Prints text that was asked for; says how long a person was waited for.
+pub(super) async fn tell(text: &str, paging: Paging, console: &Console) -> Result<Duration, ShellError> {
+    let mut pager = Pager::new(paging, console);
+    pager.print(&format!("{text}\n")).await?;
     Ok(pager.thought)
 }
 

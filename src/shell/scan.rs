@@ -55,14 +55,16 @@ pub(super) async fn select_all(
         if is_cut {
             break;
         }
-        for conflict in part.conflicts() {
-            conflicts += 1;
-            if conflicts <= CONFLICTS_SHOWN {
-                console.note(conflict);
-            }
+        let shown_before = CONFLICTS_SHOWN.min(conflicts);
+        conflicts += part.conflicts().len();
+        let mut notes: Vec<_> =
+            part.conflicts().iter().take(CONFLICTS_SHOWN - shown_before).cloned().collect();
+        notes.extend(wish.tracing.then(|| receipt_table(&what.to_string(), &page.receipt)));
+        for note in &notes {
+            is_cut = is_cut || !pager.note(note, console).await?;
         }
-        if wish.tracing {
-            console.note(receipt_table(&what.to_string(), &page.receipt));
+        if is_cut {
+            break;
         }
         if left == 0 || page.cursor.is_none() {
             break;

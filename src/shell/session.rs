@@ -155,7 +155,9 @@ impl Session {
             Statement::Wait(wait) => {
                 return wait::wait(&self.client, wait, &self.console).await.map(|()| Flow::Continue);
             }
-            Statement::Help(word) => self.console.text(help(word))?,
+            Statement::Help(word) => {
+                self.thought = pager::tell(&help(word), self.paging, &self.console).await?;
+            }
             Statement::Exit => return Ok(Flow::Exit),
             other => return Err(ShellError::Cql(format!("not supported here: {other}"))),
         }
@@ -259,9 +261,9 @@ impl Session {
                 }
             }
         }
-        self.thought = pager::show(answer.grid(), self.paging, &self.console).await?;
-        answer.conflicts().iter().for_each(|conflict| self.console.note(conflict));
-        receipts.iter().for_each(|(key, receipt)| self.trace(key, receipt));
+        let traces = receipts.iter().map(|(key, receipt)| receipt_table(&term(key).to_string(), receipt));
+        let notes = answer.conflicts().iter().cloned().chain(traces);
+        self.thought = pager::show(answer.grid(), notes, self.paging, &self.console).await?;
         Ok(())
     }
 

@@ -209,7 +209,7 @@ fn a_table_that_there_is_not_has_carets_below_it_and_the_one_that_may_be_meant()
              did you mean carts? DESCRIBE TABLES lists them all\r\n",
         ),
         (
-            "HELP; DROP TABLE\r cart;",
+            "EXPAND; DROP TABLE\r cart;",
             "unknown table 'cart' (not applied) at line 2, column 2:\r\n     cart;\r\n     ^^^^\r\ndid you mean carts?",
         ),
         (
@@ -291,6 +291,48 @@ fn a_full_screen_waits_for_a_key() {
         terminal.prompts();
     }
     assert_eq!(terminal.screen().matches(QUESTION).count(), questions + 2);
+    terminal.types("EXIT\r");
+    terminal.ends();
+}
+
+/// What is said beneath an answer takes lines of the screen as the answer does, and so does what HELP says.
+#[test]
+fn what_stands_beside_an_answer_takes_room_too() {
+    let dir = tempfile::tempdir().unwrap();
+    let rows = (0..33).map(|i| format!("row{i},v\n")).collect::<String>();
+    fs::write(dir.path().join("rows.csv"), rows).unwrap();
+    let mut terminal = Terminal::with_shell(dir.path(), &[("NO_COLOR", "1")]);
+    let create = CREATE.replace("register", "siblings");
+    terminal.asks(&format!("{create}\r"), "table t created");
+    terminal.asks("COPY t FROM 'rows.csv';\r", "COPY wrote 33 rows");
+    terminal.asks("INSERT INTO t (key, value) VALUES ('both', 'old');\r", "written");
+    terminal.asks("SELECT CONTEXT(value) FROM t WHERE key = 'both';\r", "1 row\r\n");
+    let screen = terminal.screen();
+    let context = screen.rsplit("│ ").find(|cell| cell.starts_with("01")).unwrap().split(' ').next().unwrap();
+    for value in ["one", "other"] {
+        let update = "UPDATE t SET value = 'it' WHERE key = 'both' WITH CONTEXT";
+        terminal.asks(&format!("{} '{context}';\r", update.replace("it", value)), "written");
+    }
+    let asks = |terminal: &mut Terminal, keys: &str, shown: &str| {
+        terminal.types(keys);
+        terminal.shows(shown);
+        terminal.shows(QUESTION);
+        assert!(terminal.hands_over_keys(), "before the question is there to be read");
+    };
+    // 35 rows and the table's four lines fill the screen.
+    let keys: Vec<_> = (0..33).map(|i| format!("'row{i}'")).collect();
+    let select = format!("SELECT * FROM t WHERE key IN ('both', {});\r", keys.join(", "));
+    asks(&mut terminal, &select, "35 rows");
+    terminal.asks(" ", "concurrent values");
+    asks(&mut terminal, "SELECT * FROM t LIMIT 34;\r", "│ row");
+    terminal.types("q");
+    terminal.prompts();
+    terminal.asks("TRACING ON\r", "tracing on");
+    asks(&mut terminal, &format!("SELECT key FROM t WHERE key IN ({});\r", keys[..16].join(", ")), "replica");
+    terminal.types("q");
+    terminal.prompts();
+    asks(&mut terminal, "HELP\r", "CREATE TABLE");
+    terminal.asks(" ", "EXIT   QUIT");
     terminal.types("EXIT\r");
     terminal.ends();
 }
