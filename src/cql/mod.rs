@@ -1,7 +1,7 @@
 //! The language: a small, CQL-like one over tables of keys and values.
 //!
 //! Text becomes [`Statement`]s ([`Script`] reads them one by one), a statement with its parameters and the
-//! session's defaults becomes a [`Plan`] ([`plan`]), and answers become text again ([`render`]). All that is
+//! session's defaults becomes a [`Plan`] ([`plan`]), and answers become text again (`render`, with the feature `cli`). All that is
 //! pure, and a [`Statement`] prints as text that parses back to itself.
 //!
 //! Programs carry statements out with [`Client::execute`](crate::client::Client::execute), which gives an [`Answer`], or
