@@ -159,6 +159,30 @@
 //! it that can be kept as text, for another process to go on from. The rows come one by one, in pages, or as a
 //! [stream](Scan::into_stream) for what is made of streams.
 //!
+//! ```
+//! # #[cfg(feature = "mock")]
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let client = quorate::client::Mock::new().client();
+//! # client.create_table("carts").await?;
+//! # let carts = client.table("carts").await?;
+//! # carts.put_many([("alice", "1"), ("bob", "2"), ("eve", "3")]).await;
+//! use quorate::client::Cursor;
+//!
+//! let mut scan = carts.scan().limit(2);
+//! while let Some(row) = scan.next().await? {
+//!     println!("{:?}: {:?}", row.key(), row.values());
+//! }
+//! let bookmark = scan.cursor().expect("there is more").to_string();
+//!
+//! let mut rest = carts.scan().after(bookmark.parse::<Cursor>()?); // later, anywhere
+//! assert!(rest.next().await?.is_some() && rest.next().await?.is_none());
+//! # Ok(())
+//! # }
+//! # #[cfg(not(feature = "mock"))]
+//! # fn main() {}
+//! ```
+//!
 //! # Statements
 //!
 //! What the shell's language says can be said by a program, too: [`Client::execute`] carries out the text of a statement, with
@@ -226,11 +250,65 @@
 //!
 //! An [`Observer`] hears of each request and of each attempt as it ends: operation, table, level, node, latency, outcome.
 //!
+//! ```
+//! # #[cfg(feature = "mock")]
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let mock = quorate::client::Mock::new();
+//! use std::sync::{Arc, atomic::{AtomicU64, Ordering::Relaxed}};
+//! use quorate::client::{Client, Ended, Observer};
+//!
+//! #[derive(Debug, Default)]
+//! struct Requests {
+//!     ended: AtomicU64,
+//!     failed: AtomicU64,
+//! }
+//!
+//! impl Observer for Requests {
+//!     fn request(&self, ended: &Ended<'_>) {
+//!         self.ended.fetch_add(1, Relaxed);
+//!         self.failed.fetch_add(u64::from(ended.cause.is_some()), Relaxed);
+//!     }
+//! }
+//!
+//! let requests = Arc::new(Requests::default());
+//! let client = Client::builder().observer(requests.clone()).build_mock(&mock); // or .build().await?
+//! client.create_table("carts").await?;
+//! assert_eq!((requests.ended.load(Relaxed), requests.failed.load(Relaxed)), (1, 0));
+//! # Ok(())
+//! # }
+//! # #[cfg(not(feature = "mock"))]
+//! # fn main() {}
+//! ```
+//!
 //! # Testing
 //!
 //! With the feature `mock` there is `Mock`: a cluster in memory whose clients are of the type [`Client`], with contexts,
 //! levels and scans as they are in a cluster, a clock that the test moves, and failures that it orders. It is meant for
 //! `[dev-dependencies]`.
+//!
+//! ```
+//! # #[cfg(feature = "mock")]
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! use std::time::Duration;
+//! use quorate::client::{Fault, Mock, Outcome};
+//!
+//! let mock = Mock::new();
+//! let client = mock.client(); // what the code under test is given
+//! client.create_table("sessions").await?;
+//! let sessions = client.table("sessions").await?;
+//! sessions.put("alice", "logged in").ttl(Duration::from_secs(60)).await?;
+//! mock.advance(Duration::from_secs(61));
+//! assert!(sessions.get("alice").await?.values().is_empty());
+//!
+//! mock.fail_next_write(Fault::UnknownApplied);
+//! assert_eq!(sessions.put("alice", "again").await.unwrap_err().outcome(), Outcome::Unknown);
+//! # Ok(())
+//! # }
+//! # #[cfg(not(feature = "mock"))]
+//! # fn main() {}
+//! ```
 //!
 //! # Cancellation
 //!
