@@ -169,9 +169,9 @@ pub enum Condition {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct WriteOptions {
     /// The level; none for the session's.
-    pub consistency: Option<Consistency>,
+    pub consistency: Option<Argument<Consistency>>,
     /// How long the value stays, to the millisecond; none for good, and in deletes.
-    pub ttl: Option<Duration>,
+    pub ttl: Option<Argument<Duration>>,
     /// Fallback nodes may count.
     pub sloppy: bool,
     /// The context of the read whose values are replaced: a blob, or a parameter.
@@ -179,10 +179,10 @@ pub struct WriteOptions {
 }
 
 /// What follows `USING` in a statement that reads.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ReadOptions {
     /// The level; none for the session's.
-    pub consistency: Option<Consistency>,
+    pub consistency: Option<Argument<Consistency>>,
     /// Settle for a read that never goes backward.
     pub monotone: bool,
 }
@@ -208,7 +208,7 @@ pub struct Select {
     /// The keys asked for; none for all, in the order of their tokens.
     pub keys: Vec<Term>,
     /// How many keys at most, if all are asked for.
-    pub limit: Option<u64>,
+    pub limit: Option<Argument<u64>>,
     /// How they are read.
     pub options: ReadOptions,
 }
@@ -320,7 +320,34 @@ pub enum Term {
     Named(String),
 }
 
+/// The value of an option.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Argument<T> {
+    /// As it is written.
+    Written(T),
+    /// A parameter stands for it.
+    Parameter(Marker),
+}
+
+/// Where a parameter stands. It prints as programs call it: by its number, from 1, or its name.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Marker {
+    /// `?`: the n-th of the statement, from 0.
+    Positional(usize),
+    /// `:name`.
+    Named(String),
+}
+
 impl Term {
+    /// The parameter that stands for it, if one does.
+    fn marker(&self) -> Option<Marker> {
+        match self {
+            Self::Text(_) | Self::Blob(_) => None,
+            Self::Positional(position) => Some(Marker::Positional(*position)),
+            Self::Named(name) => Some(Marker::Named(name.clone())),
+        }
+    }
+
     /// A key or a value as it is written: as text if it is one.
     pub(crate) fn of(bytes: &[u8]) -> Self {
         match std::str::from_utf8(bytes) {
@@ -330,25 +357,60 @@ impl Term {
     }
 }
 
+impl<T> Argument<T> {
+    /// The same of what `change` makes of what is written.
+    pub(super) fn map<U>(self, change: impl FnOnce(T) -> U) -> Argument<U> {
+        match self {
+            Self::Written(value) => Argument::Written(change(value)),
+            Self::Parameter(marker) => Argument::Parameter(marker),
+        }
+    }
+
+    fn marker(&self) -> Option<Marker> {
+        match self {
+            Self::Written(_) => None,
+            Self::Parameter(marker) => Some(marker.clone()),
+        }
+    }
+}
+
+impl WriteOptions {
+    fn markers(&self) -> impl Iterator<Item = Marker> {
+        let Self { consistency, ttl, context, sloppy: _ } = self;
+        let level = consistency.as_ref().and_then(Argument::marker);
+        let ttl = ttl.as_ref().and_then(Argument::marker);
+        let context = context.as_ref().and_then(Term::marker);
+        [level, ttl, context].into_iter().flatten()
+    }
+}
+
 impl Statement {
-    /// The keys, values and contexts that stand in it, in no particular order.
-    pub(super) fn terms(&self) -> Vec<&Term> {
-        let of_condition = |condition| match condition {
-            &Some(Condition::Value(ref value)) => Some(value),
+    /// The parameters that stand in it, in no particular order.
+    pub(super) fn markers(&self) -> Vec<Marker> {
+        let of_terms = |terms: &[&Term]| terms.iter().filter_map(|term| term.marker()).collect::<Vec<_>>();
+        let of_condition = |condition: &Option<Condition>| match condition {
+            Some(Condition::Value(value)) => value.marker(),
             Some(Condition::Exists) | None => None,
         };
-        match self {
+        let (mut markers, others) = match self {
             Self::Insert(Insert { key, value, options, .. }) => {
-                [key, value].into_iter().chain(&options.context).collect()
+                (of_terms(&[key, value]), options.markers().collect())
             }
             Self::Update(Update { key, value, condition, options, .. }) => {
-                [key, value].into_iter().chain(of_condition(condition)).chain(&options.context).collect()
+                let others: Vec<_> = options.markers().chain(of_condition(condition)).collect();
+                (of_terms(&[key, value]), others)
             }
             Self::Delete(Delete { key, condition, options, .. }) => {
-                [key].into_iter().chain(of_condition(condition)).chain(&options.context).collect()
+                (of_terms(&[key]), options.markers().chain(of_condition(condition)).collect())
             }
-            Self::Select(Select { keys, .. }) => keys.iter().collect(),
-            _ => Vec::new(),
-        }
+            Self::Select(Select { keys, limit, options, .. }) => {
+                let limit = limit.as_ref().and_then(Argument::marker);
+                let level = options.consistency.as_ref().and_then(Argument::marker);
+                (of_terms(&keys.iter().collect::<Vec<_>>()), limit.into_iter().chain(level).collect())
+            }
+            _ => return Vec::new(),
+        };
+        markers.extend(others);
+        markers
     }
 }

@@ -5,9 +5,9 @@ use std::{fmt, time::Duration};
 use quorate_ring::Consistency;
 
 use super::{
-    AlterTable, Column, ColumnType, Condition, CopyFrom, CopyOption, CopyTo, CreateTable, Delete, Describe,
-    DropTable, Insert, Paging, ReadOptions, Select, SessionLevel, Statement, Term, Update, Wait, WaitFor,
-    WriteOptions,
+    AlterTable, Argument, Column, ColumnType, Condition, CopyFrom, CopyOption, CopyTo, CreateTable, Delete,
+    Describe, DropTable, Insert, Marker, Paging, ReadOptions, Select, SessionLevel, Statement, Term, Update,
+    Wait, WaitFor, WriteOptions,
 };
 use crate::{client::Context, units::duration_text};
 
@@ -89,7 +89,7 @@ impl fmt::Display for Select {
         let columns: Vec<_> = self.columns.iter().map(Column::to_string).collect();
         write!(f, "SELECT {} FROM {}", columns.join(", "), self.table)?;
         match &*self.keys {
-            [] => self.limit.iter().try_for_each(|limit| write!(f, " LIMIT {limit}"))?,
+            [] => self.limit.iter().try_for_each(|limit| write!(f, " LIMIT {}", In(limit)))?,
             [key] => write!(f, " WHERE key = {key}")?,
             keys => {
                 let keys: Vec<_> = keys.iter().map(Term::to_string).collect();
@@ -137,8 +137,8 @@ impl fmt::Display for If<'_> {
 
 impl fmt::Display for WriteOptions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let level = self.consistency.map(|level| format!("CONSISTENCY {level}"));
-        let ttl = self.ttl.map(|ttl| format!("TTL {}", Seconds(ttl)));
+        let level = self.consistency.as_ref().map(|level| format!("CONSISTENCY {}", In(level)));
+        let ttl = self.ttl.clone().map(|ttl| format!("TTL {}", In(&ttl.map(Seconds))));
         let sloppy = self.sloppy.then(|| "SLOPPY".to_owned());
         write_list(f, " USING ", [level, ttl, sloppy].into_iter().flatten())?;
         match &self.context {
@@ -154,7 +154,7 @@ impl fmt::Display for WriteOptions {
 
 impl fmt::Display for ReadOptions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let level = self.consistency.map(|level| format!("CONSISTENCY {level}"));
+        let level = self.consistency.as_ref().map(|level| format!("CONSISTENCY {}", In(level)));
         let monotone = self.monotone.then(|| "MONOTONE".to_owned());
         write_list(f, " USING ", [level, monotone].into_iter().flatten())
     }
@@ -208,6 +208,31 @@ impl fmt::Display for Term {
             }
             Self::Positional(_) => f.write_str("?"),
             Self::Named(name) => write!(f, ":{name}"),
+        }
+    }
+}
+
+/// The value of an option as it stands in its statement.
+struct In<'a, T>(&'a Argument<T>);
+
+impl<T> fmt::Display for In<'_, T>
+where
+    T: fmt::Display,
+{
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Argument::Written(value) => value.fmt(f),
+            Argument::Parameter(Marker::Positional(_)) => f.write_str("?"),
+            Argument::Parameter(Marker::Named(name)) => write!(f, ":{name}"),
+        }
+    }
+}
+
+impl fmt::Display for Marker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Positional(position) => write!(f, "{}", position + 1),
+            Self::Named(name) => write!(f, "':{name}'"),
         }
     }
 }

@@ -11,6 +11,7 @@ mod ast;
 mod display;
 mod error;
 mod execute;
+mod fill;
 mod keyword;
 mod lexer;
 mod parameters;
@@ -20,17 +21,17 @@ mod plan;
 pub mod render;
 
 pub use ast::{
-    AlterTable, Column, ColumnType, Condition, CopyFrom, CopyOption, CopyTo, CreateTable, Delete, Describe,
-    DropTable, Insert, Paging, ReadOptions, Select, SessionLevel, Statement, Term, Update, Wait, WaitFor,
-    WriteOptions,
+    AlterTable, Argument, Column, ColumnType, Condition, CopyFrom, CopyOption, CopyTo, CreateTable, Delete,
+    Describe, DropTable, Insert, Marker, Paging, ReadOptions, Select, SessionLevel, Statement, Term, Update,
+    Wait, WaitFor, WriteOptions,
 };
 #[cfg(feature = "cli")]
 pub(crate) use error::width;
 pub use error::{CqlError, CqlErrorKind, Span};
 pub use execute::{Answer, Execute, ExecuteError, OtherAnswer, PrepareError, Prepared};
-pub use parameters::{ParameterValue, Parameters};
+pub use parameters::{Parameter, ParameterValue, Parameters};
 pub use parser::{
     Class, Expected, Highlight, Open, Script, expected, highlights, is_complete, left_open, open_text,
     parse_one, table_span,
 };
-pub use plan::{NewTable, Plan, PlanError, Writing, plan};
+pub use plan::{NewTable, Plan, PlanError, Reading, Writing, plan};

@@ -1,8 +1,9 @@
 //! What programs give for `?` and `:name`.
 
-use std::{borrow::Cow, collections::BTreeMap};
+use std::{borrow::Cow, collections::BTreeMap, time::Duration};
 
 use bytes::Bytes;
+use quorate_ring::Consistency;
 
 use crate::client::Context;
 
@@ -21,16 +22,58 @@ use crate::client::Context;
 /// assert_eq!(Parameters::none().push("2 apples").push("alice"), by_place);
 /// # let _ = (of_a_list, by_name, of_other_types);
 /// ```
+///
+/// Keys, values and contexts are text or bytes; after `TTL`, `LIMIT`, `CONSISTENCY`, `W =` and `R =` stand numbers, durations
+/// and levels:
+///
+/// ```
+/// # #[cfg(feature = "mock")]
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let client = quorate::client::Mock::new().client();
+/// # client.create_table("sessions").await?;
+/// use std::time::Duration;
+/// use quorate::client::Consistency;
+///
+/// let insert = client.prepare("INSERT INTO sessions (key, value) VALUES (?, ?) USING CONSISTENCY ? AND TTL ?")?;
+/// insert.execute(("s1", "alice", Consistency::All, Duration::from_secs(1_800))).await?;
+/// insert.execute(("s2", "bob", 2, 1_800)).await?; // W = 2, for as many seconds
+/// let some = client.execute("SELECT * FROM sessions LIMIT ?", (100,)).await?.scan()?;
+///
+/// let error = client.execute("SELECT * FROM sessions LIMIT ?", ("many",)).await.unwrap_err();
+/// assert_eq!(error.to_string(), "the statement's parameter 1 takes a number of rows, not text 'many'");
+/// # let _ = some;
+/// # Ok(())
+/// # }
+/// # #[cfg(not(feature = "mock"))]
+/// # fn main() {}
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Parameters {
-    pub(super) positional: Vec<Bytes>,
-    pub(super) named: BTreeMap<String, Bytes>,
+    pub(super) positional: Vec<Parameter>,
+    pub(super) named: BTreeMap<String, Parameter>,
 }
 
-/// What a parameter may be: text or bytes, for a key or a value, and a [`Context`] after `WITH CONTEXT`.
+/// The value of a parameter.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Parameter {
+    /// Text or bytes, for a key, a value or a context; and as text what may stand in quotes, like `'500ms'` after `TTL` and a
+    /// level after `CONSISTENCY`.
+    Bytes(Bytes),
+    /// Seconds after `TTL`, rows after `LIMIT`, replicas after `CONSISTENCY`, `W =` and `R =`.
+    Number(i128),
+    /// For `TTL`.
+    Duration(Duration),
+    /// For `CONSISTENCY`, `W =` and `R =`.
+    Level(Consistency),
+}
+
+/// What a parameter may be: text or bytes, for a key or a value, a [`Context`] after `WITH CONTEXT`, and whole numbers,
+/// durations and levels, for the options that take them.
 pub trait ParameterValue {
-    /// The bytes that are sent.
-    fn into_bytes(self) -> Bytes;
+    /// The value that stands in the statement.
+    fn into_parameter(self) -> Parameter;
 }
 
 impl Parameters {
@@ -42,7 +85,7 @@ impl Parameters {
     /// The value of the next `?`.
     #[must_use]
     pub fn push(mut self, value: impl ParameterValue) -> Self {
-        self.positional.push(value.into_bytes());
+        self.positional.push(value.into_parameter());
         self
     }
 
@@ -53,12 +96,12 @@ impl Parameters {
         if name.starts_with(':') {
             name.remove(0);
         }
-        self.named.insert(name, value.into_bytes());
+        self.named.insert(name, value.into_parameter());
         self
     }
 
     fn all(values: impl IntoIterator<Item: ParameterValue>) -> Self {
-        let positional = values.into_iter().map(ParameterValue::into_bytes).collect();
+        let positional = values.into_iter().map(ParameterValue::into_parameter).collect();
         Self { positional, named: BTreeMap::new() }
     }
 
@@ -127,21 +170,21 @@ from_tuples! { (A) (A B) (A B C) (A B C D) (A B C D E) (A B C D E F) (A B C D E 
 macro_rules! owned_values {
     ($($value:ty),+) => {$(
         impl ParameterValue for $value {
-            fn into_bytes(self) -> Bytes {
-                self.into()
+            fn into_parameter(self) -> Parameter {
+                Parameter::Bytes(self.into())
             }
         }
     )+};
 }
 
-owned_values! { Bytes, String, Vec<u8>, Box<[u8]> }
+owned_values! { Bytes, String, Vec<u8>, Box<[u8]>, Context }
 
 /// Values that are copied.
 macro_rules! copied_values {
     ($($value:ty),+) => {$(
         impl ParameterValue for &$value {
-            fn into_bytes(self) -> Bytes {
-                Bytes::copy_from_slice(self.as_ref())
+            fn into_parameter(self) -> Parameter {
+                Parameter::Bytes(Bytes::copy_from_slice(self.as_ref()))
             }
         }
     )+};
@@ -150,32 +193,64 @@ macro_rules! copied_values {
 copied_values! { str, String, [u8], Vec<u8> }
 
 impl<const N: usize> ParameterValue for &[u8; N] {
-    fn into_bytes(self) -> Bytes {
-        Bytes::copy_from_slice(self)
+    fn into_parameter(self) -> Parameter {
+        Parameter::Bytes(Bytes::copy_from_slice(self))
     }
 }
 
 impl ParameterValue for &Bytes {
-    fn into_bytes(self) -> Bytes {
-        self.clone()
+    fn into_parameter(self) -> Parameter {
+        self.clone().into_parameter()
     }
 }
 
 impl ParameterValue for Cow<'_, str> {
-    fn into_bytes(self) -> Bytes {
-        self.into_owned().into()
-    }
-}
-
-impl ParameterValue for Context {
-    fn into_bytes(self) -> Bytes {
-        self.into()
+    fn into_parameter(self) -> Parameter {
+        Parameter::Bytes(self.into_owned().into())
     }
 }
 
 impl ParameterValue for &Context {
-    fn into_bytes(self) -> Bytes {
-        self.clone().into()
+    fn into_parameter(self) -> Parameter {
+        self.clone().into_parameter()
+    }
+}
+
+/// Whole numbers.
+macro_rules! numbers {
+    ($($number:ty),+) => {$(
+        impl ParameterValue for $number {
+            fn into_parameter(self) -> Parameter {
+                Parameter::Number(self.into())
+            }
+        }
+    )+};
+}
+
+numbers! { u8, u16, u32, u64, i8, i16, i32, i64 }
+
+impl ParameterValue for usize {
+    fn into_parameter(self) -> Parameter {
+        // No machine has addresses of more bits.
+        (self as u64).into_parameter()
+    }
+}
+
+impl ParameterValue for Duration {
+    fn into_parameter(self) -> Parameter {
+        Parameter::Duration(self)
+    }
+}
+
+impl ParameterValue for Consistency {
+    fn into_parameter(self) -> Parameter {
+        Parameter::Level(self)
+    }
+}
+
+impl ParameterValue for Parameter {
+    fn into_parameter(self) -> Parameter {
+        self
     }
 }
 
@@ -186,7 +261,11 @@ mod tests {
     fn positional(parameters: impl Into<Parameters>) -> Vec<Bytes> {
         let Parameters { positional, named } = parameters.into();
         assert!(named.is_empty(), "{named:?}");
-        positional
+        let bytes = positional.into_iter().map(|value| match value {
+            Parameter::Bytes(bytes) => bytes,
+            other => panic!("{other:?}"),
+        });
+        bytes.collect()
     }
 
     #[test]

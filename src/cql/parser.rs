@@ -8,11 +8,12 @@ mod statements;
 pub use self::assist::{
     Class, Expected, Highlight, Open, expected, highlights, is_complete, left_open, open_text, table_span,
 };
+pub(super) use self::clauses::{COUNT_BOUNDS, checked_ttl};
 
 use quorate_ring::{Consistency, Table};
 
 use super::{
-    CqlError, Span, Statement, Term,
+    Argument, CqlError, Marker, Span, Statement, Term,
     keyword::near_miss,
     lexer::{Lexer, Token, TokenKind},
 };
@@ -242,15 +243,15 @@ impl<'s> Parser<'s> {
 
     /// A key or a value.
     fn term(&mut self, what: &str) -> Result<Term, CqlError> {
+        match self.marker()? {
+            Some(Marker::Positional(position)) => return Ok(Term::Positional(position)),
+            Some(Marker::Named(name)) => return Ok(Term::Named(name)),
+            None => {}
+        }
         let token = self.next()?;
         Ok(match token.kind {
             TokenKind::Text(text) => Term::Text(text),
             TokenKind::Blob(bytes) => Term::Blob(bytes),
-            TokenKind::Named(name) => Term::Named(name),
-            TokenKind::Positional => {
-                self.positional += 1;
-                Term::Positional(self.positional - 1)
-            }
             TokenKind::Number(number) => {
                 let hint = format!("write it as text, '{number}', or as a blob, 0x..");
                 return Err(unexpected(what, &token, &[]).or_hint(hint));
@@ -261,6 +262,29 @@ impl<'s> Parser<'s> {
             }
             _ => return Err(unexpected(what, &token, &[])),
         })
+    }
+
+    /// `?` or `:name`, if one comes next.
+    fn marker(&mut self) -> Result<Option<Marker>, CqlError> {
+        let marker = match &self.peek()?.kind {
+            TokenKind::Positional => Marker::Positional(self.positional),
+            TokenKind::Named(name) => Marker::Named(name.clone()),
+            _ => return Ok(None),
+        };
+        self.next()?;
+        self.positional += usize::from(matches!(marker, Marker::Positional(_)));
+        Ok(Some(marker))
+    }
+
+    /// What an option says, or the parameter that stands for it.
+    fn argument<T>(
+        &mut self,
+        written: impl FnOnce(&mut Self) -> Result<T, CqlError>,
+    ) -> Result<Argument<T>, CqlError> {
+        match self.marker()? {
+            Some(marker) => Ok(Argument::Parameter(marker)),
+            None => written(self).map(Argument::Written),
+        }
     }
 
     /// `'text'`.
@@ -350,9 +374,9 @@ fn unreachable_end(at: usize) -> Token {
     Token { kind: TokenKind::End, span: Span { start: at, end: at } }
 }
 
-const LEVELS: &[&str] = &["ONE", "TWO", "THREE", "QUORUM", "ALL", "ANY"];
+pub(super) const LEVELS: &[&str] = &["ONE", "TWO", "THREE", "QUORUM", "ALL", "ANY"];
 const READ_LEVELS: &[&str] = &["ONE", "TWO", "THREE", "QUORUM", "ALL"];
-const LEVELS_HINT: &str = "levels: ONE, TWO, THREE, QUORUM, ALL, ANY, or a number from 1 to 255";
+pub(super) const LEVELS_HINT: &str = "levels: ONE, TWO, THREE, QUORUM, ALL, ANY, or a number from 1 to 255";
 
 #[cfg(test)]
 mod tests;

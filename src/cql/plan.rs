@@ -6,8 +6,8 @@ use bytes::Bytes;
 use quorate_ring::{Consistency, TableKind};
 
 use super::{
-    Column, Condition, CreateTable, Delete, Insert, Parameters, ReadOptions, Select, SessionLevel, Statement,
-    Term, Update, WriteOptions,
+    Column, Condition, CreateTable, Delete, Insert, Marker, Parameters, ReadOptions, Select, SessionLevel,
+    Statement, Term, Update, WriteOptions,
 };
 use crate::client::{Context, Expected, New};
 
@@ -59,7 +59,7 @@ pub enum Plan {
         /// The columns wanted.
         columns: Vec<Column>,
         /// How.
-        options: ReadOptions,
+        options: Reading,
     },
     /// Read all keys, in the order of their tokens.
     Scan {
@@ -70,7 +70,7 @@ pub enum Plan {
         /// How many keys at most.
         limit: Option<u64>,
         /// How.
-        options: ReadOptions,
+        options: Reading,
     },
     /// A command to the session itself.
     Session(Statement),
@@ -106,6 +106,15 @@ pub struct Writing {
     pub context: Option<Context>,
 }
 
+/// How keys are read: what is none or false is as usual.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Reading {
+    /// The level; none for the table's.
+    pub consistency: Option<Consistency>,
+    /// Settle for a read that never goes backward.
+    pub monotone: bool,
+}
+
 /// Why a statement has no plan.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -132,6 +141,30 @@ pub enum PlanError {
     /// A value for a `:name` that the statement has not.
     #[error("the statement has no parameter ':{0}'")]
     UnknownNamed(String),
+    /// A value that is nothing for its place, as a text after `LIMIT`.
+    #[error("the statement's parameter {marker} takes {takes}, not {given}{}", after(hint))]
+    WrongType {
+        /// Which parameter.
+        marker: Marker,
+        /// What may stand there.
+        takes: &'static str,
+        /// What was given.
+        given: String,
+        /// What to do instead.
+        hint: String,
+    },
+    /// A value of the right type that its place does not take, as 0 after `LIMIT`.
+    #[error("the statement's parameter {marker} does not fit: {why}")]
+    OutOfRange {
+        /// Which parameter.
+        marker: Marker,
+        /// What would fit.
+        why: &'static str,
+    },
+}
+
+fn after(hint: &str) -> String {
+    if hint.is_empty() { String::new() } else { format!("; {hint}") }
 }
 
 impl SessionLevel {
@@ -147,7 +180,7 @@ impl SessionLevel {
 /// What `statement` asks of the cluster, at `level` unless it names another.
 ///
 /// # Errors
-/// A parameter without a value, or a value without a parameter.
+/// A parameter without a value, a value that does not fit its parameter, or a value without a parameter.
 pub fn plan(statement: &Statement, level: SessionLevel, parameters: &Parameters) -> Result<Plan, PlanError> {
     let plan = filled(statement, level, parameters)?;
     refuse_surplus(statement, parameters)?;
@@ -164,12 +197,16 @@ fn filled(statement: &Statement, level: SessionLevel, parameters: &Parameters) -
         })
     };
     let writing = |options: &WriteOptions| {
-        let WriteOptions { consistency, ttl, sloppy, ref context } = *options;
+        let WriteOptions { consistency, ttl, sloppy, context } = options;
+        let consistency = consistency.as_ref().map(|level| parameters.level(level)).transpose()?;
+        let ttl = ttl.as_ref().map(|ttl| parameters.ttl(ttl)).transpose()?;
         let context = context.as_ref().map(fill).transpose()?.map(Context::new);
-        Ok::<_, PlanError>(Writing { consistency: level.of(consistency), ttl, sloppy, context })
+        Ok::<_, PlanError>(Writing { consistency: level.of(consistency), ttl, sloppy: *sloppy, context })
     };
-    let reading =
-        |options: ReadOptions| ReadOptions { consistency: level.of(options.consistency), ..options };
+    let reading = |options: &ReadOptions| {
+        let consistency = options.consistency.as_ref().map(|level| parameters.level(level)).transpose()?;
+        Ok::<_, PlanError>(Reading { consistency: level.of(consistency), monotone: options.monotone })
+    };
     Ok(match statement {
         Statement::CreateTable(create) => Plan::CreateTable(create.into()),
         Statement::Insert(Insert { table, key, value, if_not_exists, options }) => {
@@ -183,9 +220,10 @@ fn filled(statement: &Statement, level: SessionLevel, parameters: &Parameters) -
             written(table, fill(key)?, New::Absent, expected(condition)?, writing(options)?)
         }
         Statement::Select(Select { columns, table, keys, limit, options }) => {
-            let (table, columns, options) = (table.clone(), columns.clone(), reading(*options));
+            let (table, columns, options) = (table.clone(), columns.clone(), reading(options)?);
             if keys.is_empty() {
-                return Ok(Plan::Scan { table, columns, limit: *limit, options });
+                let limit = limit.as_ref().map(|limit| parameters.limit(limit)).transpose()?;
+                return Ok(Plan::Scan { table, columns, limit, options });
             }
             let mut seen = BTreeSet::new();
             let mut keys = keys.iter().map(fill).collect::<Result<Vec<_>, _>>()?;
@@ -210,33 +248,17 @@ fn written(table: &str, key: Bytes, new: New, expected: Option<Expected>, option
 
 /// A value too many is as much of a mistake as one too few.
 fn refuse_surplus(statement: &Statement, parameters: &Parameters) -> Result<(), PlanError> {
-    let terms = statement.terms();
-    let wanted = terms.iter().filter(|term| matches!(term, Term::Positional(_))).count();
+    let markers = statement.markers();
+    let wanted = markers.iter().filter(|marker| matches!(marker, Marker::Positional(_))).count();
     let given = parameters.positional.len();
     if given > wanted {
         return Err(PlanError::SurplusPositional { wanted, given });
     }
-    let is_wanted = |given: &str| terms.iter().any(|term| matches!(term, Term::Named(name) if name == given));
+    let is_wanted =
+        |given: &str| markers.iter().any(|one| matches!(one, Marker::Named(name) if name == given));
     match parameters.named.keys().find(|name| !is_wanted(name)) {
         Some(name) => Err(PlanError::UnknownNamed(name.clone())),
         None => Ok(()),
-    }
-}
-
-impl Parameters {
-    fn fill(&self, term: &Term) -> Result<Bytes, PlanError> {
-        match term {
-            Term::Text(text) => Ok(text.clone().into()),
-            Term::Blob(bytes) => Ok(bytes.clone().into()),
-            Term::Positional(position) => {
-                let missing =
-                    PlanError::MissingPositional { position: *position, given: self.positional.len() };
-                self.positional.get(*position).cloned().ok_or(missing)
-            }
-            Term::Named(name) => {
-                self.named.get(name).cloned().ok_or_else(|| PlanError::MissingNamed(name.clone()))
-            }
-        }
     }
 }
 

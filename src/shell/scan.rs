@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     client::{Scan, TableHandle},
-    cql::{Column, Paging, ReadOptions, render::Parts},
+    cql::{Column, Paging, Reading, render::Parts},
 };
 
 /// What is wanted of a table.
@@ -18,7 +18,7 @@ pub(super) struct Wish {
     pub(super) columns: Vec<Column>,
     /// Keys at most.
     pub(super) limit: Option<u64>,
-    pub(super) options: ReadOptions,
+    pub(super) options: Reading,
     pub(super) paging: Paging,
     /// Whether each page's receipt is printed.
     pub(super) tracing: bool,

@@ -19,8 +19,8 @@ use super::{
 use crate::{
     client::{CatalogError, ChangeTableError, Client, Expected, New, Profile, Read, TableHandle, WriteError},
     cql::{
-        AlterTable, Column, Describe, DropTable, NewTable, Paging, Parameters, Plan, ReadOptions,
-        SessionLevel, Statement, Writing, plan,
+        AlterTable, Column, Describe, DropTable, NewTable, Paging, Parameters, Plan, Reading, SessionLevel,
+        Statement, Writing, plan,
     },
     wire::{Failure, Outcome, Receipt},
 };
@@ -248,7 +248,7 @@ impl Session {
         name: &str,
         keys: &[Bytes],
         columns: &[Column],
-        options: ReadOptions,
+        options: Reading,
     ) -> Result<(), ShellError> {
         let table = self.table(name).await?;
         let mut answer = Answer::new(name, table.definition().kind, columns, self.console.format());
@@ -332,7 +332,7 @@ impl Session {
         &self,
         table: &TableHandle,
         keys: &[Bytes],
-        options: ReadOptions,
+        options: Reading,
     ) -> Result<Vec<Read>, ShellError> {
         let mut reads = JoinSet::new();
         for (index, key) in keys.iter().enumerate() {

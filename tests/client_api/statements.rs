@@ -8,7 +8,7 @@ use quorate::{
         Client, Consistency, Failure, Fault, Mock, NoRetries, Outcome, Profile, ReadError, TableKind,
         WriteError,
     },
-    cql::{Answer, CqlErrorKind, ExecuteError, Parameters, PlanError, PrepareError},
+    cql::{Answer, CqlErrorKind, ExecuteError, Marker, Parameters, PlanError, PrepareError},
 };
 
 use super::{observer::Heard, semantics::Seen};
@@ -281,6 +281,38 @@ async fn a_statements_word_counts_before_its_options_and_those_before_the_client
     assert_eq!(level(plain, &Profile::new()).await, Consistency::One);
     assert_eq!(level(plain, &two).await, Consistency::Two);
     assert_eq!(level(own, &two).await, "3".parse().unwrap());
+}
+
+#[tokio::test]
+async fn options_are_parameters_too() {
+    let (mock, client, heard) = start().await;
+    let insert = client
+        .prepare("INSERT INTO carts (key, value) VALUES (?, 'v') USING TTL ? AND CONSISTENCY ?")
+        .unwrap();
+    insert.execute(("long", Duration::from_secs(60), Consistency::All)).await.unwrap();
+    let written = insert.execute(("short", "500ms", 2)).await.unwrap().written().unwrap();
+    assert_eq!(written.receipt().consistency, "2".parse().unwrap());
+    let count = async |limit: u64| {
+        let scan = client.execute("SELECT * FROM carts LIMIT ? USING CONSISTENCY ?", (limit, "one"));
+        let (mut scan, mut rows) = (scan.await.unwrap().scan().unwrap(), 0);
+        while scan.next().await.unwrap().is_some() {
+            rows += 1;
+        }
+        rows
+    };
+    assert_eq!((count(1).await, count(10).await), (1, 2));
+    mock.advance(Duration::from_secs(1));
+    assert_eq!(count(10).await, 1);
+    heard.take();
+    let error = insert.execute(("k", "soon", 2)).await.unwrap_err();
+    let ExecuteError::Parameters(PlanError::WrongType { marker: Marker::Positional(1), takes, .. }) = &error
+    else {
+        panic!("{error}")
+    };
+    assert_eq!((*takes, error.outcome()), ("a number of seconds or a duration", Outcome::NotApplied));
+    let error = client.execute("SELECT * FROM carts LIMIT ?", (0,)).await.unwrap_err();
+    assert!(matches!(error, ExecuteError::Parameters(PlanError::OutOfRange { .. })), "{error}");
+    assert_eq!(requests(&heard), [""; 0]);
 }
 
 /// One more than are asked at a time, and no answer to any.

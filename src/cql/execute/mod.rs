@@ -13,8 +13,8 @@ use std::{
 use bytes::Bytes;
 
 use super::{
-    AlterTable, Describe, DropTable, NewTable, Parameters, Plan, ReadOptions, SessionLevel, Statement,
-    Writing, plan,
+    AlterTable, Describe, DropTable, NewTable, Parameters, Plan, Reading, SessionLevel, Statement, Writing,
+    plan,
 };
 use crate::{
     client::{self, Client, Delete, Failure, Found, Get, GetMany, Profile, Put, Scan, TableHandle},
@@ -171,7 +171,7 @@ impl IntoFuture for Execute {
 async fn read(
     table: &TableHandle,
     mut keys: Vec<Bytes>,
-    options: ReadOptions,
+    options: Reading,
 ) -> Result<Vec<(Bytes, client::Read)>, ExecuteError> {
     let reads = match keys.len() {
         1 => {
@@ -271,7 +271,7 @@ impl AlterTable {
     }
 }
 
-impl ReadOptions {
+impl Reading {
     /// The read of a key.
     pub(crate) fn get(self, table: &TableHandle, key: Bytes) -> Get {
         let get = self.consistency.into_iter().fold(table.get(key), Get::consistency);

@@ -9,7 +9,7 @@ use super::{Expected, Parser, list, unexpected};
 use crate::{
     client::{Context, MalformedContext},
     cql::{
-        Condition, CqlError, ReadOptions, Span, Term, WriteOptions,
+        Argument, Condition, CqlError, ReadOptions, Span, Term, WriteOptions,
         lexer::{Token, TokenKind},
     },
     units::parse_duration,
@@ -20,8 +20,8 @@ use crate::{
 pub(super) struct Clauses {
     /// `USING` was there.
     using: bool,
-    consistency: Option<Consistency>,
-    ttl: Option<Duration>,
+    consistency: Option<Argument<Consistency>>,
+    ttl: Option<Argument<Duration>>,
     sloppy: bool,
     monotone: bool,
     context: Option<Term>,
@@ -169,10 +169,10 @@ impl Parser<'_> {
                 clauses.not_of_cas.get_or_insert((word, token.span));
             }
             match word {
-                "TTL" => clauses.ttl = Some(self.ttl()?),
+                "TTL" => clauses.ttl = Some(self.argument(Self::ttl)?),
                 "SLOPPY" => clauses.sloppy = true,
                 "MONOTONE" => clauses.monotone = true,
-                "CONSISTENCY" => clauses.consistency = Some(self.level()?),
+                "CONSISTENCY" => clauses.consistency = Some(self.argument(Self::level)?),
                 _ => clauses.consistency = Some(self.replica_count()?),
             }
             if !self.take_word("AND")? {
@@ -207,29 +207,24 @@ impl Parser<'_> {
     }
 
     /// `= n` after `W` or `R`.
-    fn replica_count(&mut self) -> Result<Consistency, CqlError> {
+    fn replica_count(&mut self) -> Result<Argument<Consistency>, CqlError> {
         self.symbol('=')?;
+        self.argument(Self::count)
+    }
+
+    fn count(&mut self) -> Result<Consistency, CqlError> {
         let token = self.next()?;
         let TokenKind::Number(number) = token.kind else {
             let hint = "W and R count replicas; levels with names follow CONSISTENCY";
             return Err(unexpected("a number of replicas", &token, &[]).or_hint(hint));
         };
         let count = u8::try_from(number).ok().and_then(NonZeroU8::new);
-        count
-            .map(Consistency::Count)
-            .ok_or_else(|| CqlError::syntax("a number of replicas is 1 to 255", token.span))
+        count.map(Consistency::Count).ok_or_else(|| CqlError::syntax(COUNT_BOUNDS, token.span))
     }
 
     fn ttl(&mut self) -> Result<Duration, CqlError> {
         let (ttl, span) = self.seconds(TTL_HINT)?;
-        let refuse = |message: &str| Err(CqlError::syntax(message, span).with_hint(TTL_HINT));
-        if ttl.subsec_nanos() % 1_000_000 != 0 {
-            return refuse("a TTL counts whole milliseconds");
-        }
-        if !(TTL_MIN..=TTL_MAX).contains(&ttl) {
-            return refuse("a TTL is 1 ms to 36500 days: without one the value stays");
-        }
-        Ok(ttl)
+        checked_ttl(ttl).map_err(|why| CqlError::syntax(why, span).with_hint(TTL_HINT))
     }
 
     /// Seconds, or a duration with its unit in quotes.
@@ -273,6 +268,21 @@ impl From<Clauses> for ReadOptions {
     }
 }
 
+/// What of durations is a TTL.
+///
+/// # Errors
+/// Why this one is none.
+pub(in crate::cql) fn checked_ttl(ttl: Duration) -> Result<Duration, &'static str> {
+    if !ttl.subsec_nanos().is_multiple_of(1_000_000) {
+        return Err("a TTL counts whole milliseconds");
+    }
+    if !(TTL_MIN..=TTL_MAX).contains(&ttl) {
+        return Err("a TTL is 1 ms to 36500 days: without one the value stays");
+    }
+    Ok(ttl)
+}
+
+pub(in crate::cql) const COUNT_BOUNDS: &str = "a number of replicas is 1 to 255";
 const TTL_HINT: &str = "USING TTL 3600 is in seconds; units stand in quotes: '500ms', '12h', '30d'";
 const TTL_MIN: Duration = Duration::from_millis(1);
 /// A hundred years: far, but within what the clocks of versions can say.

@@ -207,7 +207,7 @@ impl Parser<'_> {
         let keys = if self.take_word("WHERE")? { self.selected_keys()? } else { Vec::new() };
         let mut limit = None;
         if keys.is_empty() && self.take_word("LIMIT")? {
-            limit = Some(self.bounded("LIMIT", 1, u64::MAX)?);
+            limit = Some(self.argument(|parser| parser.bounded("LIMIT", 1, u64::MAX))?);
         }
         let options = self.clauses(Of::Get, Clauses::default())?.into();
         Ok(Select { columns, table, keys, limit, options })
