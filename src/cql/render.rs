@@ -392,6 +392,20 @@ mod tests {
     }
 
     #[test]
+    fn sizes_need_no_unit_in_their_heading_for_people() {
+        let mut grid = Grid::new(&["node", "disk_free_bytes", "sent_bytes"]);
+        grid.push(vec![Cell::Text("n1".into()), Cell::Size(11 << 30), Cell::Number(7)]);
+        grid.push(vec![Cell::Text("n2".into()), Cell::Null, Cell::Number(8)]);
+        for format in [Format::Table, Format::Expanded] {
+            let text = rendered(&grid, format);
+            assert!(text.contains("disk free ") && !text.contains("disk_free"), "{text}");
+            assert!(text.contains("sent_bytes"), "a plain number keeps its unit: {text}");
+        }
+        assert_eq!(rendered(&grid, Format::Csv).lines().next(), Some("node,disk_free_bytes,sent_bytes"));
+        assert!(rendered(&grid, Format::Jsonl).contains("\"disk_free_bytes\":11811160064"));
+    }
+
+    #[test]
     fn a_single_column_stands_as_it_is() {
         let mut grid = Grid::new(&["value"]);
         grid.push(vec![Cell::Bytes("tab\there".into())]);
