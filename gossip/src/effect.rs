@@ -26,8 +26,8 @@ pub enum Input<'a> {
         /// Its content: anything at all.
         bytes: &'a [u8],
     },
-    /// A way to a node has opened, or opened again. A process that was not heard of yet is greeted at once: otherwise what is
-    /// held of an earlier one, that it said goodbye, would be told of it until it is tried the next time.
+    /// A way to a node has opened, or opened again. One that is held to be gone is greeted at once: otherwise what an earlier
+    /// process left behind, as its goodbye, would be told of the new one until that is tried the next time.
     Reached(NodeId),
     /// Say goodbye. The node still answers; when [`Gossip::next_timer`](crate::Gossip::next_timer) gives `None` the
     /// word is spread and the process may end.

@@ -53,10 +53,11 @@ impl Gossip {
         tried.into_iter().for_each(|to| self.send_digest(to, sink));
     }
 
-    /// Compares everything with somebody who can be reached and is not held to be alive: each packet tells of its sender's life.
+    /// Compares everything with somebody who can be reached and is held to be gone: each packet tells of its sender's life.
+    /// Whoever was never heard of is met by the usual turns; where a large cluster begins everybody would greet everybody.
     pub(super) fn greet(&mut self, node: NodeId, sink: &mut dyn Sink) {
-        let is_known = self.state(node) == Some(MemberState::Alive);
-        if node != self.own && !is_known && !self.forgotten.contains(&node) && !self.is_leaving() {
+        let is_gone = matches!(self.state(node), Some(MemberState::Dead | MemberState::Left));
+        if node != self.own && is_gone && !self.forgotten.contains(&node) && !self.is_leaving() {
             self.send_digest(node, sink);
         }
     }
