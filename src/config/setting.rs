@@ -101,7 +101,7 @@ pub(super) const SETTINGS: &[Setting] = &[
     Setting::own("tls.key", "This node's private key", "For the node's user alone"),
     Setting::own(
         "preset",
-        "Sizes and bounds that go together: `small` (12 MiB of caches, 512 clients), `default` (112 MiB, 4,096) or `large` (2 GiB, 16,384)",
+        "Sizes and bounds that go together: `small` (16 MiB of caches, 512 clients), `default` (176 MiB, 4,096) or `large` (3 GiB, 16,384)",
         "It stands for the settings below that are not set: `config print --effective` shows what that makes",
     ),
     Setting {
