@@ -408,7 +408,22 @@ impl Statement {
                 let level = options.consistency.as_ref().and_then(Argument::marker);
                 (of_terms(&keys.iter().collect::<Vec<_>>()), limit.into_iter().chain(level).collect())
             }
-            _ => return Vec::new(),
+            Self::CreateTable(_)
+            | Self::AlterTable(_)
+            | Self::DropTable(_)
+            | Self::Truncate(_)
+            | Self::CopyFrom(_)
+            | Self::CopyTo(_)
+            | Self::Consistency(_)
+            | Self::Describe(_)
+            | Self::Tracing(_)
+            | Self::Expand(_)
+            | Self::Timing(_)
+            | Self::Paging(_)
+            | Self::Source(_)
+            | Self::Wait(_)
+            | Self::Help(_)
+            | Self::Exit => return Vec::new(),
         };
         markers.extend(others);
         markers

@@ -1,4 +1,5 @@
-//! Statements as text that parses back to them.
+//! Statements as text that parses back to them. Clauses have one order here, whatever it was: several `?`, which are told apart
+//! by their order, may change places.
 
 use std::{fmt, time::Duration};
 

@@ -85,7 +85,8 @@ impl Prepared {
         Execute::of(self.client.clone(), &self.statement, &parameters.into())
     }
 
-    /// The statement. It prints as text that parses back to it.
+    /// The statement. It prints as text that parses back to it, with its clauses in an order of their own: of several `?` the
+    /// same values may then belong to others, of named parameters they do not.
     pub fn statement(&self) -> &Statement {
         &self.statement
     }
