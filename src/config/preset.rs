@@ -58,3 +58,22 @@ impl Preset {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::setting::SETTINGS;
+
+    #[test]
+    fn the_help_tells_the_sizes_that_there_are() {
+        let help = SETTINGS.iter().find(|setting| setting.key == "preset").expect("a setting").help;
+        for preset in [Preset::Small, Preset::Default, Preset::Large] {
+            let settings = preset.settings();
+            // Readers and the committer have a cache of states each.
+            let mib = (settings.cache_bytes + 2 * settings.state_cache_bytes) >> 20;
+            let size = if mib < 1_024 { format!("{mib} MiB") } else { format!("{} GiB", mib >> 10) };
+            let told = format!("`{}` ({size}", preset.name());
+            assert!(help.contains(&told), "{told:?} is not in {help:?}");
+        }
+    }
+}
