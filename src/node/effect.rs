@@ -201,15 +201,6 @@ pub enum Observation {
         /// The time, on this node's clock.
         since: Instant,
     },
-    /// How long ago this node and a peer last held the same of a table (rule A3).
-    AgreedAgo {
-        /// The peer.
-        peer: NodeId,
-        /// The table.
-        table: TableId,
-        /// How long.
-        age: Duration,
-    },
     /// Records were read and verified (rule S3).
     Scrubbed {
         /// How many bytes they have.

@@ -17,7 +17,7 @@ use crate::{
     handoff::Handoff,
     membership::{Agreement, Arrivals, Detector, Standings, map::Process},
     recovery::{Recovery, Source},
-    repair::Repair,
+    repair::{AgreementAges, Repair},
     replica::{self, Replica},
     wire::{
         ClientMessage, ClusterInfo, Draining, Failure, Frame, Header, NodesDescribed, PROTOCOL_VERSION,
@@ -207,6 +207,14 @@ impl Node {
     /// peer is not up.
     pub fn clock_offset(&self, peer: NodeId) -> Option<ClockOffset> {
         self.clock_offsets.of(peer)
+    }
+
+    /// How long ago this node and its peers were last found to hold the same, the `max` longest ago (rule A3): it goes through
+    /// all that they hold together. None while its digests are not those of the ring.
+    pub fn agreement_ages(&mut self, now: Now, max: usize) -> Option<AgreementAges> {
+        // Who looks brings nothing about.
+        let mut effects = Effects::default();
+        self.repair.ages(&self.surroundings.turn(now, &mut effects), max)
     }
 
     /// What a client needs to know to route by itself.

@@ -3,7 +3,7 @@
 //! A [`Node`] has no clock, no socket, no file and no thread. Its methods sort into
 //! - events in: [`Node::handle`], with the time as an argument and the effects in a sink;
 //! - when it wants to be called next: [`Node::next_timer`];
-//! - looking only: [`Node::cluster_info`], [`Node::readiness`], [`Node::is_idle`], [`Node::validate`].
+//! - looking only: [`Node::cluster_info`], [`Node::agreement_ages`], [`Node::readiness`], [`Node::is_idle`], [`Node::validate`].
 //!
 //! The same compiled node runs in production, driven by `runtime`, and in the simulator.
 

@@ -4,7 +4,7 @@ use quorate_ring::{Duration, NodeId, TableId};
 
 use super::{EVERY, Repair};
 use crate::{
-    node::{Effect, Observation, Turn},
+    node::Turn,
     wire::{Agreed, Scrubbing},
 };
 
@@ -73,18 +73,11 @@ impl Repair {
         self.given
     }
 
-    /// Tells how long ago this node and each other one last held the same of each table (rule A3).
-    pub(super) fn tell_ages(&mut self, turn: &mut Turn<'_>) {
-        if turn.now.mono < self.tell_at {
-            return;
-        }
-        self.tell_at = turn.now.mono + EVERY;
-        self.agreements.retain(|table| turn.catalog.table(table).is_some());
-        for peer in turn.peers() {
-            for table in turn.catalog.tables() {
-                let told = |age| Effect::Observe(Observation::AgreedAgo { peer, table: table.id, age });
-                self.age(turn, peer, table.id).map(told).into_iter().for_each(|told| turn.effects.push(told));
-            }
+    /// Forgets agreements on tables that are gone.
+    pub(super) fn forget_dropped(&mut self, turn: &Turn<'_>) {
+        if self.forget_at <= turn.now.mono {
+            self.forget_at = turn.now.mono + EVERY;
+            self.agreements.retain(|table| turn.catalog.table(table).is_some());
         }
     }
 

@@ -38,8 +38,13 @@ impl Agreements {
         mut sets: impl Iterator<Item = (TableId, u32)>,
         now: Instant,
     ) -> Option<Duration> {
-        let age = |(table, set)| Some(now.since(self.0.get(&(peer, table, set))?.found_at?));
+        let age = |(table, set)| Some(now.since(self.last_found(peer, table, set)?));
         sets.try_fold(Duration::ZERO, |oldest, set| Some(oldest.max(age(set)?)))
+    }
+
+    /// When either of the two last found out that they agree on one set; none if neither was seen to.
+    pub(super) fn last_found(&self, peer: NodeId, table: TableId, set: u32) -> Option<Instant> {
+        self.0.get(&(peer, table, set))?.found_at
     }
 
     /// What either held at this time the other one holds, of one set; none if they were not seen to agree.
@@ -64,6 +69,7 @@ mod tests {
         let both = || [(table, 0), (table, 1)].into_iter();
         agreements.found_by_peer(peer, table, 0, at(5));
         assert_eq!(agreements.last(peer, table, 0), None, "when the peer began is not known");
+        assert_eq!(agreements.last_found(peer, table, 0), Some(at(5)));
         assert_eq!(agreements.age(peer, both(), at(9)), None, "on one of them they did not agree yet");
         agreements.agreed(peer, table, 1, at(6));
         agreements.agreed(peer, table, 1, at(4));

@@ -44,9 +44,10 @@
 //!
 //! [`Session`] is one comparison, driven by the side that began it; [`answers`] is the other side, which keeps no
 //! state; [`Giving`] sends states, as many as the other acknowledges; [`Upkeep`] has digests rebuilt, written down and
-//! scrubbed; [`Sets`] knows which cells two nodes share; `account` tells of it all.
+//! scrubbed; [`Sets`] knows which cells two nodes share; `account` and `ages` tell of it all.
 
 mod account;
+mod ages;
 mod agreement;
 mod answers;
 mod due;
@@ -62,6 +63,7 @@ use quorate_storage::{
     DigestAnswer, DigestWork, EngineError, ReadError, Row, State, Write, WriteError, Written,
 };
 
+pub use self::ages::{AgreementAges, Oldest};
 pub use self::answers::{CompareErrand, KeysErrand};
 pub use self::upkeep::Chore;
 use self::{
@@ -115,8 +117,8 @@ pub struct Repair {
     paced: BTreeMap<NodeId, Instant>,
     agreements: Agreements,
     upkeep: Upkeep,
-    /// When it is told next how long ago replicas agreed.
-    tell_at: Instant,
+    /// When agreements on tables that are gone are forgotten next.
+    forget_at: Instant,
     /// Peers' questions that wait for the disk.
     answering: usize,
     request_ids: RequestIds,
@@ -137,7 +139,7 @@ impl Repair {
             paced: BTreeMap::new(),
             agreements: Agreements::default(),
             upkeep: Upkeep::default(),
-            tell_at: Instant::ZERO,
+            forget_at: Instant::ZERO,
             answering: 0,
             request_ids: RequestIds::of(ROOM, actor),
             given: 0,
@@ -270,7 +272,7 @@ impl Repair {
             self.paced.remove(&peer);
             self.give(turn, peer);
         }
-        self.tell_ages(turn);
+        self.forget_dropped(turn);
         for peer in self.due.at(turn.now.mono) {
             if given_hints(peer) {
                 self.due.set(peer, turn.now.mono + RETRY_AFTER);
@@ -290,7 +292,7 @@ impl Repair {
             .chain(sessions)
             .chain(giving)
             .chain(self.upkeep.next_timer())
-            .chain([self.tell_at])
+            .chain([self.forget_at])
             .min()
     }
 

@@ -29,7 +29,7 @@ use tokio::{
 use tracing::{info, warn};
 
 use super::{
-    metrics::{count, sample},
+    metrics::{count, render_ages, sample},
     report::{NodeReport, Reports},
 };
 use crate::node::Readiness;
@@ -135,11 +135,11 @@ impl Desk {
             return refusal;
         }
         match path {
-            "/livez" => match self.report().await {
+            "/livez" => match bounded(self.reports.now()).await {
                 Ok(_) => text(StatusCode::OK, "alive\n".to_owned()),
                 Err(why) => text(StatusCode::SERVICE_UNAVAILABLE, format!("not alive: {why}\n")),
             },
-            "/readyz" => match self.report().await {
+            "/readyz" => match bounded(self.reports.now()).await {
                 Ok(NodeReport { readiness: Readiness::Ready, .. }) => {
                     text(StatusCode::OK, format!("{}\n", Readiness::Ready))
                 }
@@ -148,23 +148,24 @@ impl Desk {
             },
             "/metrics" => {
                 // Without a report the rest is worth knowing all the more.
-                if let Ok(report) = self.report().await {
-                    sample(&report);
-                }
-                let mut rendered = text(StatusCode::OK, self.metrics.render());
+                let report = bounded(self.reports.with_agreements()).await.ok();
+                report.iter().for_each(sample);
+                let ages = report.and_then(|report| report.agreement_ages);
+                let families = self.metrics.render() + &render_ages(ages.as_ref());
+                let mut rendered = text(StatusCode::OK, families);
                 rendered.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(PROMETHEUS_TEXT));
                 rendered
             }
             _ => text(StatusCode::NOT_FOUND, "ask for /livez, /readyz or /metrics\n".to_owned()),
         }
     }
+}
 
-    /// What the node's own thread says, or why it says nothing.
-    async fn report(&self) -> Result<NodeReport, &'static str> {
-        match timeout(REPORT_TIMEOUT, self.reports.now()).await {
-            Ok(report) => report.ok_or("the node has stopped"),
-            Err(_) => Err("the node's thread does not answer: it is stuck, or starved"),
-        }
+/// What the node's own thread says, or why it says nothing.
+async fn bounded(report: impl Future<Output = Option<NodeReport>>) -> Result<NodeReport, &'static str> {
+    match timeout(REPORT_TIMEOUT, report).await {
+        Ok(report) => report.ok_or("the node has stopped"),
+        Err(_) => Err("the node's thread does not answer: it is stuck, or starved"),
     }
 }
 
@@ -190,3 +191,42 @@ const REPORT_TIMEOUT: Duration = Duration::from_secs(2);
 const UPKEEP_EVERY: Duration = Duration::from_secs(1);
 /// When the system is out of files.
 const PAUSE: Duration = Duration::from_millis(100);
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use metrics_exporter_prometheus::PrometheusBuilder;
+
+    use super::*;
+    use crate::runtime::report::{Question, reports};
+
+    /// Who watches whether a process lives does so often, and wants nothing gone through for it.
+    #[tokio::test]
+    async fn only_metrics_have_the_node_say_when_it_agreed_with_others() {
+        let (reports, mut questions) = reports();
+        let desk = Desk { metrics: PrometheusBuilder::new().build_recorder().handle(), reports };
+        for (path, expected) in [("/livez", Some(false)), ("/readyz", Some(false)), ("/metrics", Some(true))]
+        {
+            let node = async {
+                let Question { agreements, answer } = questions.next().await?;
+                answer.send(report()).ok()?;
+                Some(agreements)
+            };
+            let (answered, asked) = tokio::join!(desk.answer(&Method::GET, path), node);
+            assert_eq!((answered.status(), asked), (StatusCode::OK, expected), "{path}");
+        }
+    }
+
+    fn report() -> NodeReport {
+        NodeReport {
+            readiness: Readiness::Ready,
+            peers: Vec::new(),
+            links: Vec::new(),
+            clients: 0,
+            clock_lead: Duration::ZERO,
+            clock_offsets: BTreeMap::new(),
+            agreement_ages: None,
+        }
+    }
+}

@@ -7,6 +7,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::{
     node::{ClockOffset, Readiness},
+    repair::AgreementAges,
     transport::{Host, Link},
 };
 
@@ -25,16 +26,26 @@ pub(super) struct NodeReport {
     pub(super) clock_lead: Duration,
     /// How far the peers' clocks are ahead of its own, as far as it is known.
     pub(super) clock_offsets: BTreeMap<NodeId, ClockOffset>,
+    /// See [`Node::agreement_ages`](crate::node::Node::agreement_ages); none if that was not asked for, or cannot be said.
+    pub(super) agreement_ages: Option<AgreementAges>,
+}
+
+/// What a node is asked.
+#[derive(Debug)]
+pub(super) struct Question {
+    /// Whether it is to say when it and its peers agreed, which is much: it goes through all that they hold together.
+    pub(super) agreements: bool,
+    pub(super) answer: oneshot::Sender<NodeReport>,
 }
 
 /// Asks a node how it is.
 #[derive(Clone, Debug)]
 #[cfg_attr(not(feature = "cli"), expect(dead_code, reason = "only a process of its own is asked"))]
-pub(super) struct Reports(mpsc::Sender<oneshot::Sender<NodeReport>>);
+pub(super) struct Reports(mpsc::Sender<Question>);
 
 /// The questions that reach a node.
 #[derive(Debug)]
-pub(super) struct Questions(mpsc::Receiver<oneshot::Sender<NodeReport>>);
+pub(super) struct Questions(mpsc::Receiver<Question>);
 
 /// A way to ask, and its end at the node.
 pub(super) fn reports() -> (Reports, Questions) {
@@ -47,22 +58,39 @@ impl Reports {
     /// The node's answer: that it comes shows that the node's thread does its work. `None` once it has stopped. It takes as
     /// long as that thread is busy with something else: bound it.
     pub(super) async fn now(&self) -> Option<NodeReport> {
+        self.ask(false).await
+    }
+
+    /// The same, and when it and its peers agreed.
+    pub(super) async fn with_agreements(&self) -> Option<NodeReport> {
+        self.ask(true).await
+    }
+
+    async fn ask(&self, agreements: bool) -> Option<NodeReport> {
         let (answer, answered) = oneshot::channel();
-        self.0.send(answer).await.ok()?;
+        self.0.send(Question { agreements, answer }).await.ok()?;
         answered.await.ok()
+    }
+}
+
+impl Questions {
+    /// The next one; none once nobody can ask any more.
+    pub(super) async fn next(&mut self) -> Option<Question> {
+        self.0.recv().await
     }
 }
 
 /// Answers until nobody can ask any more. Runs on the node's own thread.
 pub(super) async fn answer_questions(host: Rc<Host>, mut questions: Questions) {
-    while let Some(asked) = questions.0.recv().await {
+    while let Some(Question { agreements, answer }) = questions.next().await {
         // Whoever asked may have given up.
-        let _ = asked.send(report(&host));
+        let _ = answer.send(report(&host, agreements));
     }
 }
 
-fn report(host: &Host) -> NodeReport {
-    let node = host.node.borrow();
+fn report(host: &Host, agreements: bool) -> NodeReport {
+    let mut node = host.node.borrow_mut();
+    let now = host.clock.now();
     let own = host.hello.node;
     let peers: Vec<_> =
         node.ring().members().iter().map(|member| member.id).filter(|id| *id != own).collect();
@@ -73,9 +101,12 @@ fn report(host: &Host) -> NodeReport {
         peers,
         links: host.switchboard.links(),
         clients: host.switchboard.client_count(),
-        clock_lead: node.clock_lead(host.clock.now()),
+        clock_lead: node.clock_lead(now),
+        agreement_ages: agreements.then(|| node.agreement_ages(now, SERIES_MAX)).flatten(),
     }
 }
 
 /// Questions that wait at a time; who asks more waits for room.
 const WAITING_MAX: usize = 8;
+/// Series of one metric that one answer may have, where their number grows with the square of the nodes': some 100 KiB.
+const SERIES_MAX: usize = 1_000;

@@ -1,6 +1,9 @@
 //! What nodes say over HTTP.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use quorate::ring::Consistency;
 
@@ -73,7 +76,10 @@ async fn metrics_are_those_of_the_reference_and_say_what_happened() {
             let (name, labels) = name_and_labels(series);
             let known = reference.get(&name).unwrap_or_else(|| panic!("METRICS.md does not know {series}"));
             assert_eq!(&labels, known, "{series}");
-            assert!(text.contains(&format!("# HELP {name} ")), "{name} has no description");
+            for what in ["HELP", "TYPE"] {
+                let described = text.lines().filter(|line| line.starts_with(&format!("# {what} {name} ")));
+                assert_eq!(described.count(), 1, "# {what} {name}");
+            }
             let is = |parts: &[&str]| parts.iter().all(|part| series.contains(part));
             if is(&["quorate_requests_total", "\"put\"", "\"QUORUM\"", "\"client\"", "\"ok\""]) {
                 written += value;
@@ -93,6 +99,63 @@ async fn metrics_are_those_of_the_reference_and_say_what_happened() {
     }
     assert!(written >= 30.0 && got >= 30.0, "{written} writes and {got} reads were counted");
     nodes.stop();
+}
+
+/// A number of a table that is gone would look well for ever.
+#[tokio::test]
+async fn metrics_say_how_long_ago_replicas_agreed_on_each_range_until_the_table_is_dropped() {
+    let nodes = Nodes::start(3);
+    let client = nodes.client().await;
+    let table = create_table(&client, "gone").await;
+    let stays = create_table(&client, "stays").await;
+    for n in 0..30 {
+        put(&table, &format!("k{n}"), "v", Consistency::Quorum).await;
+        put(&stays, &format!("k{n}"), "v", Consistency::Quorum).await;
+    }
+    let mut said = String::new();
+    let waiting = client.wait_for_convergence(|waiting| said = waiting.to_string());
+    assert!(tokio::time::timeout(Duration::from_secs(60), waiting).await.is_ok(), "after a minute: {said}");
+    let both = until_agreed(&nodes, 2).await;
+    client.drop_table("gone").await.expect("dropped");
+    let left = until_agreed(&nodes, 1).await;
+    assert!(left.is_subset(&both), "{left:?} of {both:?}");
+    nodes.stop();
+}
+
+/// Waits until every node shows that it agreed with each of the two others on each of so many tables, by table and by range, a
+/// moment ago, and shows of no other. Which tables those are.
+async fn until_agreed(nodes: &Nodes, tables: usize) -> BTreeSet<String> {
+    let mut last = String::new();
+    for _ in 0..ATTEMPTS {
+        let texts: Vec<_> = (0..3).map(|node| nodes.http(node, "GET /metrics").expect("an answer")).collect();
+        let mut shown = BTreeSet::new();
+        let mut are_all_shown = true;
+        for (node, text) in texts.iter().enumerate() {
+            let (by_table, by_range) = (
+                ages(text, "quorate_repair_agreed_seconds_ago"),
+                ages(text, "quorate_repair_range_agreed_seconds_ago"),
+            );
+            are_all_shown &= by_table.len() == 2 * tables && by_table.values().all(|age| *age < 60.0);
+            let ranges = by_table.iter().map(|(labels, age)| (format!("{labels},range=\"n1,n2,n3\""), *age));
+            are_all_shown &= by_range == ranges.collect();
+            let own = format!("peer=\"n{}\"", node + 1);
+            assert!(!by_table.keys().any(|labels| labels.contains(&own)), "{by_table:?}");
+            shown.extend(by_table.keys().filter_map(|labels| Some(labels.split_once(',')?.1.to_owned())));
+        }
+        if are_all_shown && shown.len() == tables {
+            return shown;
+        }
+        last = texts.concat();
+        tokio::time::sleep(PAUSE).await;
+    }
+    panic!("not {tables} tables:\n{last}");
+}
+
+/// Of one metric each series' labels with its value.
+fn ages(text: &str, metric: &str) -> BTreeMap<String, f64> {
+    let series =
+        text.lines().filter_map(|line| line.strip_prefix(metric)?.strip_prefix('{')?.split_once("} "));
+    series.map(|(labels, age)| (labels.to_owned(), age.parse().expect("a number"))).collect()
 }
 
 /// One of three clocks is a fifth of a second ahead: its node finds both others behind, and each of these finds it alone ahead.

@@ -191,9 +191,21 @@ pub(super) const METRICS: &[Metric] = &[
     gauge(
         "quorate_repair_agreed_seconds_ago",
         &["peer", "table"],
-        "how long ago this node and the peer last held the same of a table",
+        "how long ago this node and the peer were last found to hold the same of a table, all ranges that both hold \
+         counted; NaN if of one of them they were not since the process started",
     )
     .seconds(),
+    gauge(
+        "quorate_repair_range_agreed_seconds_ago",
+        &["peer", "table", "range"],
+        "the same of one range: the keys that certain nodes hold together, those being its name",
+    )
+    .seconds(),
+    gauge(
+        "quorate_series_left_out",
+        &["metric"],
+        "how many series of the metric are left out beside the 1,000 that are the longest ago; NaN while none can be told",
+    ),
     counter("quorate_repair_agreements_total", &[], "comparisons of a table and range that found nothing"),
     counter(
         "quorate_repair_comparisons_total",

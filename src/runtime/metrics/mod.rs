@@ -9,9 +9,11 @@ mod catalogue;
 mod export;
 mod observe;
 mod sample;
+#[cfg(feature = "cli")]
+mod scrape;
 
 #[cfg(feature = "cli")]
-pub(super) use self::{export::count, sample::sample};
+pub(super) use self::{export::count, sample::sample, scrape::render_ages};
 pub(super) use self::{
     observe::{Observer, alarm},
     sample::measured,

@@ -118,10 +118,6 @@ fn observe(observation: Observation) {
             gauge!("quorate_repair_differing_cells", "peer" => peer).set(differing as f64);
         }
         Observation::Agreed { .. } => counter!("quorate_repair_agreements_total").increment(1),
-        Observation::AgreedAgo { peer, table, age } => {
-            let labels = [("peer", peer.to_string()), ("table", table.to_string())];
-            gauge!("quorate_repair_agreed_seconds_ago", &labels).set(age.as_millis() as f64 / 1e3);
-        }
         Observation::Scrubbed { bytes } => counter!("quorate_scrubbed_bytes_total").increment(bytes),
         Observation::DigestsLeft { cells } => gauge!("quorate_digest_cells_left").set(cells as f64),
         Observation::Refetched => counter!("quorate_refetched_records_total").increment(1),

@@ -9,7 +9,7 @@ use crate::{node::Readiness, runtime::report::NodeReport};
 /// A node says this of itself now.
 #[cfg(feature = "cli")]
 pub(in crate::runtime) fn sample(report: &NodeReport) {
-    let NodeReport { readiness, peers, links, clients, clock_lead, clock_offsets } = report;
+    let NodeReport { readiness, peers, links, clients, clock_lead, clock_offsets, .. } = report;
     gauge!("quorate_ready").set(f64::from(u8::from(*readiness == Readiness::Ready)));
     gauge!("quorate_clients").set(*clients as f64);
     gauge!("quorate_clock_lead_seconds").set(clock_lead.as_secs_f64());
