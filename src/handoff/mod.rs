@@ -17,6 +17,7 @@
 //! hint that has grown too old is first merged into this node's own records, if it is a replica of the key, and dropped
 //! when that is durable; a node that stood in for a replica, and may have the only copy (sloppy, ANY), keeps it.
 
+mod forgetting;
 mod replay;
 mod sweep;
 mod uncovered;
@@ -26,7 +27,7 @@ use std::collections::BTreeMap;
 use quorate_ring::{Actor, Instant, NodeId, token_of};
 use quorate_storage::{HintBacklog, HintPage, MergeError, Row, State, Version, Write, WriteError, Written};
 
-use self::{replay::Replay, sweep::Sweep, uncovered::Uncovered};
+use self::{forgetting::Forgetting, replay::Replay, sweep::Sweep, uncovered::Uncovered};
 use crate::{
     coordinator::Step,
     node::{DiskOperation, DiskRequest, DiskResult, Effect, Observation, RequestIds, Ticket, Timers, Turn},
@@ -448,35 +449,6 @@ fn read_page(turn: &mut Turn<'_>, target: NodeId, replay: &Replay, after: Option
     let operation = DiskOperation::ReadHints { target, rows: replay.rows(), after, bytes_max: PAGE_BYTES };
     let ticket = Ticket::Hint(HintTicket::Page(target, replay.number()));
     turn.effects.push(Effect::Disk(DiskRequest { ticket, deadline: Instant::NEVER, operation }));
-}
-
-/// Hints that are on their way from the disk, by target.
-#[derive(Debug, Default)]
-struct Forgetting(BTreeMap<NodeId, usize>);
-
-impl Forgetting {
-    /// Has the disk forget a hint, if it is still of the version that was given; whichever it is if none is named.
-    fn begin(&mut self, turn: &mut Turn<'_>, target: NodeId, row: Row, given: Option<Version>) {
-        *self.0.entry(target).or_default() += 1;
-        let operation = DiskOperation::Write(Write::Unhint { target, row, given });
-        let ticket = Ticket::Hint(HintTicket::Forget(target));
-        turn.effects.push(Effect::Disk(DiskRequest { ticket, deadline: Instant::NEVER, operation }));
-    }
-
-    /// The disk is done with one.
-    fn ended(&mut self, target: NodeId) {
-        if let Some(count) = self.0.get_mut(&target) {
-            *count -= 1;
-            if *count == 0 {
-                self.0.remove(&target);
-            }
-        }
-    }
-
-    /// Whether there are any.
-    fn is_any_of(&self, target: NodeId) -> bool {
-        self.0.contains_key(&target)
-    }
 }
 
 /// The number of this room; the coordinator's ids are of 0 and 1, those of anti-entropy of 3.
