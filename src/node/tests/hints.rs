@@ -3,7 +3,10 @@
 use quorate_storage::{HintChange, HintPage, Row};
 
 use super::*;
-use crate::handoff::{Hint, Keeper};
+use crate::{
+    handoff::{Hint, Keeper},
+    wire::KeepHint,
+};
 
 const TARGET: NodeId = NodeId(3);
 
@@ -145,4 +148,19 @@ fn what_was_refused_is_tried_again_by_itself() {
     let effects = handle_at(&mut node, NOW.mono + Duration::from_secs(1), Input::Tick);
     let (_, keys) = page_wanted(&effects).expect("a second later");
     assert_eq!(keys, Some(vec![Bytes::from_static(b"a")]));
+}
+
+#[test]
+fn a_hint_for_this_node_itself_or_a_stranger_is_not_kept() {
+    let mut node = node();
+    for owner in [1, 9] {
+        let keep = KeepHint { owner: NodeId(owner), table: TableId(1), key: row(b"a").key, state: state() };
+        let effects = handle(&mut node, says(2, RequestId(7), keep));
+        let [Effect::ToPeer { peer: NodeId(2), frame: Frame { message: PeerMessage::Refused(refused), .. } }] =
+            &effects[..]
+        else {
+            panic!("nobody would ever be given it: {effects:?}");
+        };
+        assert_eq!(refused.refusal, PeerRefusal::WrongOwner);
+    }
 }
