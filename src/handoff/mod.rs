@@ -9,7 +9,8 @@
 //! Replay begins when the target can be reached, with a bounded number of hints under way, the next ones sent as
 //! the target acknowledges. A hint is forgotten only once the target has said that it holds it durably; what was
 //! under way when a connection broke is sent again. Every hint is on the way to the disk or away from it, or before the pass that
-//! is under way, or among those that are remembered for the next one ([`Uncovered`]): none waits for a chance.
+//! is under way, or among those that are remembered for the next one ([`Uncovered`]) or for a later one, because what their target
+//! holds contradicts them ([`Contradicted`]): none waits for a chance.
 //!
 //! What is kept is bounded in bytes and in age (rule H2). A hint that is dropped, or was not taken, leaves the difference
 //! to anti-entropy, which needs no mark for it: live digests are exact, so the target differs from every replica that
@@ -17,6 +18,7 @@
 //! hint that has grown too old is first merged into this node's own records, if it is a replica of the key, and dropped
 //! when that is durable; a node that stood in for a replica, and may have the only copy (sloppy, ANY), keeps it.
 
+mod contradicted;
 mod forgetting;
 mod replay;
 mod sweep;
@@ -27,7 +29,9 @@ use std::collections::BTreeMap;
 use quorate_ring::{Actor, Instant, NodeId, token_of};
 use quorate_storage::{HintBacklog, HintPage, MergeError, Row, State, Version, Write, WriteError, Written};
 
-use self::{forgetting::Forgetting, replay::Replay, sweep::Sweep, uncovered::Uncovered};
+use self::{
+    contradicted::Contradicted, forgetting::Forgetting, replay::Replay, sweep::Sweep, uncovered::Uncovered,
+};
 use crate::{
     coordinator::Step,
     node::{DiskOperation, DiskRequest, DiskResult, Effect, Observation, RequestIds, Ticket, Timers, Turn},
@@ -59,6 +63,17 @@ pub enum Keeper {
     Peer(NodeId, Header),
 }
 
+/// What a target made of a hint that it was given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Taken {
+    /// It holds that durably, or something that settles it.
+    Yes,
+    /// It cannot take it for now.
+    NotNow,
+    /// What it holds contradicts it.
+    Contradicted,
+}
+
 /// What a piece of disk work for hints is about.
 #[derive(Clone, Debug)]
 pub enum HintTicket {
@@ -82,6 +97,8 @@ pub struct Handoff {
     /// What no pass comes by.
     uncovered: BTreeMap<NodeId, Uncovered>,
     timers: Timers<NodeId>,
+    /// What targets that are up do not take.
+    contradicted: Contradicted,
     /// When a target may be given more.
     paced: BTreeMap<NodeId, Instant>,
     /// Hints on their way to the disk.
@@ -100,6 +117,7 @@ impl Handoff {
             backlogs,
             replays: BTreeMap::new(),
             timers: Timers::default(),
+            contradicted: Contradicted::default(),
             paced: BTreeMap::new(),
             writing: 0,
             forgetting: Forgetting::default(),
@@ -167,6 +185,7 @@ impl Handoff {
     /// A peer is lost: what was under way to it stays kept.
     pub fn peer_down(&mut self, peer: NodeId) {
         self.paced.remove(&peer);
+        self.uncovered.entry(peer).or_default().join(self.contradicted.take(peer));
         if let Some(replay) = self.replays.remove(&peer) {
             replay.timer().into_iter().for_each(|at| self.timers.cancel(at, peer));
             self.uncovered.entry(peer).or_default().join(replay.left());
@@ -185,14 +204,18 @@ impl Handoff {
     }
 
     /// A target said what it made of a hint.
-    pub fn answered(&mut self, turn: &mut Turn<'_>, from: NodeId, id: RequestId, is_stored: bool) {
-        let Some(given) = self.replays.get_mut(&from).and_then(|replay| replay.answered(id, is_stored))
+    pub fn answered(&mut self, turn: &mut Turn<'_>, from: NodeId, id: RequestId, taken: Taken) {
+        let Some((row, version)) = self.replays.get_mut(&from).and_then(|replay| replay.answered(id, taken))
         else {
             return;
         };
-        if let Some((row, version)) = given {
-            turn.effects.push(Effect::Observe(Observation::HintReplayed));
-            self.forgetting.begin(turn, from, row, Some(version));
+        match taken {
+            Taken::Yes => {
+                turn.effects.push(Effect::Observe(Observation::HintReplayed));
+                self.forgetting.begin(turn, from, row, Some(version));
+            }
+            Taken::NotNow => {}
+            Taken::Contradicted => self.contradicted.add(turn.now.mono, from, &row),
         }
         self.go_on(turn, from);
     }
@@ -269,6 +292,10 @@ impl Handoff {
             }
             self.peer_up(turn, target);
         }
+        for (target, rows) in self.contradicted.take_due(turn.now.mono) {
+            self.uncovered.entry(target).or_default().join(rows);
+            self.peer_up(turn, target);
+        }
         let paced = self.paced.iter().filter(|(_, at)| **at <= turn.now.mono).map(|(target, _)| *target);
         for target in paced.collect::<Vec<_>>() {
             self.paced.remove(&target);
@@ -280,7 +307,8 @@ impl Handoff {
     /// When [`Handoff::fire_timers`] is due.
     pub fn next_timer(&self) -> Option<Instant> {
         let paced = self.paced.values().copied();
-        self.timers.next().into_iter().chain(paced).chain(self.sweep.next_timer()).min()
+        let others = self.contradicted.next_timer().into_iter().chain(self.sweep.next_timer());
+        self.timers.next().into_iter().chain(paced).chain(others).min()
     }
 
     /// Whether no hint is on its way to the disk: a draining node may stop.
@@ -324,6 +352,7 @@ impl Handoff {
         let is_left_alone = |target: &NodeId| {
             self.writing == 0
                 && !self.forgetting.is_any_of(*target)
+                && !self.contradicted.is_any_of(*target)
                 && !self.replays.contains_key(target)
                 && self.uncovered.get(target).is_none_or(Uncovered::is_empty)
         };

@@ -8,7 +8,7 @@ use std::{
 use quorate_ring::Instant;
 use quorate_storage::{Row, State, Version};
 
-use super::Uncovered;
+use super::{Taken, Uncovered};
 use crate::{
     node::Pace,
     wire::{PeerMessage, RequestId, Store},
@@ -27,7 +27,7 @@ pub(super) struct Replay {
     /// Sent, not answered.
     under_way: BTreeMap<RequestId, (Row, Version)>,
     page: Page,
-    /// What the target refused on this pass: it stays kept, and is tried again later.
+    /// What the target could not take on this pass: it stays kept, and is tried again later.
     refused: Uncovered,
     /// When the pass is given up and begun anew.
     timer: Option<Instant>,
@@ -102,14 +102,13 @@ impl Replay {
         self.timer = Some(deadline);
     }
 
-    /// The target answered: what it was given, if it keeps that; `None` if nobody asked.
-    #[expect(clippy::option_option, reason = "no question, and a question answered with no")]
-    pub(super) fn answered(&mut self, id: RequestId, is_stored: bool) -> Option<Option<(Row, Version)>> {
+    /// The target answered: what it was given; `None` if nobody asked.
+    pub(super) fn answered(&mut self, id: RequestId, taken: Taken) -> Option<(Row, Version)> {
         let given = self.under_way.remove(&id)?;
-        if !is_stored {
+        if taken == Taken::NotNow {
             self.refused.add(&given.0);
         }
-        Some(is_stored.then_some(given))
+        Some(given)
     }
 
     /// Whether all that was read has been answered.

@@ -6,7 +6,7 @@ use quorate_storage::{Life, PeerRecord, RecoveryRecord};
 use super::{DiskResult, Effect, Effects, Node, held::HeldFrame};
 use crate::{
     coordinator::{ReplicaAnswer, Step},
-    handoff::Handoff,
+    handoff::{Handoff, Taken},
     membership::{Arrival, News, remember, send_standing},
     repair::Repair,
     wire::{
@@ -87,7 +87,7 @@ impl Node {
             PeerMessage::CompareKeys(compare) => self.repair.compare_keys(turn, from, header, compare),
             PeerMessage::KeysCompared(keys) => self.repair.keys_compared(turn, from, header.id, keys),
             PeerMessage::Stored(_) | PeerMessage::Refused(_) if Handoff::is_own(header.id) => {
-                self.handoff.answered(turn, from, header.id, is_over(&message));
+                self.handoff.answered(turn, from, header.id, taken(&message));
             }
             PeerMessage::KeepHint(keep) => self.handoff.keep_for_peer(turn, from, header, keep),
             PeerMessage::Fetched(_)
@@ -260,11 +260,16 @@ impl Node {
     }
 }
 
-/// Whether a hint need not be given again. Who has promised a later round of a `cas` key never takes the proposal of an earlier
-/// one: it hears of the later ones, or is brought together with the others by repair.
-fn is_over(message: &PeerMessage) -> bool {
-    let is_outbid = matches!(message, PeerMessage::Refused(Refused { refusal: PeerRefusal::Outbid { .. } }));
-    is_outbid || matches!(message, PeerMessage::Stored(_))
+/// What the answer says of a hint. Who has promised a later round of a `cas` key never takes the proposal of an earlier one: it
+/// hears of the later ones, or is brought together with the others by repair.
+fn taken(message: &PeerMessage) -> Taken {
+    match message {
+        PeerMessage::Stored(_) | PeerMessage::Refused(Refused { refusal: PeerRefusal::Outbid { .. } }) => {
+            Taken::Yes
+        }
+        PeerMessage::Refused(Refused { refusal: PeerRefusal::Damaged(_) }) => Taken::Contradicted,
+        _ => Taken::NotNow,
+    }
 }
 
 /// Whether a replica of a `cas` key has promised a later round than that of what it was given (rule C1), and has nothing as new

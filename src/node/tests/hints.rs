@@ -164,3 +164,35 @@ fn a_hint_for_this_node_itself_or_a_stranger_is_not_kept() {
         assert_eq!(refused.refusal, PeerRefusal::WrongOwner);
     }
 }
+
+/// The target answers what it was given in `sent` as if it held something else under the same tag.
+fn contradicts(node: &mut Node, at: Instant, sent: &[Effect]) -> Vec<Effect> {
+    let refused = Refused { refusal: PeerRefusal::Damaged("another content under that tag".to_owned()) };
+    handle_at(node, at, says(TARGET.0, request_to(TARGET.0, sent), refused))
+}
+
+#[test]
+fn a_hint_that_is_contradicted_is_given_ever_more_seldom_and_holds_no_other_up() {
+    let mut node = node();
+    let (ticket, _) = page_wanted(&keep(&mut node, b"a")).unwrap();
+    let mut sent = given(&mut node, &ticket, &[b"a"]);
+    let mut now = NOW.mono + Duration::from_millis(100);
+    for pause in [1, 2, 4, 8, 16, 32, 60, 60].map(Duration::from_secs) {
+        assert!(page_wanted(&contradicts(&mut node, now, &sent)).is_none(), "not at once");
+        let effects = handle_at(&mut node, now + pause - Duration::from_millis(1), Input::Tick);
+        assert!(page_wanted(&effects).is_none(), "not before {pause:?}");
+        now = now + pause;
+        let (ticket, keys) = page_wanted(&handle_at(&mut node, now, Input::Tick)).expect("tried again");
+        assert_eq!(keys, Some(vec![Bytes::from_static(b"a")]));
+        sent = handle_at(&mut node, now, Input::DiskDone { ticket, result: page(&[b"a"]) });
+        now = now + Duration::from_millis(100);
+        sent.extend(handle_at(&mut node, now, Input::Tick));
+    }
+    contradicts(&mut node, now, &sent);
+    let (_, keys) = page_wanted(&keep(&mut node, b"b")).expect("another one is given at once");
+    assert_eq!(keys, Some(vec![Bytes::from_static(b"b")]));
+    handle_at(&mut node, now, Input::PeerDown(TARGET));
+    let up = Input::PeerUp { peer: TARGET, life: LIFE, wall: NOW.wall };
+    let (_, keys) = page_wanted(&handle_at(&mut node, now, up)).expect("who returns may hold something else");
+    assert_eq!(keys, Some([b"a", b"b"].map(|key| Bytes::from_static(key)).to_vec()));
+}
