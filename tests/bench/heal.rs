@@ -99,11 +99,11 @@ async fn fill(nodes: &Nodes, table: &TableHandle, keys: u64) {
 /// Waits until each pair of nodes has found itself equal from now on; says after how many seconds nothing was given any
 /// more, and how many states had been.
 async fn until_equal(nodes: &Nodes) -> (f64, f64) {
-    let (began, before) = (Instant::now(), Metrics::of_all(nodes));
+    let (began, before) = (Instant::now(), Metrics::of_all(nodes).await);
     let (mut repaired, mut last) = (0.0, 0.0);
     loop {
         sleep(Duration::from_millis(100)).await;
-        let now = Metrics::of_all(nodes);
+        let now = Metrics::of_all(nodes).await;
         let given = total(&now, "quorate_repaired_records_total", &[]);
         if given > repaired {
             (repaired, last) = (given, began.elapsed().as_secs_f64());
@@ -118,9 +118,9 @@ async fn until_equal(nodes: &Nodes) -> (f64, f64) {
 async fn compare(keys: u64) {
     let (mut nodes, table) = filled(keys).await;
     until_equal(&nodes).await;
-    let before = Metrics::of_all(&nodes);
+    let before = Metrics::of_all(&nodes).await;
     sleep(QUIET).await;
-    let after = Metrics::of_all(&nodes);
+    let after = Metrics::of_all(&nodes).await;
     let rounds = |all| total(all, "quorate_repair_comparisons_total", &[]);
     let rounds = rounds(&after) - rounds(&before);
     let each = (repair_bytes(&after) - repair_bytes(&before)) / rounds;
@@ -133,7 +133,7 @@ async fn compare(keys: u64) {
     }
     restart_without_hints(&mut nodes);
     let (seconds, given) = until_equal(&nodes).await;
-    let moved = repair_bytes(&Metrics::of_all(&nodes)) / 1e3;
+    let moved = repair_bytes(&Metrics::of_all(&nodes).await) / 1e3;
     println!(
         "| compare, {DIFFERING} keys differ | {keys} keys | {moved:.0} KB of all pairs | {given} states given | \
          {seconds:.1} s from the return |"
@@ -165,7 +165,7 @@ async fn wiped(keys: u64) {
     let left = "quorate_recovery_ranges_left";
     loop {
         sleep(Duration::from_millis(100)).await;
-        let metrics = Metrics::of(&nodes, 2);
+        let [_, _, metrics] = Metrics::of_all(&nodes).await;
         if metrics.has(left) && metrics.sum(left, &[]) == 0.0 {
             break;
         }
@@ -174,7 +174,7 @@ async fn wiped(keys: u64) {
     let cpu = (nodes.cpu_micros() - cpu) as f64 / keys as f64;
     let seconds = recovery_seconds(&nodes.log(2));
     let moved =
-        total(&Metrics::of_all(&nodes), "quorate_peer_sent_bytes_total", &["work=\"recovery\""]) / 1e6;
+        total(&Metrics::of_all(&nodes).await, "quorate_peer_sent_bytes_total", &["work=\"recovery\""]) / 1e6;
     println!(
         "| wiped | {keys} keys | whole after {seconds:.1} s | {:.0} keys/s | {moved:.0} MB | {cpu:.0} us of the nodes' CPU per key |",
         keys as f64 / seconds

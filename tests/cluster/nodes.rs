@@ -263,11 +263,7 @@ impl Nodes {
     /// What a node answers over HTTP, with headers; `None` if nobody listens.
     #[allow(dead_code, reason = "not everybody asks")]
     pub(crate) fn http(&self, node: usize, request: &str) -> Option<String> {
-        let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, self.ports[node])).ok()?;
-        write!(stream, "{request} HTTP/1.1\r\nHost: localhost\r\n\r\n").ok()?;
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).ok()?;
-        Some(answer)
+        http(self.listen()[node], request)
     }
 
     /// A node's data directory.
@@ -289,6 +285,16 @@ impl Drop for Nodes {
             let _ = process.wait();
         }
     }
+}
+
+/// What who listens at an address answers over HTTP, with headers; `None` if nobody does.
+#[allow(dead_code, reason = "not everybody asks")]
+pub(crate) fn http(address: SocketAddr, request: &str) -> Option<String> {
+    let mut stream = TcpStream::connect(address).ok()?;
+    write!(stream, "{request} HTTP/1.1\r\nHost: localhost\r\n\r\n").ok()?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).ok()?;
+    Some(answer)
 }
 
 /// Ports on loopback that nobody has, below those that the kernel gives to whoever wants any: one of these may be taken by

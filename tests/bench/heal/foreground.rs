@@ -41,7 +41,8 @@ impl Foreground {
         let operation = |n: u64, due: Instant| {
             let (this, table) = (self.clone(), table.clone());
             async move {
-                let is_write = n % (writes + reads) < writes;
+                // Reads lie evenly between the writes.
+                let is_write = n * reads % (writes + reads) >= reads;
                 let key = key(n, keys);
                 let is_ok = match is_write {
                     true => table.put(key, vec![b'w'; 100]).await.is_ok(),

@@ -69,11 +69,11 @@ pub(crate) async fn run(plan: Plan) {
     local.spawn_local(async move { asking.run(&table, keys, writes, reads).await });
     let follow = async {
         let mut samples = Vec::new();
-        until(&mut samples, &foreground, &nodes, |sample| sample.at >= BEFORE).await;
+        until(&mut samples, &foreground, &nodes, |sample, _| sample.at >= BEFORE).await;
         nodes.kill(2);
         let killed = foreground.seconds();
         let return_at = killed + plan.seconds as f64;
-        until(&mut samples, &foreground, &nodes, |sample| sample.at >= return_at).await;
+        until(&mut samples, &foreground, &nodes, |sample, _| sample.at >= return_at).await;
         nodes = spawn_blocking(move || {
             nodes.restart(2);
             nodes
@@ -84,14 +84,15 @@ pub(crate) async fn run(plan: Plan) {
         if plan.loses_hints {
             nodes = spawn_blocking(|| without_hints(nodes)).await.expect("n1 is back");
         }
-        let before = Metrics::of_all(&nodes);
+        let before = Metrics::of_all(&nodes).await;
         // Metrics are those of a second ago.
-        let is_drained = |sample: &Sample| sample.backlog == 0.0 && sample.at > returned + 2.0;
+        let is_drained =
+            |sample: &Sample, _: &[Metrics; 3]| sample.backlog == 0.0 && sample.at > returned + 2.0;
         let drained = until(&mut samples, &foreground, &nodes, is_drained).await;
-        let is_whole = |_: &Sample| have_agreed(&before, &Metrics::of_all(&nodes));
+        let is_whole = |_: &Sample, now: &[Metrics; 3]| have_agreed(&before, now);
         let whole = until(&mut samples, &foreground, &nodes, is_whole).await;
         let end = whole.max(returned + 25.0) + AFTER;
-        let ended = until(&mut samples, &foreground, &nodes, |sample| sample.at >= end).await;
+        let ended = until(&mut samples, &foreground, &nodes, |sample, _| sample.at >= end).await;
         foreground.end();
         // What is still under way is answered.
         sleep(Duration::from_secs(1)).await;
@@ -120,11 +121,11 @@ async fn until(
     samples: &mut Vec<Sample>,
     foreground: &Foreground,
     nodes: &Nodes,
-    is_enough: impl Fn(&Sample) -> bool,
+    is_enough: impl Fn(&Sample, &[Metrics; 3]) -> bool,
 ) -> f64 {
     loop {
         sleep(Duration::from_millis(500)).await;
-        let all = Metrics::of_all(nodes);
+        let all = Metrics::of_all(nodes).await;
         let of = |name| total(&all, name, &[]);
         let sample = Sample {
             at: foreground.seconds(),
@@ -133,7 +134,7 @@ async fn until(
             repaired: of("quorate_repaired_records_total"),
             differing: of("quorate_repair_differing_cells"),
         };
-        let (at, is_enough) = (sample.at, is_enough(&sample));
+        let (at, is_enough) = (sample.at, is_enough(&sample, &all));
         samples.push(sample);
         if is_enough {
             return at;

@@ -1,24 +1,27 @@
 //! What nodes say that they have counted.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, net::SocketAddr};
 
-use super::nodes::Nodes;
+use tokio::task::spawn_blocking;
+
+use super::nodes::{Nodes, http};
 
 /// The metrics of one node.
 #[derive(Clone, Default)]
 pub(crate) struct Metrics(BTreeMap<String, f64>);
 
 impl Metrics {
-    /// Of a node; none while it does not run.
-    pub(crate) fn of(nodes: &Nodes, node: usize) -> Self {
-        let text = nodes.http(node, "GET /metrics").unwrap_or_default();
+    /// Of the node at an address; none while it does not run.
+    fn of(address: SocketAddr) -> Self {
+        let text = http(address, "GET /metrics").unwrap_or_default();
         let lines = text.lines().filter_map(|line| line.rsplit_once(' '));
         Self(lines.filter_map(|(name, value)| Some((name.to_owned(), value.parse().ok()?))).collect())
     }
 
-    /// Of all three nodes.
-    pub(crate) fn of_all(nodes: &Nodes) -> [Self; 3] {
-        [0, 1, 2].map(|node| Self::of(nodes, node))
+    /// Of all three nodes. A thread of its own waits for them: that of the clients, whose latency is measured, goes on.
+    pub(crate) async fn of_all(nodes: &Nodes) -> [Self; 3] {
+        let addresses = nodes.listen();
+        spawn_blocking(move || [0, 1, 2].map(|node| Self::of(addresses[node]))).await.expect("they are read")
     }
 
     /// The sum over all series of a name that have these labels, written as `peer="n2"`.
