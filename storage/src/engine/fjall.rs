@@ -52,7 +52,10 @@ pub struct FjallOptions {
     /// The number of a batch that is known to have been made durable: an open that finds less is refused with
     /// [`EngineError::Lost`] (rule S4). 0 promises nothing.
     pub sequence_promised: u64,
-    /// Threads that write out memtables and compact, at least 1.
+    /// Threads that write out memtables and compact, at least 1. The first of several never compacts: fjall has it hand
+    /// such work back until another one takes it, and while no other is free it does nothing else, a whole processor
+    /// long. And threads that all wait for room in fjall's queue of work, which only they empty, wait for ever.
+    /// With three both are rare.
     pub workers: usize,
 }
 
@@ -81,7 +84,7 @@ impl Default for FjallOptions {
             disk_bytes_max: None,
             disk_free_min: 512 * MIB,
             sequence_promised: 0,
-            workers: 2,
+            workers: 3,
         }
     }
 }
