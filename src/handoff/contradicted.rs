@@ -29,6 +29,10 @@ impl Contradicted {
         let begin = || Aside { rows: Uncovered::default(), at: now, pause: PAUSE_MIN };
         let aside = self.0.entry(target).or_insert_with(begin);
         if aside.rows.is_empty() {
+            // What was given again has been taken since: this is another matter.
+            if aside.at + aside.pause < now {
+                aside.pause = PAUSE_MIN;
+            }
             aside.at = now + aside.pause;
             aside.pause = (aside.pause * 2).min(PAUSE_MAX);
         }
@@ -59,3 +63,33 @@ impl Contradicted {
 
 const PAUSE_MIN: Duration = Duration::from_secs(1);
 const PAUSE_MAX: Duration = Duration::from_secs(60);
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use quorate_ring::{TableId, token_of};
+
+    use super::*;
+
+    const TARGET: NodeId = NodeId(3);
+
+    #[test]
+    fn what_was_taken_in_the_end_holds_the_next_one_no_longer_up() {
+        let mut contradicted = Contradicted::default();
+        let key = Bytes::from_static(b"k");
+        let row = Row { token: token_of(&key), table: TableId(1), key };
+        let soon = Duration::from_millis(5);
+        let mut now = Instant::ZERO;
+        for pause in [1, 2, 4, 8].map(Duration::from_secs) {
+            contradicted.add(now, TARGET, &row);
+            assert_eq!(contradicted.next_timer(), Some(now + pause), "ever more seldom");
+            assert_eq!(contradicted.take_due(now + pause).len(), 1);
+            assert!(!contradicted.is_any_of(TARGET) && contradicted.next_timer().is_none());
+            now = now + pause + soon;
+        }
+        // It was taken then. The next one has nothing to do with it.
+        now = now + Duration::from_secs(60);
+        contradicted.add(now, TARGET, &row);
+        assert_eq!(contradicted.next_timer(), Some(now + PAUSE_MIN));
+    }
+}

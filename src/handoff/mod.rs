@@ -153,8 +153,11 @@ impl Handoff {
                 Some(PeerRefusal::WrongEpoch { known: turn.epoch })
             }
             None => Some(PeerRefusal::UnknownTable),
-            // This node gives itself nothing, and strangers neither: it would lie there until it is too old.
-            _ if !turn.peers().any(|peer| peer == owner) => Some(PeerRefusal::WrongOwner),
+            // This node gives itself nothing, and strangers neither: it would lie there until it is too old. Who knows a newer map
+            // may know more nodes.
+            _ if header.epoch <= turn.epoch && !turn.peers().any(|peer| peer == owner) => {
+                Some(PeerRefusal::WrongOwner)
+            }
             Some(table) if table.kind != hint.state.kind() => {
                 Some(PeerRefusal::Damaged("a state of another table kind was sent".to_owned()))
             }
