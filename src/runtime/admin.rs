@@ -1,7 +1,7 @@
 //! What a node's process says over HTTP: whether it lives, whether it is ready, and its metrics.
 //!
-//! The node's own thread has no part in it, but for one short question per request: whatever is asked for here, and however
-//! slowly it is read, holds no client up.
+//! The node's own thread has no part in it, but for one question per request, a short one except for `/metrics`, where it goes
+//! through all that it holds together with its peers: however slowly an answer is read, it holds no client up.
 
 #![expect(
     clippy::disallowed_methods,

@@ -83,7 +83,10 @@ impl Questions {
 /// Answers until nobody can ask any more. Runs on the node's own thread.
 pub(super) async fn answer_questions(host: Rc<Host>, mut questions: Questions) {
     while let Some(Question { agreements, answer }) = questions.next().await {
-        // Whoever asked may have given up.
+        // Whoever asked may have given up, and much may have been asked.
+        if answer.is_closed() {
+            continue;
+        }
         let _ = answer.send(report(&host, agreements));
     }
 }
