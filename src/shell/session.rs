@@ -4,7 +4,6 @@ use std::{io, time::Duration};
 
 use bytes::Bytes;
 use quorate_ring::{Consistency, Table};
-use tokio::task::JoinSet;
 
 use super::{
     Answer, Console, ShellError,
@@ -17,7 +16,7 @@ use super::{
     wait,
 };
 use crate::{
-    client::{CatalogError, ChangeTableError, Client, Expected, New, Profile, Read, TableHandle, WriteError},
+    client::{CatalogError, ChangeTableError, Client, Expected, New, Profile, TableHandle, WriteError},
     cql::{
         AlterTable, Column, Describe, DropTable, NewTable, Paging, Parameters, Plan, Reading, SessionLevel,
         Statement, Writing, plan,
@@ -253,12 +252,12 @@ impl Session {
         let table = self.table(name).await?;
         let mut answer = Answer::new(name, table.definition().kind, columns, self.console.format());
         let mut receipts = Vec::new();
-        for keys in keys.chunks(READS_AT_ONCE) {
-            for (key, read) in keys.iter().zip(self.read_all(&table, keys, options).await?) {
-                answer.push(key, &read);
-                if self.tracing {
-                    receipts.push((key, read.receipt().clone()));
-                }
+        // However many keys: the statement has its timeout once.
+        for (key, read) in options.get_many(&table, keys.to_vec()).until(table.deadline()).await {
+            let read = read.map_err(|error| not_read(&term(&key), self.tracing, error))?;
+            answer.push(&key, &read);
+            if self.tracing {
+                receipts.push((key, read.receipt().clone()));
             }
         }
         let traces = receipts.iter().map(|(key, receipt)| receipt_table(&term(key).to_string(), receipt));
@@ -326,27 +325,6 @@ impl Session {
         let trace = self.tracing.then(trace).flatten();
         ShellError::Write { error, hint: hint.map(Box::from), trace: trace.map(Box::from) }
     }
-
-    /// Reads keys side by side and gives the answers in their order.
-    async fn read_all(
-        &self,
-        table: &TableHandle,
-        keys: &[Bytes],
-        options: Reading,
-    ) -> Result<Vec<Read>, ShellError> {
-        let mut reads = JoinSet::new();
-        for (index, key) in keys.iter().enumerate() {
-            let get = options.get(table, key.clone());
-            reads.spawn(async move { (index, get.await) });
-        }
-        let mut answers = Vec::with_capacity(keys.len());
-        while let Some(answer) = reads.join_next().await {
-            let (index, read) = answer.map_err(io::Error::other)?;
-            answers.push((index, read.map_err(|error| not_read(&term(&keys[index]), self.tracing, error))?));
-        }
-        answers.sort_unstable_by_key(|(index, _)| *index);
-        Ok(answers.into_iter().map(|(_, read)| read).collect())
-    }
 }
 
 /// Whether `table` is what was asked for.
@@ -364,7 +342,6 @@ fn properties(table: &Table) -> String {
     )
 }
 
-const READS_AT_ONCE: usize = 64;
 const DEPTH_MAX: usize = 16;
 /// N of a table that names none, if the cluster has as many nodes.
 const REPLICATION_DEFAULT: u8 = 3;
