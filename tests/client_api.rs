@@ -14,6 +14,8 @@ mod observer;
 #[cfg(feature = "cli")]
 #[path = "client_api/profiles.rs"]
 mod profiles;
+#[path = "client_api/readme.rs"]
+mod readme;
 #[cfg(feature = "cli")]
 #[path = "client_api/reconnect.rs"]
 mod reconnect;
