@@ -148,16 +148,14 @@ impl Handoff {
         let KeepHint { owner, table, key, state } = keep;
         let row = Row { token: token_of(&key), table, key };
         let hint = Hint { target: owner, row, state, keeper: Keeper::Peer(peer, header) };
+        // For this node itself and for strangers it would lie there until it is too old; a newer map may have more nodes.
+        let is_known = header.epoch > turn.epoch || turn.peers().any(|peer| peer == owner);
         let refusal = match turn.catalog.table(table) {
             _ if header.epoch < turn.catalog.moved_at() => {
                 Some(PeerRefusal::WrongEpoch { known: turn.epoch })
             }
             None => Some(PeerRefusal::UnknownTable),
-            // This node gives itself nothing, and strangers neither: it would lie there until it is too old. Who knows a newer map
-            // may know more nodes.
-            _ if header.epoch <= turn.epoch && !turn.peers().any(|peer| peer == owner) => {
-                Some(PeerRefusal::WrongOwner)
-            }
+            _ if !is_known => Some(PeerRefusal::WrongOwner),
             Some(table) if table.kind != hint.state.kind() => {
                 Some(PeerRefusal::Damaged("a state of another table kind was sent".to_owned()))
             }
