@@ -188,7 +188,7 @@ impl Launch {
             }
         };
         let local = LocalSet::new();
-        local.block_on(&runtime, async {
+        let outcome = local.block_on(&runtime, async {
             let (driver, address) = match self.start() {
                 Ok(built) => built,
                 Err(e) => {
@@ -198,7 +198,11 @@ impl Launch {
             };
             let _ = started.send(Ok(address));
             Some(driver.run().await)
-        })
+        });
+        drop(local);
+        // All that may be left on threads of the runtime are look-ups of names, and a name service may never answer.
+        runtime.shutdown_background();
+        outcome
     }
 
     fn start(self) -> Result<(Driver, SocketAddr), StartError> {

@@ -2,11 +2,14 @@
 
 #![expect(clippy::disallowed_methods, reason = "back-off is time that passes")]
 
-use std::{rc::Rc, time::Duration};
+use std::{io, net::SocketAddr, pin::Pin, rc::Rc, time::Duration};
 
 use quorate_ring::Member;
 use rand::{RngExt, SeedableRng, rngs::StdRng};
-use tokio::time::{sleep, timeout};
+use tokio::{
+    net::lookup_host,
+    time::{sleep, timeout},
+};
 use tracing::warn;
 
 use super::{
@@ -22,10 +25,11 @@ use crate::wire::{HandshakeMessage, PeerHello, PeerWelcome};
 /// Keeps a connection to `peer` open until the node stops.
 pub(crate) async fn dial_peer(host: Rc<Host>, peer: Member, seed: u64) {
     let mut backoff = Backoff::new(seed ^ u64::from(peer.id.0));
+    let mut lookup = Lookup::default();
     let mut told = String::new();
     while !host.stopping.get() {
-        let patience = backoff.patience();
-        match timeout(patience, connect(&host, &peer)).await.unwrap_or_else(|_| Err(no_answer(&peer))) {
+        let attempt = timeout(backoff.patience(), connect(&host, &peer, &mut lookup)).await;
+        match attempt.unwrap_or_else(|_| Err(no_answer(&peer.address, &lookup, &told))) {
             Ok((theirs, line, reader)) => {
                 backoff.reset();
                 told.clear();
@@ -41,12 +45,16 @@ pub(crate) async fn dial_peer(host: Rc<Host>, peer: Member, seed: u64) {
     }
 }
 
-async fn connect(host: &Host, peer: &Member) -> Result<(PeerHello, Rc<Line>, FrameReader), String> {
-    let mut addresses = tokio::net::lookup_host(&peer.address)
+async fn connect(
+    host: &Host,
+    peer: &Member,
+    lookup: &mut Lookup,
+) -> Result<(PeerHello, Rc<Line>, FrameReader), String> {
+    let address = lookup
+        .finish(|| first_address(peer.address.clone()))
         .await
-        .map_err(|e| format!("cannot look up its address: {e}"))?;
-    let address =
-        addresses.next().ok_or_else(|| "its address means nothing to the name service".to_owned())?;
+        .map_err(|e| format!("cannot look up its address: {e}"))?
+        .ok_or_else(|| "its address means nothing to the name service".to_owned())?;
     let connecting = host.endpoint.dial(address, &peer.name).map_err(|e| e.to_string())?;
     let connection = connecting.await.map_err(|e| explain(&e))?;
     let (send, recv) = connection.open_bi().await.map_err(|e| explain(&e))?;
@@ -93,8 +101,33 @@ impl Drop for Attempt {
     }
 }
 
-fn no_answer(peer: &Member) -> String {
-    format!("no answer from {}: is the node up, and the address right?", peer.address)
+/// Why an attempt was given up. One that still waited for the name service knows nothing better than what was told last.
+fn no_answer(address: &str, lookup: &Lookup, told: &str) -> String {
+    match (&lookup.0, told) {
+        (None, _) => format!("no answer from {address}: is the node up, and the address right?"),
+        (Some(_), "") => format!("no answer from the name service, which was asked for {address}"),
+        (Some(_), told) => told.to_owned(),
+    }
+}
+
+async fn first_address(name: String) -> io::Result<Option<SocketAddr>> {
+    Ok(lookup_host(name).await?.next())
+}
+
+/// The look-up of a peer's address, which goes on when an attempt to connect gives up. It holds a thread until the name service
+/// answers: were each attempt to begin one, a silent name service would come to hold hundreds.
+#[derive(Default)]
+struct Lookup(Option<Pin<Box<dyn Future<Output = Found>>>>);
+
+type Found = io::Result<Option<SocketAddr>>;
+
+impl Lookup {
+    /// What the one under way finds, or one that begins now. Whoever stops waiting finds it again.
+    async fn finish<F: Future<Output = Found> + 'static>(&mut self, begin: impl FnOnce() -> F) -> Found {
+        let found = self.0.get_or_insert_with(|| Box::pin(begin())).await;
+        self.0 = None;
+        found
+    }
 }
 
 /// Randomised, so that nodes that lost each other at once do not dial in step.
@@ -132,6 +165,40 @@ impl Backoff {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn one_lookup_is_under_way_however_often_nobody_waits_for_it() {
+        let mut lookup = Lookup::default();
+        let (answer, asked) = tokio::sync::oneshot::channel();
+        let address = Some(SocketAddr::from(([127, 0, 0, 1], 7000)));
+        let mut asked = Some(asked);
+        let mut begin = || {
+            let asked = asked.take().expect("none is under way");
+            async { asked.await.expect("it is answered") }
+        };
+        for _ in 0..3 {
+            let waited = timeout(Duration::from_millis(1), lookup.finish(&mut begin)).await;
+            assert!(waited.is_err() && lookup.0.is_some());
+        }
+        answer.send(Ok(address)).expect("it is waited for");
+        assert_eq!(lookup.finish(&mut begin).await.unwrap(), address);
+        assert!(lookup.0.is_none(), "the next attempt asks anew");
+        let failed = lookup.finish(|| async { Err(io::ErrorKind::NotFound.into()) }).await;
+        assert!(failed.is_err() && lookup.0.is_none(), "and so does one after a failure");
+    }
+
+    /// A slow name service is silent at every other attempt.
+    #[tokio::test]
+    async fn an_attempt_that_waited_for_the_name_service_has_no_news() {
+        let mut lookup = Lookup::default();
+        let at_first = no_answer("n2:7000", &lookup, "");
+        assert!(at_first.starts_with("no answer from n2:7000"), "{at_first}");
+        let waited = timeout(Duration::from_millis(1), lookup.finish(std::future::pending)).await;
+        assert!(waited.is_err());
+        let silent = no_answer("n2:7000", &lookup, "");
+        assert!(silent.starts_with("no answer from the name service"), "{silent}");
+        assert_eq!(no_answer("n2:7000", &lookup, &at_first), at_first);
+    }
 
     #[test]
     fn pauses_grow_to_their_bound_and_start_again() {

@@ -16,6 +16,7 @@ mod heals;
 #[path = "../../jepsen/src/cluster/link.rs"]
 mod link;
 mod lost;
+mod names;
 mod nodes;
 mod output;
 mod promises;

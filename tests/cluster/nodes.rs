@@ -134,8 +134,13 @@ impl Nodes {
 
     /// Starts a node and waits until it says that it listens.
     pub(crate) fn restart(&mut self, node: usize) {
+        let command = self.serve_command(node);
+        self.restart_by(command, node);
+    }
+
+    /// The same by `command`.
+    pub(crate) fn restart_by(&mut self, mut command: Command, node: usize) {
         let log = File::options().create(true).append(true).open(self.path(&format!("{}.log", name(node))));
-        let mut command = self.serve_command(node);
         if self.has_faults {
             command.env("QUORATE_TEST_FAULTS", format!("{}.faults", name(node)));
         }
