@@ -179,7 +179,7 @@ impl Grid {
     /// How it is printed in `format`: rows that stand by themselves instead of a table that is wider than the terminal.
     pub fn fitting(&self, format: Format) -> Format {
         match self.table().width() {
-            Some(width) if format == Format::Table && self.table_width() > usize::from(width) => {
+            Some(width @ 1..) if format == Format::Table && self.table_width() > usize::from(width) => {
                 Format::Expanded
             }
             _ => format,
@@ -200,7 +200,10 @@ impl Grid {
     fn table(&self) -> Table {
         let mut table = Table::new();
         table.load_style(presets::UTF8_FULL_CONDENSED).set_header(self.headings());
-        table.set_content_arrangement(ContentArrangement::Dynamic);
+        // A terminal that claims to have no columns, such as one that a container has without a screen, knows of no bound.
+        let is_bounded = table.width() != Some(0);
+        let arrangement = if is_bounded { ContentArrangement::Dynamic } else { ContentArrangement::Disabled };
+        table.set_content_arrangement(arrangement);
         for row in &self.rows {
             table.add_row(row.iter().map(Cell::shown));
         }

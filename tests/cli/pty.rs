@@ -35,8 +35,17 @@ impl Terminal {
 
     /// A shell that has shown its prompt: before, the terminal is not the shell's yet. Its standard error goes to the terminal
     /// unless it is to go elsewhere.
-    pub(super) fn start(mut command: Command, stderr: Option<fs::File>) -> Self {
-        let size = nix::pty::Winsize { ws_row: 40, ws_col: 100, ws_xpixel: 0, ws_ypixel: 0 };
+    pub(super) fn start(command: Command, stderr: Option<fs::File>) -> Self {
+        Self::start_sized(command, stderr, (40, 100))
+    }
+
+    /// The same on a terminal of so many lines and columns.
+    pub(super) fn start_sized(
+        mut command: Command,
+        stderr: Option<fs::File>,
+        (lines, columns): (u16, u16),
+    ) -> Self {
+        let size = nix::pty::Winsize { ws_row: lines, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
         let pty = nix::pty::openpty(Some(&size), None).unwrap();
         let side = || Stdio::from(pty.slave.try_clone().unwrap());
         command

@@ -1,6 +1,6 @@
 //! The shell on a terminal, through a pseudo-terminal: what a person types and sees.
 
-use std::fs;
+use std::{fs, process::Command};
 
 use super::{CREATE, INSERT, command, outcome, pty::Terminal, quorate};
 
@@ -12,6 +12,23 @@ fn lines_pasted_into_a_terminal_are_all_carried_out() {
     for shown in ["table t created", "written", "1 row"] {
         terminal.shows(shown);
     }
+    terminal.ends();
+}
+
+#[test]
+fn a_terminal_that_does_not_know_its_size_is_written_to_all_the_same() {
+    let dir = tempfile::tempdir().unwrap();
+    let demo = command(dir.path(), &["demo", "--nodes", "1"]);
+    // In a session of its own: a shell that has the terminal of whoever runs the tests asks that one for its size.
+    let mut shell = Command::new("setsid");
+    shell.arg(demo.get_program()).args(demo.get_args()).current_dir(dir.path());
+    demo.get_envs().filter(|(_, value)| value.is_none()).for_each(|(name, _)| _ = shell.env_remove(name));
+    shell.env("XDG_STATE_HOME", dir.path()).env("NO_COLOR", "1");
+    let mut terminal = Terminal::start_sized(shell, None, (0, 0));
+    terminal.asks(&format!("{CREATE}\r"), "table t created");
+    terminal.asks("INSERT INTO t (key, value) VALUES ('a', 'two words');\r", "written");
+    terminal.asks("SELECT * FROM t WHERE key = 'a';\r", "┆ two words │");
+    terminal.types("\u{4}");
     terminal.ends();
 }
 
