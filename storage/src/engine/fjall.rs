@@ -5,6 +5,7 @@
 
 mod failure;
 mod journal;
+mod retired;
 
 use std::{
     fs::File,
@@ -23,6 +24,7 @@ use lsm_tree::Guard;
 use self::{
     failure::{of_commit, of_open, of_read},
     journal::JournalError,
+    retired::Retired,
 };
 use super::{Batch, Engine, EngineError, EngineStats, Records, Space, is_empty_range, take_bytes};
 use crate::meta;
@@ -107,6 +109,8 @@ pub struct FjallEngine {
     quarantine: Keyspace,
     digests: Keyspace,
     database: Database,
+    /// Memtables of the two keyspaces that have large ones.
+    retired: Retired<2>,
     path: PathBuf,
     disk_bytes_max: Option<u64>,
     disk_free_min: u64,
@@ -171,6 +175,7 @@ impl FjallEngine {
             quarantine: database.keyspace(Space::Quarantine.name(), small).map_err(refused)?,
             digests: database.keyspace(Space::Digests.name(), small).map_err(refused)?,
             database,
+            retired: Retired::start().map_err(|e| EngineError::Io(e.to_string()))?,
             path: path.to_owned(),
             disk_bytes_max: options.disk_bytes_max,
             disk_free_min: options.disk_free_min,
@@ -267,7 +272,10 @@ impl Engine for FjallEngine {
                 None => writes.remove(self.keyspace(space), &key[..]),
             }
         }
-        writes.commit().map_err(|e| of_commit(&e))
+        writes.commit().map_err(|e| of_commit(&e))?;
+        let touched = |of| batch.iter().any(|(space, ..)| space == of).then(|| self.keyspace(of));
+        self.retired.follow([Space::Data, Space::Hints].map(touched));
+        Ok(())
     }
 
     fn stats(&self) -> EngineStats {

@@ -1,3 +1,5 @@
+use std::sync::Arc;
+
 use super::*;
 use crate::{Committer, Content, MetaWrite, Register, Row, State, Write, read, recover};
 use quorate_ring::{Actor, Hlc, TableId, Tag, Token};
@@ -220,4 +222,23 @@ fn records_are_those_of_the_moment_they_were_asked_for() {
     let rest: Vec<_> = records.map(Result::unwrap).collect();
     assert_eq!(rest.len(), 199);
     assert!(rest.iter().all(|(_, value)| value.iter().all(|byte| *byte == 3)));
+}
+
+/// fjall is not the only owner of a memtable, and whoever else is lets go of it, too.
+#[test]
+fn what_was_written_out_is_freed() {
+    let directory = tempfile::tempdir().unwrap();
+    let options = FjallOptions { write_buffer_bytes: MIB, ..options() };
+    let engine = FjallEngine::open(directory.path(), &options).unwrap();
+    engine.commit(&put("first", b"value")).unwrap();
+    let first = Arc::downgrade(&engine.data.tree.active_memtable());
+    assert!(first.strong_count() > 1, "fjall alone would free it under its lock");
+    let value = vec![7; 64 * 1024];
+    // Each 16 of these fill a memtable.
+    let freed = (0..4_000).find(|_| {
+        engine.commit(&put("next", &value)).unwrap();
+        first.strong_count() == 0
+    });
+    assert!(freed.is_some(), "{} owners left", first.strong_count());
+    assert_eq!(engine.get(Space::Data, b"first").unwrap().as_deref(), Some(&b"value"[..]));
 }
