@@ -278,23 +278,27 @@ mod tests {
     }
 
     proptest! {
-        /// The slow obvious twin: the sorted answers.
+        /// The slow obvious twin: the sorted answers. Where the walk is at one moment is chance; where it is in the mean is not.
         #[test]
         fn the_walk_comes_near_the_percentile(
             base_us in 100_u64..5_000, spread in 1_u64..20, seed in any::<u64>(),
         ) {
             let (mut health, mut answers, mut random) = (Health::default(), Vec::new(), seed | 1);
-            for _ in 0..20_000 {
+            let mut walked = 0;
+            for n in 0..20_000 {
                 random ^= random << 13;
                 random ^= random >> 7;
                 random ^= random << 17;
                 let latency = Duration::from_micros(base_us + random % (base_us * spread));
                 answers.push(latency);
                 health.answered(START, NODE, latency);
+                if n >= 10_000 {
+                    walked += health.nodes[&NODE].p95;
+                }
             }
             answers.sort_unstable();
-            let estimate = Duration::from_nanos(health.nodes[&NODE].p95);
-            let (low, high) = (answers[answers.len() * 75 / 100], answers[answers.len() - 1] * 5 / 4);
+            let estimate = Duration::from_nanos(walked / 10_000);
+            let (low, high) = (answers[answers.len() * 92 / 100], answers[answers.len() * 98 / 100]);
             prop_assert!((low..=high).contains(&estimate), "{estimate:?} is not in {low:?}..={high:?}");
         }
     }
