@@ -3,6 +3,7 @@
 use std::{
     cell::{Cell, RefCell},
     net::{SocketAddr, UdpSocket},
+    panic::resume_unwind,
     rc::Rc,
     sync::{Arc, mpsc},
     thread,
@@ -10,7 +11,11 @@ use std::{
 
 use quorate_ring::{Actor, ClusterId, NodeId, Ring};
 use quorate_storage::{Digests, Engine, EngineError, Life, Slicing};
-use tokio::{sync::watch, task::LocalSet};
+use tokio::{
+    runtime::{Builder, LocalOptions},
+    sync::watch,
+    task::spawn_local,
+};
 use tracing::info;
 
 use super::{
@@ -179,7 +184,8 @@ struct Launch {
 impl Launch {
     /// Starts the node, says how that went, and runs it. `None` if it never started.
     fn run(self, started: &mpsc::SyncSender<Result<SocketAddr, StartError>>) -> Option<Result<(), RunError>> {
-        let built = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build();
+        let built =
+            Builder::new_current_thread().enable_io().enable_time().build_local(LocalOptions::default());
         let runtime = match built {
             Ok(runtime) => runtime,
             Err(e) => {
@@ -187,8 +193,7 @@ impl Launch {
                 return None;
             }
         };
-        let local = LocalSet::new();
-        let outcome = local.block_on(&runtime, async {
+        let outcome = runtime.block_on(async {
             let (driver, address) = match self.start() {
                 Ok(built) => built,
                 Err(e) => {
@@ -197,9 +202,11 @@ impl Launch {
                 }
             };
             let _ = started.send(Ok(address));
-            Some(driver.run().await)
+            // A task like those of the connections, not what the runtime blocks on: that it polls only when no task is left to
+            // run, and asks the system for news first, each time.
+            let run = spawn_local(driver.run()).await;
+            Some(run.unwrap_or_else(|panic| resume_unwind(panic.into_panic())))
         });
-        drop(local);
         // All that may be left on threads of the runtime are look-ups of names, and a name service may never answer.
         runtime.shutdown_background();
         outcome
