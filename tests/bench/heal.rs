@@ -19,6 +19,8 @@ mod databases;
 mod foreground;
 #[path = "heal/handoff.rs"]
 mod handoff;
+#[path = "heal/machine.rs"]
+mod machine;
 #[path = "heal/metrics.rs"]
 mod metrics;
 #[allow(dead_code, reason = "the tests wipe nodes and run shells, the bench does not")]
@@ -223,10 +225,11 @@ async fn during_repair(keys: u64, reads: u64) {
         })
         .await;
     local.await;
-    let requests = foreground.requests();
+    let (requests, machine) = (foreground.requests(), foreground.machine());
     let (during, after) = ((2.0, whole), (whole + 5.0, foreground.seconds()));
-    let figure =
-        |share, time| (quantile(&requests, false, time, share), usual(&requests, false, time, share));
+    let figure = |share, time| {
+        (quantile(&requests, false, time, share), usual(&requests, &machine, false, time, share).0)
+    };
     let ((p99, usual_p99), (quiet, usual_quiet)) = (figure(0.99, during), figure(0.99, after));
     let failed = requests.iter().filter(|request| !request.is_ok).count();
     println!(

@@ -8,9 +8,12 @@ use std::{
 };
 
 use quorate::client::TableHandle;
-use tokio::{sync::mpsc, task::LocalSet};
+use tokio::{sync::mpsc, task::LocalSet, time};
 
-use super::clients::key;
+use super::{
+    clients::key,
+    machine::{Looks, Ticks},
+};
 
 /// One request.
 #[derive(Clone, Copy)]
@@ -28,12 +31,18 @@ pub(crate) struct Request {
 pub(crate) struct Foreground {
     pub(crate) began: Instant,
     requests: Rc<RefCell<Vec<Request>>>,
+    machine: Rc<RefCell<Looks>>,
     is_over: Rc<Cell<bool>>,
 }
 
 impl Foreground {
     pub(crate) fn new() -> Self {
-        Self { began: Instant::now(), requests: Rc::default(), is_over: Rc::default() }
+        Self {
+            began: Instant::now(),
+            requests: Rc::default(),
+            machine: Rc::default(),
+            is_over: Rc::default(),
+        }
     }
 
     /// Asks until [`Foreground::end`].
@@ -53,7 +62,18 @@ impl Foreground {
                 this.requests.borrow_mut().push(Request { at, ms, is_write, is_ok });
             }
         };
-        open_loop((writes + reads) as f64, || !self.is_over.get(), operation).await;
+        tokio::join!(
+            open_loop((writes + reads) as f64, || !self.is_over.get(), operation),
+            self.watch_machine()
+        );
+    }
+
+    async fn watch_machine(&self) {
+        while !self.is_over.get() {
+            self.machine.borrow_mut().push(self.seconds(), Ticks::now());
+            time::sleep(LOOK).await;
+        }
+        self.machine.borrow_mut().push(self.seconds(), Ticks::now());
     }
 
     pub(crate) fn end(&self) {
@@ -68,6 +88,11 @@ impl Foreground {
     pub(crate) fn requests(&self) -> Vec<Request> {
         self.requests.borrow().clone()
     }
+
+    /// What the processors did meanwhile.
+    pub(crate) fn machine(&self) -> Looks {
+        self.machine.borrow().clone()
+    }
 }
 
 /// The latency in milliseconds that `share` of those of `requests` that are due from `from` to `to` kept to. A request
@@ -79,14 +104,21 @@ pub(crate) fn quantile(requests: &[Request], is_write: bool, (from, to): (f64, f
     all.get((all.len().saturating_sub(1) as f64 * share) as usize).copied().unwrap_or(f64::NAN)
 }
 
-/// The median over the seconds of a time of what [`quantile`] says of each: one second in which the machine did something
-/// else says nothing of the others.
-pub(crate) fn usual(requests: &[Request], is_write: bool, (from, to): (f64, f64), share: f64) -> f64 {
-    let seconds = (to - from) as usize;
-    let second = |n: usize| quantile(requests, is_write, (from + n as f64, from + n as f64 + 1.0), share);
-    let mut all: Vec<_> = (0..seconds).map(second).filter(|ms| ms.is_finite()).collect();
+/// The median over the seconds of a time of what [`quantile`] says of each, and of how many it is: one second in which the
+/// nodes did something else says nothing of the others, and one in which the host ran something else nothing of the nodes.
+pub(crate) fn usual(
+    requests: &[Request],
+    machine: &Looks,
+    is_write: bool,
+    (from, to): (f64, f64),
+    share: f64,
+) -> (f64, usize) {
+    let seconds = (0..(to - from) as usize).map(|n| (from + n as f64, from + n as f64 + 1.0));
+    let own = seconds.filter(|second| machine.stolen_percent(*second) < STOLEN_MAX_PERCENT);
+    let mut all: Vec<_> =
+        own.map(|second| quantile(requests, is_write, second, share)).filter(|ms| ms.is_finite()).collect();
     all.sort_by(f64::total_cmp);
-    all.get(all.len() / 2).copied().unwrap_or(f64::NAN)
+    (all.get(all.len() / 2).copied().unwrap_or(f64::NAN), all.len())
 }
 
 /// Begins an operation `rate` times a second for as long as `goes_on` says, whatever becomes of those before; ends with
@@ -119,5 +151,9 @@ async fn open_loop<F: Future<Output = ()> + 'static>(
     local.await;
 }
 
+/// How often the machine is looked at.
+const LOOK: Duration = Duration::from_millis(250);
+/// Of the processors in a second that counts.
+const STOLEN_MAX_PERCENT: f64 = 1.0;
 /// Requests that are due within it begin together.
 const BEAT: Duration = Duration::from_micros(200);

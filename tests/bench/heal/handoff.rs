@@ -13,6 +13,7 @@ use super::{
     databases::forget_hints,
     fill,
     foreground::{Foreground, Request, quantile, usual},
+    machine::Looks,
     metrics::{Metrics, have_agreed, total},
     nodes::Nodes,
     picture,
@@ -48,9 +49,11 @@ pub(crate) struct Sample {
 }
 
 /// What came of it. Times are seconds since the beginning.
+#[derive(Default)]
 pub(crate) struct Course {
     pub(crate) samples: Vec<Sample>,
     pub(crate) requests: Vec<Request>,
+    pub(crate) machine: Looks,
     pub(crate) killed: f64,
     pub(crate) returned: f64,
     /// When no hint was left.
@@ -97,11 +100,11 @@ pub(crate) async fn run(plan: Plan) {
         // What is still under way is answered.
         sleep(Duration::from_secs(1)).await;
         nodes.stop();
-        Course { samples, requests: Vec::new(), killed, returned, drained, whole, ended }
+        Course { samples, killed, returned, drained, whole, ended, ..Course::default() }
     };
-    let mut course = local.run_until(follow).await;
+    let course = local.run_until(follow).await;
     local.await;
-    course.requests = foreground.requests();
+    let course = Course { requests: foreground.requests(), machine: foreground.machine(), ..course };
     course.print(&plan);
     if let Some(file) = &plan.svg {
         fs::write(file, picture::draw(&course)).expect("the picture is written");
@@ -145,7 +148,7 @@ async fn until(
 
 impl Course {
     fn print(&self, plan: &Plan) {
-        let Self { samples, requests, killed, returned, drained, whole, ended } = self;
+        let Self { samples, requests, machine, killed, returned, drained, whole, ended } = self;
         let most = samples.iter().map(|sample| sample.backlog).fold(0.0, f64::max);
         let left = samples.iter().find(|sample| sample.at >= returned + 20.0).map_or(0.0, |s| s.backlog);
         println!(
@@ -167,10 +170,19 @@ impl Course {
         for (word, is_write) in [("write", true), ("read", false)] {
             let shown = times.map(|(name, time)| {
                 let [p50, p99] = [0.5, 0.99].map(|share| quantile(requests, is_write, time, share));
-                format!("{name} p50 {p50:.2} p99 {p99:.2} ({:.2})", usual(requests, is_write, time, 0.99))
+                let (usual, of) = usual(requests, machine, is_write, time, 0.99);
+                format!("{name} p50 {p50:.2} p99 {p99:.2} ({usual:.2} of {of})")
             });
-            println!("| handoff, {word} latency in ms (p99 of the median second) | {} |", shown.join(" | "));
+            println!(
+                "| handoff, {word} latency in ms (p99 of the median second of those in which the machine was ours) | {} |",
+                shown.join(" | ")
+            );
         }
+        let shown = times.map(|(name, time)| format!("{name} {:.1}", machine.stolen_percent(time)));
+        println!(
+            "| handoff, % of the processors that the host ran something else on | {} |",
+            shown.join(" | ")
+        );
     }
 }
 
