@@ -3,12 +3,14 @@
 //! A batch goes into fjall's journal and is synced there before fjall inserts it into the memtables, so
 //! that no reader sees what a power cut takes back (rule S1; see `FORMAT.md`).
 
+mod background;
 mod failure;
 mod journal;
 mod retired;
 
 use std::{
     fs::File,
+    io,
     ops::Bound,
     panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
@@ -22,6 +24,7 @@ use fjall::{
 use lsm_tree::Guard;
 
 use self::{
+    background::in_background,
     failure::{of_commit, of_open, of_read},
     journal::JournalError,
     retired::Retired,
@@ -149,12 +152,14 @@ impl FjallEngine {
 
     fn open_database(path: &Path, options: &FjallOptions, lock: File) -> Result<Self, EngineError> {
         let refused = |error| of_open(path, &error);
-        let database = Database::builder(path)
+        let builder = Database::builder(path)
             .cache_size(options.cache_bytes)
             .max_journaling_size(options.journal_bytes_max)
-            .worker_threads(options.workers)
-            .open()
-            .map_err(refused)?;
+            .worker_threads(options.workers);
+        let failed = |error: io::Error| EngineError::Io(error.to_string());
+        // Both start threads.
+        let start = || Ok((builder.open().map_err(refused)?, Retired::start().map_err(failed)?));
+        let (database, retired) = in_background(start).map_err(failed)??;
         let needed = Space::ALL.iter().filter(|space| **space != Space::Digests);
         let mut missing = needed.filter(|space| !database.keyspace_exists(space.name()));
         if let Some(space) = missing.next().filter(|_| options.sequence_promised > 0) {
@@ -175,7 +180,7 @@ impl FjallEngine {
             quarantine: database.keyspace(Space::Quarantine.name(), small).map_err(refused)?,
             digests: database.keyspace(Space::Digests.name(), small).map_err(refused)?,
             database,
-            retired: Retired::start().map_err(|e| EngineError::Io(e.to_string()))?,
+            retired,
             path: path.to_owned(),
             disk_bytes_max: options.disk_bytes_max,
             disk_free_min: options.disk_free_min,

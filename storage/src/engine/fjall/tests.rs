@@ -25,6 +25,39 @@ fn a_second_open_is_refused_by_name() {
     assert!(FjallEngine::open(directory.path(), &options()).is_ok());
 }
 
+/// What fjall does by itself takes second place to what clients wait for.
+#[test]
+#[cfg(target_os = "linux")]
+#[expect(clippy::disallowed_methods, reason = "the test waits until a thread has its name")]
+fn threads_of_fjall_yield_to_others() {
+    use rustix::process::{Pid, getpriority_process};
+    use std::{fs, thread, time::Duration};
+
+    let directory = tempfile::tempdir().unwrap();
+    let _engine = FjallEngine::open(directory.path(), &options()).unwrap();
+    let own = getpriority_process(None).unwrap();
+    // Of this engine, and of those of other tests.
+    let of_fjall = || {
+        let threads = fs::read_dir("/proc/self/task").unwrap().map(|thread| thread.unwrap());
+        let named = threads.filter(|thread| {
+            // One that has ended meanwhile has none.
+            let name = fs::read_to_string(thread.path().join("comm")).unwrap_or_default();
+            name.starts_with("fjall") || name.starts_with("quorate-free")
+        });
+        let ids = named.map(|thread| thread.file_name().to_str().unwrap().parse().unwrap());
+        ids.filter_map(|id| getpriority_process(Pid::from_raw(id)).ok()).collect::<Vec<_>>()
+    };
+    let found = (0..1_000).find_map(|_| {
+        let found = of_fjall();
+        if found.len() < 2 {
+            thread::sleep(Duration::from_millis(10));
+        }
+        (found.len() >= 2).then_some(found)
+    });
+    let found = found.expect("a worker, and the thread that frees");
+    assert!(found.iter().all(|nice| *nice > own), "{found:?}, others {own}");
+}
+
 #[test]
 fn options_out_of_range_are_refused() {
     let directory = tempfile::tempdir().unwrap();
